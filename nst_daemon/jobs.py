@@ -1,0 +1,140 @@
+"""A job's states and the moves between them, and the values that the views show.
+
+    HELD ──▶ QUEUED ──▶ RUNNING ──▶ DONE
+               ▲  ▲        ├──────▶ FAILED ──┐
+               │  └────────┴──────▶ CANCELLED│
+               └─────────────────────────────┘
+
+The ledger refuses every move that is not in `TRANSITIONS`. Pure values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from nst_daemon.recipe import Progress, Recipe, Style, blend_name
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    HELD = "held"  # waits for a style or a sidecar that is not there yet
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
+    JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.HELD}),
+    JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED}),
+    JobState.DONE: frozenset({JobState.QUEUED}),  # the user asks for it again
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+}
+
+
+class Origin(StrEnum):
+    """How a photo came to us."""
+
+    INBOX = "inbox"
+    SUBMIT = "submit"  # by command: the original stays where it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job as intake or `submit` hands it to the ledger."""
+
+    key: str  # recipe.job_key, or "held:…" while no style is known
+    photo: str  # path relative to the inbox, or absolute for a submitted photo; for people
+    original: Path  # the file itself
+    copy: Path  # the private copy that is painted
+    photo_sha256: str
+    inbox: Path | None  # None for a submitted photo
+    outbox: Path
+    origin: Origin = Origin.INBOX
+    styles: tuple[Style, ...] = ()  # empty while held
+    recipe: Recipe | None = None  # None while held
+    sidecar: Path | None = None
+    state: JobState = JobState.QUEUED
+    error: str | None = None  # why it is held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of the ledger. Times are UTC."""
+
+    id: int
+    key: str
+    photo: str
+    original: Path
+    copy: Path
+    photo_sha256: str
+    inbox: Path | None
+    outbox: Path
+    origin: Origin
+    styles: tuple[Style, ...]
+    recipe: Recipe | None
+    sidecar: Path | None
+    state: JobState
+    attempts: int
+    created: datetime
+    started: datetime | None = None
+    finished: datetime | None = None
+    seconds: float | None = None  # spent painting, in the last attempt
+    result: Path | None = None
+    error: str | None = None
+    cancel_requested: bool = False
+
+    @property
+    def style(self) -> str:
+        """The name of the style or blend; empty while held."""
+        return blend_name(self.styles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A condition that a user can mend; listed in `status` while it lasts."""
+
+    code: str  # e.g. "inbox_missing"; names a section of docs/errors.md
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """What the engine's process is, as far as the daemon knows."""
+
+    state: str = "cold"  # cold, starting, warm, painting
+    device: str = ""
+    network: str = "vgg19"
+    weights: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """A job that is being painted."""
+
+    job: int
+    photo: str
+    style: str
+    progress: Progress | None  # None before the first step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All that the views show, read in one moment."""
+
+    running: bool
+    pid: int | None
+    paused: bool
+    version: str
+    engine: EngineFacts
+    counts: Mapping[JobState, int]
+    current: tuple[Current, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())
