@@ -49,6 +49,10 @@ class PhotoError(JobError):
     """The photo cannot be read, or is beyond a limit; trying again changes nothing."""
 
 
+class IncompletePhotoError(PhotoError):
+    """The photo breaks off: it may still be growing, and read well later."""
+
+
 class StyleError(JobError):
     """A style picture is missing or cannot be read."""
 

@@ -30,12 +30,13 @@ class JobState(StrEnum):
 
 
 TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
-    JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED, JobState.FAILED}),
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.HELD}),
     JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED}),
     JobState.DONE: frozenset({JobState.QUEUED}),  # the user asks for it again
-    JobState.FAILED: frozenset({JobState.QUEUED}),
-    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+    # Asked for again. Held where no style was ever paired: the photo has to be read anew first.
+    JobState.FAILED: frozenset({JobState.QUEUED, JobState.HELD}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.HELD}),
 }
 
 

@@ -5,7 +5,9 @@ Pure values: no files are read here. Every default of a painting stands here onc
 
 import hashlib
 import json
+import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -106,6 +108,17 @@ class Format(StrEnum):
     WEBP = "webp"
 
 
+CHOICES: Final[Mapping[str, type[StrEnum]]] = {
+    "preset": Preset,
+    "style_loss": StyleLoss,
+    "optimizer": Optimizer,
+    "init": Init,
+    "start_colors": StartColors,
+    "preserve_color": PreserveColor,
+    "pooling": Pooling,
+    "format": Format,
+}  # the settings that are one of a few words
+
 Positive = Annotated[float, Ge(0.0)]
 Size = Annotated[int, Ge(16), Le(65_500)] | Literal["original"]  # JPEG ends at 65,535 px
 
@@ -117,7 +130,7 @@ class Recipe:
     preset: Preset = Preset.BALANCED
     size: Size = 1024  # px, longer side; "original" is the photo's own
     strength: Annotated[float, Ge(0.0), Le(1.0)] = 1.0  # 0 is the photo, 1 the painting
-    content_weight: Positive = 0.04  # of the scale-free content loss; style's is 1
+    content_weight: Positive = 0.2  # of the scale-free content loss, at the last scale
     style_weight: Positive = 1.0
     tv_weight: Positive = 0.3  # of total variation
     content_layers: tuple[str, ...] = ("relu4_2",)
@@ -125,8 +138,9 @@ class Recipe:
     style_loss: StyleLoss = StyleLoss.WHITENED
     style_scale: Annotated[float, Ge(0.1), Le(10.0)] = 1.0  # size of strokes, relative to the picture
     optimizer: Optimizer = Optimizer.LBFGS
-    learning_rate: Annotated[float, Ge(1e-6), Le(100.0)] = 1.0
+    learning_rate: Annotated[float, Ge(1e-6), Le(100.0)] = 0.04  # of Adam; L-BFGS takes full steps
     steps: Annotated[int, Ge(1), Le(100_000)] = 300  # over all scales together
+    averaging: Annotated[float, Ge(0.0), Le(0.9999)] = 0.9  # decay of the mean of Adam's pictures; 0: none
     pyramid: Annotated[int, Ge(0), Le(65_500)] = 128  # px, longer side of the coarsest scale; 0: one scale
     init: Init = Init.CONTENT
     start_colors: StartColors = StartColors.STYLE
@@ -138,6 +152,8 @@ class Recipe:
     report: bool = False  # a picture of photo, style, result and loss curves beside the result
 
     def __post_init__(self) -> None:
+        for name, choice in CHOICES.items():  # plain text comes back from the ledger
+            object.__setattr__(self, name, choice(getattr(self, name)))
         for name in ("content_layers", "style_layers"):
             object.__setattr__(self, name, tuple(canonical_layer(layer) for layer in getattr(self, name)))
         if not self.style_layers:
@@ -163,6 +179,7 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
         style_loss=StyleLoss.GRAM,
         optimizer=Optimizer.ADAM,
         learning_rate=0.02,
+        averaging=0.0,
         steps=300,
         pyramid=0,
         start_colors=StartColors.PHOTO,
@@ -195,6 +212,61 @@ class Style:
 def blend_name(styles: tuple[Style, ...]) -> str:
     """Return the name of one style or of a blend, as results and tables show it."""
     return "+".join(style.name for style in styles)
+
+
+Blend = tuple[tuple[str, float], ...]  # names of styles and their shares, relative to each other
+MAX_BLEND: Final = 16  # styles in one picture; each costs a pass of the network before the first step
+
+
+def style_key(name: str) -> str:
+    """Return what all spellings of one style's name share: "Starry Night" and "starry-night" are one."""
+    return re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFC", name).strip().casefold())
+
+
+def blend_of(style: object) -> Blend:
+    """Return a choice of style as names and shares, from a name or a list of `name` and `{name: share}`.
+
+    Raises:
+        ValueError: it is none, or names a path or a URL: styles come from the library only.
+    """
+    entries = style if isinstance(style, (list, tuple)) else [style]
+    blend = tuple(share for entry in entries for share in _shares(entry))
+    if not 1 <= len(blend) <= MAX_BLEND:
+        raise ValueError(f"names {len(blend)} styles, allowed are 1 to {MAX_BLEND}")
+    if len({style_key(name) for name, _ in blend}) < len(blend):
+        raise ValueError("names one style twice")
+    return blend
+
+
+def _shares(entry: object) -> Blend:
+    if not isinstance(entry, Mapping):
+        return ((_style_name(entry), 1.0),)
+    return tuple((_style_name(name), _share(name, share)) for name, share in entry.items())
+
+
+def _style_name(name: object) -> str:
+    if not isinstance(name, (str, int)) or isinstance(name, bool):  # a style may be called 1984
+        raise ValueError(f"got {name!r}, allowed is the name of a style, or a list of names")
+    text = str(name).strip()
+    if not text or len(text) > 200 or re.search(r'[/\\:*?"<>|\x00-\x1f\x7f]', text) or text.startswith("."):
+        raise ValueError(f"got {name!r}, allowed is the name of a style in the library: no path and no URL")
+    return text
+
+
+def _share(name: object, share: object) -> float:
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < math.inf:
+        raise ValueError(f"got {share!r} as the share of {name}, allowed is a number above 0")
+    return float(share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sidecar:
+    """What a file beside the photo asks for. `config.parse_sidecar` makes one, and never raises."""
+
+    path: Path
+    style: Blend | None = None
+    set: Mapping[str, object] = field(default_factory=dict)
+    fault: str | None = None  # why it cannot be used; then its photo is held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,123 @@
+"""A photo that has arrived, and the jobs that it asks for. Starts nothing and writes nothing."""
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Protocol
+
+from nst_daemon import __version__
+from nst_daemon.config import Folder
+from nst_daemon.errors import StyleError
+from nst_daemon.jobs import JobState, NewJob
+from nst_daemon.pairing import Choice, Paired, pair
+from nst_daemon.recipe import Blend, Sidecar, Style, job_key, resolve
+from nst_daemon.settling import Stamp
+
+
+class Styles(Protocol):
+    """The style library. `library.Library` is one."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the name of every style."""
+        ...
+
+    def get(self, name: str) -> Style:
+        """Return a style, or raise StyleError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A whole photo in an inbox, copied and read."""
+
+    path: Path
+    folder: Folder
+    sha256: str
+    copy: Path
+    keywords: tuple[str, ...] = ()
+
+    @property
+    def relative(self) -> PurePath:
+        """The path in the inbox; the name alone for a photo that has left it."""
+        if self.path.is_relative_to(self.folder.inbox):
+            return self.path.relative_to(self.folder.inbox)
+        return PurePath(self.path.name)
+
+
+def jobs_for(arrival: Arrival, sidecar: Sidecar | None, library: Styles) -> list[NewJob]:
+    """Return the jobs that a photo asks for; one, held, where it has to wait for a style or a sidecar."""
+    folder = arrival.folder
+    outcome = pair(
+        arrival.relative,
+        sidecar=sidecar,
+        keywords=arrival.keywords,
+        rules=folder.rules,
+        default_style=folder.style,
+        settings=folder.set,
+        styles=library.names(),
+    )
+    held = _held(arrival, sidecar)
+    if not isinstance(outcome, Paired):
+        return [replace(held, error=outcome.reason)]
+    try:
+        return [_queued(held, choice, library) for choice in outcome.choices]
+    except (StyleError, ValueError) as error:
+        return [replace(held, error=str(error))]
+
+
+def _held(arrival: Arrival, sidecar: Sidecar | None) -> NewJob:
+    return NewJob(
+        key=f"held:{arrival.sha256}:{arrival.path}",
+        photo=shown(arrival.relative),
+        original=arrival.path,
+        copy=arrival.copy,
+        photo_sha256=arrival.sha256,
+        inbox=arrival.folder.inbox,
+        outbox=arrival.folder.outbox,
+        sidecar=None if sidecar is None else sidecar.path,
+        state=JobState.HELD,
+    )
+
+
+def _queued(held: NewJob, choice: Choice, library: Styles) -> NewJob:
+    styles = styles_of(choice.blend, library)
+    recipe = resolve(choice.settings)
+    key = job_key(held.photo_sha256, styles, recipe, __version__)
+    return replace(held, key=key, styles=styles, recipe=recipe, state=JobState.QUEUED)
+
+
+def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
+    """Return the pictures of a blend.
+
+    Raises:
+        StyleError: one has gone, or cannot be read.
+    """
+    return tuple(replace(library.get(name), weight=share) for name, share in blend)
+
+
+def unreadable_job(path: Path, folder: Folder, *, stamp: Stamp, sha256: str, reason: str) -> NewJob:
+    """Return the failed job that stands for a file which is no whole picture."""
+    relative = path.relative_to(folder.inbox)
+    return NewJob(
+        key=f"unreadable:{sha256}:{stamp.mtime_ns}:{stamp.inode}:{path}",
+        photo=shown(relative),
+        original=path,
+        copy=path,
+        photo_sha256=sha256,
+        inbox=folder.inbox,
+        outbox=folder.outbox,
+        state=JobState.FAILED,
+        error=reason,
+    )
+
+
+def shown(path: PurePath) -> str:
+    """Return a path in words, with `/`: bytes that are no UTF-8 and control characters are spelt out."""
+    text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def gone(paths: Collection[Path]) -> list[Path]:
+    """Return those paths at which there is nothing any more."""
+    return [path for path in paths if not os.path.lexists(path)]

@@ -1,0 +1,245 @@
+"""The command line: the program, and its commands over the ledger.
+
+Words and exit codes only: every command hands on to a module below. Nothing heavy is imported before a
+command needs it, so that `status` answers at once.
+"""
+
+import sys
+import time
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from nst_daemon import __version__, cli_paint, cli_setup
+from nst_daemon.cli_common import (
+    ConfigOption,
+    JsonOption,
+    answer,
+    answer_json,
+    guarded,
+    is_running,
+    ledger_of,
+    load_config,
+    no_job,
+    say,
+    table,
+)
+from nst_daemon.errors import ConfigError, MissingError
+from nst_daemon.jobs import JobState
+
+app = typer.Typer(
+    name="nst-daemon",
+    help="Photos dropped into a folder become paintings in another.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CLEAR = "\x1b[2J\x1b[H"  # of a terminal: all of it, and back to its first line
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+
+
+def main() -> None:
+    """Run the command line; leaves with an exit code of `errors.ExitCode`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a console that has no ← must not end us
+    app(prog_name="nst-daemon")
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        answer(f"nst-daemon {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Photos dropped into a folder become paintings in another. Begin with `nst-daemon demo`."""
+
+
+def status(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Again each second, until Ctrl-C.")] = False,
+) -> None:
+    """Show what the daemon is doing; works too when it is not running.
+
+    Example: nst-daemon status --json
+    """
+    from nst_daemon.report import status_json, status_text
+
+    loaded = load_config(config)
+    with ledger_of(loaded) as ledger:
+        while True:
+            snapshot = ledger.snapshot(running=is_running(loaded))
+            snapshot = replace(snapshot, version=snapshot.version or __version__)
+            if as_json:
+                answer_json(status_json(snapshot))
+            else:
+                if watch and sys.stdout.isatty():
+                    typer.echo(CLEAR, nl=False)
+                answer("\n".join(status_text(snapshot)))
+            if not watch:
+                return
+            time.sleep(1)
+
+
+def jobs(
+    config: ConfigOption = None,
+    state: Annotated[JobState | None, typer.Option("--state", help="Only jobs of this state.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the jobs of the ledger, the newest first.
+
+    Example: nst-daemon jobs --state failed
+    """
+    from nst_daemon.report import job_json, job_row
+
+    with ledger_of(load_config(config)) as ledger:
+        found = ledger.jobs(state=state)
+    if as_json:
+        answer_json([job_json(job) for job in found])
+    elif found:
+        headings = ["job", "state", "photo", "style", "time", "result or error"]
+        table("", headings, [list(job_row(job)) for job in found])
+    else:
+        say(f"No {state} jobs." if state else "No jobs yet: drop a photo into the inbox.")
+
+
+def show(job: JobArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show all about one job.
+
+    Example: nst-daemon show 12
+    """
+    from nst_daemon.report import job_json, job_text
+
+    with ledger_of(load_config(config)) as ledger:
+        found = ledger.job(job)
+    if found is None:
+        raise no_job(job)
+    if as_json:
+        answer_json(job_json(found))
+    else:
+        answer("\n".join(job_text(found)))
+
+
+def pause(config: ConfigOption = None) -> None:
+    """Begin no further job until `resume`; a request that survives a restart.
+
+    Example: nst-daemon pause
+    """
+    with ledger_of(load_config(config)) as ledger:
+        ledger.pause()
+    say("Paused: photos are taken in, and wait. `nst-daemon resume` goes on.")
+
+
+def resume(config: ConfigOption = None) -> None:
+    """Go on after `pause`.
+
+    Example: nst-daemon resume
+    """
+    loaded = load_config(config)
+    with ledger_of(loaded) as ledger:
+        ledger.resume()
+    say("Resumed." if is_running(loaded) else "Resumed; the daemon is not running yet: `nst-daemon start`.")
+
+
+def retry(
+    job: Annotated[int | None, typer.Argument(metavar="[JOB]", help="The job's number.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that have failed.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Paint again what has ended: one job, or all that have failed.
+
+    Example: nst-daemon retry --failed
+    """
+    if (job is None) is not failed:
+        raise ConfigError("Name one job, or --failed.", remedy="Example: nst-daemon retry 12")
+    with ledger_of(load_config(config)) as ledger:
+        if job is None:
+            count = ledger.retry_failed()
+            say(f"{count} failed jobs wait again." if count != 1 else "1 failed job waits again.")
+            return
+        found = ledger.job(job)
+        if found is None:
+            raise no_job(job)
+        if not ledger.retry(job):
+            raise ConfigError(f"Job {job} is {found.state}: only a job that has ended can be retried.")
+    say(f"Job {job} waits again.")
+
+
+def cancel(job: JobArgument, config: ConfigOption = None) -> None:
+    """Cancel a job that waits or runs.
+
+    Example: nst-daemon cancel 12
+    """
+    with ledger_of(load_config(config)) as ledger:
+        before = ledger.job(job)
+        state = ledger.cancel(job)
+    if before is None or state is None:
+        raise no_job(job)
+    if state is JobState.RUNNING:
+        say(f"Job {job} will stop at its next step.")
+    elif state is JobState.CANCELLED:
+        say(f"Job {job} is cancelled.")
+    else:
+        raise ConfigError(f"Job {job} is {state} already.")
+
+
+def logs(
+    config: ConfigOption = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last lines.")] = 100,
+) -> None:
+    """Show the log.
+
+    Example: nst-daemon logs -f
+    """
+    from nst_daemon.logs import follow as lines_to_come
+    from nst_daemon.logs import log_path, read_tail
+
+    path = log_path(load_config(config).state_dir)
+    if not path.exists() and not follow:
+        raise MissingError(
+            f"There is no log at {path} yet.", remedy="The daemon writes it: `nst-daemon run`."
+        )
+    for line in read_tail(path, lines):
+        answer(line)
+    if follow:
+        for line in lines_to_come(path, wait=_half_a_second):
+            answer(line)
+
+
+def _half_a_second() -> bool:
+    time.sleep(0.5)
+    return True
+
+
+COMMANDS = (
+    cli_setup.init,
+    cli_setup.run,
+    status,
+    jobs,
+    show,
+    pause,
+    resume,
+    retry,
+    cancel,
+    cli_paint.submit,
+    cli_paint.render,
+    cli_paint.styles,
+    cli_paint.explain,
+    cli_setup.check,
+    cli_paint.demo,
+    logs,
+    cli_paint.bench,
+)
+for _command in COMMANDS:
+    app.command()(guarded(_command))

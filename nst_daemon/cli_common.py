@@ -1,0 +1,236 @@
+"""What the commands share: options, words on stdout and stderr, progress, and how a config is found.
+
+Answers go to stdout, everything else to stderr; with `--json` stdout holds nothing but JSON.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+
+import typer
+
+from nst_daemon.errors import ConditionError, ConfigError, ExitCode, NstError
+
+if TYPE_CHECKING:
+    from nst_daemon.config import Config
+    from nst_daemon.engine.settings import EngineSettings
+    from nst_daemon.jobs import Snapshot
+    from nst_daemon.ledger import Ledger
+    from nst_daemon.recipe import Progress
+
+P = ParamSpec("P")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="PATH", help="The config. Else $NST_DAEMON_CONFIG, else the platform's."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, alone on stdout.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, e.g. size=2048. May be given several times."),
+]
+
+
+# ── words ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters: a file's name may hold any, and steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def answer(text: str) -> None:
+    """Print what was asked for, to stdout."""
+    typer.echo(printable(text))
+
+
+def answer_json(value: object) -> None:
+    """Print a value as JSON, to stdout."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def say(text: str) -> None:
+    """Print a word on the side, to stderr."""
+    typer.echo(printable(text), err=True)
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Return a command whose errors become words on stderr and the promised exit code."""
+
+    @functools.wraps(command)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except NstError as error:
+            say(f"Error: {error.message}")
+            if error.remedy:
+                say(error.remedy)
+            code = ExitCode.MISSING if isinstance(error, ConditionError) else error.exit_code
+            raise typer.Exit(code) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(130) from error  # as a shell reports SIGINT
+
+    return call
+
+
+# ── config and ledger ───────────────────────────────────────────────────────────────────────────────────
+
+
+def load_config(path: Path | None) -> "Config":
+    """Return the config that is named, or the one that is read by default."""
+    from nst_daemon import config
+
+    return config.load(path or config.default_path())
+
+
+def config_if_any(path: Path | None) -> "Config | None":
+    """Return the config, or None where none is named and there is none: some commands need none."""
+    from nst_daemon import config
+
+    if path is None and not config.default_path().exists():
+        return None
+    return load_config(path)
+
+
+@contextmanager
+def ledger_of(config: "Config") -> Iterator["Ledger"]:
+    """Open the ledger of a config."""
+    from nst_daemon.ledger import Ledger
+
+    with Ledger(ledger_path(config)) as ledger:
+        yield ledger
+
+
+def ledger_path(config: "Config") -> Path:
+    """Return where the ledger of a config is."""
+    return config.state_dir / "ledger.db"
+
+
+def is_running(config: "Config") -> bool:
+    """Return whether a daemon holds the lock of this config."""
+    from nst_daemon.locks import holder
+
+    return holder(config.state_dir) is not None
+
+
+def engine_settings(config: "Config | None") -> "EngineSettings":
+    """Return what an engine of this config is started with; without a config the defaults."""
+    import platformdirs
+
+    from nst_daemon.config import APP, EngineConfig
+    from nst_daemon.engine.settings import EngineSettings
+
+    engine = config.engine if config else EngineConfig()
+    state_dir = config.state_dir if config else platformdirs.user_state_path(APP, appauthor=False)
+    return EngineSettings(
+        weights=engine.weights,
+        device=engine.device,
+        memory_limit=engine.memory_bytes,
+        cache_dir=state_dir / "weights",
+        max_megapixels=config.max_megapixels if config else 200.0,
+    )
+
+
+def no_job(job: int) -> ConfigError:
+    """Return the error for a job that the ledger does not know."""
+    return ConfigError(f"There is no job {job}.", remedy="`nst-daemon jobs` lists them.")
+
+
+# ── progress ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def progress_shown(title: str) -> Iterator[Callable[["Progress"], None]]:
+    """Yield what to call with each progress: a bar on a terminal, else a line at each tenth."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            task = bar.add_task(printable(title), total=1.0)
+            yield lambda progress: bar.update(task, completed=progress.fraction)
+            bar.update(task, completed=1.0)
+    else:
+        yield _Lines(title).show
+
+
+class _Lines:
+    """Prints progress in lines, one for each tenth."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._shown = -1
+
+    def show(self, progress: "Progress") -> None:
+        from nst_daemon.report import duration
+
+        if progress.percent // 10 > self._shown:
+            self._shown = progress.percent // 10
+            to_go = duration(progress.eta_seconds)
+            say(
+                f"{self._title}: {progress.percent} %, {progress.width} × {progress.height} px, {to_go} to go"
+            )
+
+
+@contextmanager
+def snapshots_shown() -> Iterator[Callable[["Snapshot"], None]]:
+    """Yield what to call with each snapshot of a daemon: a bar for each job on a terminal, else lines."""
+    if not sys.stderr.isatty():
+        shown: dict[int, _Lines] = {}
+
+        def print_lines(snapshot: "Snapshot") -> None:
+            for current in snapshot.current:
+                if current.progress is not None:
+                    title = f"{current.photo} in {current.style}"
+                    shown.setdefault(current.job, _Lines(title)).show(current.progress)
+
+        yield print_lines
+        return
+    with _bar() as bar:
+        tasks: dict[int, Any] = {}
+
+        def move_bars(snapshot: "Snapshot") -> None:
+            for current in snapshot.current:
+                if current.job not in tasks:
+                    title = printable(f"{current.photo} in {current.style}")
+                    tasks[current.job] = bar.add_task(title, total=1.0)
+                if current.progress is not None:
+                    bar.update(tasks[current.job], completed=current.progress.fraction)
+            for job in tasks.keys() - {current.job for current in snapshot.current}:
+                bar.update(tasks.pop(job), completed=1.0)
+
+        yield move_bars
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def table(title: str, headings: list[str], rows: list[list[str]]) -> None:
+    """Print a table to stdout: drawn on a terminal, else with tabs, for `cut` and `awk`."""
+    if not sys.stdout.isatty():
+        for row in [headings, *rows]:
+            answer("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(drawn)

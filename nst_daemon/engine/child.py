@@ -1,0 +1,83 @@
+"""The engine's process, from the inside: takes orders from a pipe, answers with progress and paintings."""
+
+import contextlib
+import logging
+import os
+import queue
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Refused, Stepped, Stop
+from nst_daemon.engine.settings import EngineSettings
+from nst_daemon.errors import EngineError, NstError
+from nst_daemon.recipe import Order, Progress
+
+logger = logging.getLogger(__name__)
+
+NICENESS = 5  # the desktop comes first
+
+
+def serve(pipe: Connection, settings: EngineSettings) -> None:
+    """Load the network, then fulfil orders until told to leave or until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    with contextlib.suppress(AttributeError, OSError):  # Windows has no nice
+        os.nice(NICENESS)
+    desk = Desk(pipe)
+    threading.Thread(target=desk.listen, name="engine-listen", daemon=True).start()
+    try:
+        from nst_daemon.engine.studio import Studio  # imports torch: seconds
+
+        studio = Studio(settings)
+    except NstError as error:
+        desk.say(Died(error))
+        return
+    desk.say(Loaded(device=str(studio.device)))
+    while (order := desk.orders.get()) is not None:
+        desk.fulfil(studio, order)
+
+
+class Desk:
+    """The child's end of the pipe. `listen` has a thread of its own; all else is the main thread's."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+        self.orders: queue.Queue[Order | None] = queue.Queue()
+        self.stop = threading.Event()
+
+    def listen(self) -> None:
+        """Take in what the parent says, in the middle of a painting too."""
+        while True:
+            try:
+                message = self.pipe.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the parent is gone: nobody waits for a result, and a step can last minutes
+            match message:
+                case Order():
+                    self.stop.clear()
+                    self.orders.put(message)
+                case Stop():
+                    self.stop.set()
+                case Leave():
+                    self.orders.put(None)
+
+    def say(self, message: object) -> None:
+        """Send to the parent; without one, end."""
+        try:
+            self.pipe.send(message)
+        except OSError:
+            os._exit(0)
+
+    def fulfil(self, studio: "Studio", order: Order) -> None:  # type: ignore[name-defined] # noqa: F821
+        """Answer one order with a painting or with the reason why there is none."""
+
+        def on_progress(progress: Progress) -> None:
+            self.say(Stepped(order.job, progress))
+
+        try:
+            self.say(Finished(order.job, studio.fulfil(order, on_progress, self.stop.is_set)))
+        except NstError as error:
+            self.say(Refused(order.job, error))
+        except Exception as error:  # one bad picture must not cost the next one its warm engine
+            logger.exception("job %d broke the engine", order.job)
+            self.say(Refused(order.job, EngineError(f"{order.photo_name}: {type(error).__name__}: {error}")))

@@ -1,0 +1,79 @@
+"""Which device, and how large a picture fits there."""
+
+import logging
+from typing import Final
+
+import torch
+
+from nst_daemon.engine.vgg import depth_of
+from nst_daemon.errors import MissingError
+from nst_daemon.recipe import CONVS_IN_BLOCK, Recipe
+
+logger = logging.getLogger(__name__)
+
+CHANNELS: Final = (64, 128, 256, 512, 512)  # of VGG19's five blocks
+BYTES: Final = 4  # float32
+# Measured peak over the sum of all maps: gradients on the way back, the convolutions' own space.
+OVERHEAD: Final = 1.9
+FIXED_BYTES: Final = 600 * 2**20  # the network, torch itself, style targets
+SHARE_OF_FREE: Final = 0.8  # the photo editor beside us needs some too
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of this name; `auto` is the accelerator if there is one, else the CPU.
+
+    Raises:
+        MissingError: the machine has no such device, or it does not answer.
+    """
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        name = accelerator.type if accelerator else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).add_(1)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise MissingError(
+            f"engine.device is {name!r}, and this machine cannot use it: {str(error).splitlines()[0]}",
+            remedy=f"Set engine.device to auto or to one of: {', '.join(available())}.",
+        ) from error
+    return device
+
+
+def available() -> list[str]:
+    """Return the names of the devices that can be chosen."""
+    names = ["cpu"]
+    if torch.accelerator.is_available() and (accelerator := torch.accelerator.current_accelerator()):
+        names += [f"{accelerator.type}:{index}" for index in range(torch.accelerator.device_count())]
+    return names
+
+
+def describe(device: torch.device) -> str:
+    """Return the device's name for people, e.g. "cuda:0 (NVIDIA H200)"."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return str(device)
+
+
+def bytes_needed(width: int, height: int, recipe: Recipe) -> int:
+    """Return a forecast of the memory that one step at this size takes, in bytes."""
+    layers = (*recipe.content_layers, *recipe.style_layers)
+    per_pixel, depth = 0.0, depth_of(layers)
+    for block, convs in enumerate(CONVS_IN_BLOCK):
+        here = max(0, min(convs, depth - sum(CONVS_IN_BLOCK[:block])))
+        per_pixel += 2 * here * CHANNELS[block] / 4**block  # before and behind the rectifier
+    history = 2 * 20 * 3 if recipe.optimizer == "lbfgs" else 6
+    return FIXED_BYTES + int(width * height * BYTES * (per_pixel * OVERHEAD + history))
+
+
+def largest_side(width: int, height: int, recipe: Recipe, limit_bytes: int) -> int:
+    """Return the longer side in px, at most the asked one, of the largest picture that fits."""
+    per_pixel = (bytes_needed(width, height, recipe) - FIXED_BYTES) / (width * height)
+    pixels = max(0.0, limit_bytes - FIXED_BYTES) / per_pixel
+    return min(max(width, height), int((pixels * max(width, height) / min(width, height)) ** 0.5))
+
+
+def free_bytes(device: torch.device, system_free: int) -> int:
+    """Return how much memory a picture may take: what is free on the device, less a share for others."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0] * SHARE_OF_FREE)
+    return int(system_free * SHARE_OF_FREE)

@@ -1,0 +1,54 @@
+"""What goes through the pipe between the daemon and its engine's process."""
+
+from dataclasses import dataclass
+
+from nst_daemon.errors import NstError
+from nst_daemon.recipe import Painting, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """To the engine: leave off the order in hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To the engine: end when the order in hand is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """From the engine: the network is on the device."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """From the engine: it cannot start."""
+
+    error: NstError
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """From the engine: how far it is."""
+
+    job: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """From the engine: the painting is there."""
+
+    job: int
+    painting: Painting
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """From the engine: no painting, and why."""
+
+    job: int
+    error: NstError

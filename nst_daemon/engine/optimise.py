@@ -1,0 +1,116 @@
+"""Optimisers over one tensor of pixels. No step waits for the device.
+
+Each is told the gradient and changes its variable in place.
+"""
+
+from collections import deque
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Optimiser(Protocol):
+    """Moves `variable` along its gradient."""
+
+    variable: Tensor
+
+    def step(self, gradient: Tensor) -> None:
+        """Change `variable` in place. Shapes: `gradient` as `variable`."""
+        ...
+
+
+class Adam:
+    """Adam. Source: Kingma and Ba 2014, arXiv:1412.6980."""
+
+    def __init__(self, variable: Tensor, *, learning_rate: float, betas: tuple[float, float]) -> None:
+        self.variable = variable
+        self.learning_rate = learning_rate
+        self.betas = betas
+        self.mean = torch.zeros_like(variable)
+        self.square = torch.zeros_like(variable)
+        self.steps = 0
+
+    def step(self, gradient: Tensor) -> None:
+        """Change `variable` in place."""
+        self.steps += 1
+        first, second = self.betas
+        self.mean.lerp_(gradient, 1 - first)
+        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        root = (self.square / (1 - second**self.steps)).sqrt_().add_(1e-8)
+        self.variable.addcdiv_(self.mean, root, value=-self.learning_rate / (1 - first**self.steps))
+
+
+class Lbfgs:
+    """L-BFGS with a fixed step and one evaluation a step.
+
+    A pair of differences whose curvature is not positive is weighted with zero instead of being
+    left out: that needs no answer from the device.
+
+    Source: Liu and Nocedal 1989, two-loop recursion. Differs: no line search; the first step is
+        normalised by the gradient's L1 norm, as PyTorch's own does.
+    """
+
+    def __init__(self, variable: Tensor, *, learning_rate: float, history: int) -> None:
+        self.variable = variable
+        self.learning_rate = learning_rate
+        self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)  # s, y, 1 / (s·y) or 0
+        self.scale = torch.ones((), device=variable.device, dtype=variable.dtype)  # of the first Hessian
+        self.gradient: Tensor | None = None
+        self.moved: Tensor | None = None
+
+    def step(self, gradient: Tensor) -> None:
+        """Change `variable` in place."""
+        gradient = gradient.flatten()
+        self._remember(gradient)
+        direction = self._descend(gradient)
+        if self.gradient is None:
+            length = 1 / gradient.abs().sum().clamp_min(1e-30)
+            direction = direction * length.clamp_max(1.0)
+        self.moved = direction * self.learning_rate
+        self.gradient = gradient.clone()
+        self.variable.add_(self.moved.view_as(self.variable))
+
+    def _remember(self, gradient: Tensor) -> None:
+        if self.gradient is None or self.moved is None:
+            return
+        change = gradient - self.gradient
+        curvature = self.moved.dot(change)
+        useful = curvature > 1e-10 * self.moved.dot(self.moved)
+        inverse = torch.where(useful, 1 / curvature, 0.0)
+        self.pairs.append((self.moved, change, inverse))
+        self.scale = torch.where(useful, curvature / change.dot(change).clamp_min(1e-30), self.scale)
+
+    def _descend(self, gradient: Tensor) -> Tensor:
+        """Return minus the inverse Hessian's estimate times the gradient."""
+        direction = -gradient
+        alphas: list[Tensor] = []
+        for moved, change, inverse in reversed(self.pairs):
+            alpha = inverse * moved.dot(direction)
+            direction = direction - alpha * change
+            alphas.append(alpha)
+        direction = direction * self.scale
+        for (moved, change, inverse), alpha in zip(self.pairs, reversed(alphas), strict=True):
+            direction = direction + moved * (alpha - inverse * change.dot(direction))
+        return direction
+
+
+class Average:
+    """A bias-corrected exponential moving average of the pictures of one scale.
+
+    Source: Polyak averaging, with Adam's correction of the start.
+    """
+
+    def __init__(self, like: Tensor, decay: float) -> None:
+        self.decay = decay
+        self.sum = torch.zeros_like(like)
+        self.weight = 0.0
+
+    def add(self, picture: Tensor) -> None:
+        """Take one more picture in."""
+        self.sum.lerp_(picture, 1 - self.decay)
+        self.weight = 1 - (1 - self.weight) * self.decay
+
+    def mean(self) -> Tensor:
+        """Return the average."""
+        return self.sum / self.weight

@@ -1,0 +1,84 @@
+"""From how small to how large, with how many steps and by which optimiser. Pure: no torch."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from nst_daemon.recipe import Optimizer, Recipe
+
+RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
+STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it
+MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to the last
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One level of the pyramid, and one optimiser's work there."""
+
+    number: int  # from 1, the coarsest
+    width: int  # px
+    height: int
+    steps: int
+    optimizer: Optimizer
+    averaging: float  # decay of the mean of this scale's pictures; 0: the last one counts
+    content_weight: float
+
+    @property
+    def work(self) -> int:
+        """What it costs, in pixels times steps."""
+        return self.width * self.height * self.steps
+
+
+def fit(width: int, height: int, longer: int) -> tuple[int, int]:
+    """Return width and height of the same shape whose longer side is `longer` px; no side below 1."""
+    factor = longer / max(width, height)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def target_size(width: int, height: int, recipe: Recipe) -> tuple[int, int]:
+    """Return the size of the painting of a photo of `width` x `height` px."""
+    return (width, height) if recipe.size == "original" else fit(width, height, recipe.size)
+
+
+def plan(width: int, height: int, recipe: Recipe) -> tuple[Scale, ...]:
+    """Return the scales of a painting of `width` x `height` px, coarsest first.
+
+    The last one is the painting's own size. `recipe.steps` is shared out so that most steps
+    happen where they are cheap; every scale has at least one.
+
+    L-BFGS needs a third of Adam's steps, but leaves a weave from the network's pooling that nothing
+    averages out. So with `averaging` it hands the last scale, or the last steps of the only one, to Adam.
+
+    Source: the pyramid by crowsonkb/style-transfer-pytorch. Differs: the shares of the steps, and
+        the change of optimiser.
+    """
+    sizes = [(width, height)]
+    longer = max(width, height) / RATIO
+    while recipe.pyramid and round(longer) >= recipe.pyramid and len(sizes) < recipe.steps:
+        sizes.insert(0, fit(width, height, round(longer)))
+        longer /= RATIO
+    is_finished_by_adam = recipe.optimizer is Optimizer.LBFGS and recipe.averaging > 0
+    if len(sizes) == 1 and is_finished_by_adam and recipe.steps > 1:
+        sizes *= 2
+    shares = [STEPS_DECAY**number for number in range(len(sizes))]
+    scales = []
+    for number, (size, steps) in enumerate(zip(sizes, _split(recipe.steps, shares), strict=True), start=1):
+        is_last = number == len(sizes)
+        optimizer = Optimizer.ADAM if is_last and is_finished_by_adam else recipe.optimizer
+        averaging = recipe.averaging if is_last and optimizer is Optimizer.ADAM else 0.0
+        weight = recipe.content_weight * _content_factor(max(size), max(width, height))
+        scales.append(Scale(number, *size, steps, optimizer, averaging, weight))
+    return tuple(scales)
+
+
+def _content_factor(longer: int, last: int) -> float:
+    """Return how much more the photo counts at a coarse scale, where strokes would bury its structure."""
+    return min(MOST_CONTENT, math.sqrt(last / longer))
+
+
+def _split(steps: int, shares: list[float]) -> list[int]:
+    """Return whole numbers, at least 1 each, in about these shares, that sum to `steps`."""
+    spare = steps - len(shares)
+    parts = [1 + int(spare * share / sum(shares)) for share in shares]
+    parts[0] += steps - sum(parts)
+    return parts

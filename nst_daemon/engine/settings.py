@@ -1,0 +1,15 @@
+"""What an engine is started with. No torch here: the daemon reads it too."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Which network runs where, and with how much memory."""
+
+    weights: str = "original"
+    device: str = "auto"
+    memory_limit: int | None = None  # bytes; None: what is free
+    cache_dir: Path  # downloaded weights
+    max_megapixels: float = 200.0

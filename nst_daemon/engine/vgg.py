@@ -1,0 +1,71 @@
+"""The frozen VGG19 trunk: a picture in, the features of the asked layers out.
+
+Source: Simonyan and Zisserman 2014, arXiv:1409.1556. Differs: conv1_1 is padded with the picture's own
+border (replicate), which spares the painting a dirty frame; the other convolutions pad with zeros.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nst_daemon.engine.weights import CONV_NAMES, Weights
+from nst_daemon.recipe import LAYERS, Pooling
+
+Features = dict[str, Tensor]  # layer -> (B, C, H, W)
+
+
+class Trunk(nn.Module):
+    """VGG19 without its classifier. Weights are buffers: nothing here can be trained."""
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__()
+        for name in CONV_NAMES:
+            kernel, bias = weights[name]
+            # channels_last is 1.4 times as fast on CPUs and no slower on accelerators.
+            self.register_buffer(f"{name}_kernel", kernel.contiguous(memory_format=torch.channels_last))
+            self.register_buffer(f"{name}_bias", bias.contiguous())
+        self.requires_grad_(False)
+
+    def forward(self, picture: Tensor, layers: Sequence[str], pooling: Pooling = Pooling.MAX) -> Features:
+        """Return the features of `layers`; nothing behind the deepest is computed.
+
+        Shapes: (B, 3, H, W), RGB in 0..1 -> a (B, C, H / 2**k, W / 2**k) a layer.
+        """
+        features: Features = {}
+        wanted = set(layers)
+        maps = picture
+        for name in CONV_NAMES[: depth_of(layers)]:
+            if name.endswith("_1") and name != "conv1_1":
+                maps = _halve(maps, pooling)
+            maps = self._convolve(maps, name)
+            if name in wanted:
+                features[name] = maps
+            maps = functional.relu(maps)  # not in place: a loss may read the maps before the rectifier
+            if (rectified := name.replace("conv", "relu")) in wanted:
+                features[rectified] = maps
+        return features
+
+    def _convolve(self, maps: Tensor, name: str) -> Tensor:
+        kernel, bias = getattr(self, f"{name}_kernel"), getattr(self, f"{name}_bias")
+        if name == "conv1_1":
+            return functional.conv2d(functional.pad(maps, (1, 1, 1, 1), mode="replicate"), kernel, bias)
+        return functional.conv2d(maps, kernel, bias, padding=1)
+
+
+def depth_of(layers: Sequence[str]) -> int:
+    """Return how many convolutions it takes to reach the deepest of `layers`."""
+    return max((LAYERS.index(layer) // 2 + 1 for layer in layers), default=0)
+
+
+def least_side(layers: Sequence[str]) -> int:
+    """Return the smallest side in px whose deepest map still has one pixel."""
+    deepest = max(layers, key=LAYERS.index)
+    return 1 << (int(deepest[4]) - 1)
+
+
+def _halve(maps: Tensor, pooling: Pooling) -> Tensor:
+    if pooling is Pooling.AVERAGE:
+        return functional.avg_pool2d(maps, 2)
+    return functional.max_pool2d(maps, 2)

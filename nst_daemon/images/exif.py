@@ -1,0 +1,204 @@
+"""EXIF blocks: orientation, and the changes that a painted photo needs.
+
+Pure: bytes in, bytes out. A block is patched in place wherever it can be: maker notes hold offsets of
+their own, which break as soon as they are moved. A block begins with its byte-order mark, not with "Exif".
+"""
+
+import struct
+from typing import Final
+
+from nst_daemon.images import tiff
+from nst_daemon.images.tiff import EXIF_IFD, GPS_IFD, INTEROP_IFD, Block, Field, Fields, Tree
+
+ORIENTATION: Final = 0x0112
+WIDTH, HEIGHT = 0xA002, 0xA003  # in the EXIF directory
+MAKER_NOTE: Final = 0x927C
+PREFIX: Final = b"Exif\0\0"
+
+# What describes the pixels of a TIFF file, or a copy or relative of them, and not the photo.
+STRUCTURE: Final = frozenset(
+    {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 284, 288, 289}
+    | {
+        290,
+        291,
+        292,
+        293,
+        297,
+        301,
+        317,
+        318,
+        319,
+        320,
+        321,
+        322,
+        323,
+        324,
+        325,
+        330,
+        332,
+        333,
+        334,
+        336,
+        338,
+    }
+    | {
+        339,
+        340,
+        341,
+        342,
+        343,
+        344,
+        345,
+        346,
+        347,
+        400,
+        433,
+        512,
+        513,
+        514,
+        515,
+        517,
+        518,
+        519,
+        520,
+        521,
+        529,
+    }
+    | {530, 531, 532, 559, 700, 33723, 34377, 34675, 37724, 42112, 42113, 50255, 65000, 65001}
+)
+FIRST_DNG, LAST_DNG = 50706, 52554  # Adobe's private tags of camera raw
+
+
+def strip_prefix(block: bytes) -> bytes:
+    """Return EXIF data from its byte-order mark on."""
+    return block[len(PREFIX) :] if block.startswith(PREFIX) else block
+
+
+def orientation(block: bytes) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where there is none, or none that makes sense."""
+    try:
+        parsed = tiff.parse(block)
+        fields, _ = parsed.directory(parsed.first)
+    except ValueError:
+        return 1
+    value = parsed.number(fields.get(ORIENTATION), 1)
+    return value if 1 <= value <= 8 else 1
+
+
+def is_adobe_rgb(block: bytes) -> bool:
+    """Whether a camera says by DCF's R03 mark, not by a profile, that the photo is in Adobe RGB."""
+    try:
+        parsed = tiff.parse(block)
+        fields, _ = parsed.directory(parsed.first)
+        inner, _ = parsed.directory(parsed.number(fields.get(EXIF_IFD), 0))
+        interop, _ = parsed.directory(parsed.number(inner.get(INTEROP_IFD), 0))
+    except ValueError:
+        return False
+    return 1 in interop and interop[1].value.rstrip(b"\0") == b"R03"
+
+
+def for_result(block: bytes, width: int, height: int) -> bytes | None:
+    """Return the block upright, of the result's dimensions, without thumbnail; None if it is broken."""
+    try:
+        parsed = tiff.parse(block)
+        fields, thumbnail_at = parsed.directory(parsed.first)
+    except ValueError:
+        return None
+    patched = bytearray(block)
+    _put(patched, parsed, fields.get(ORIENTATION), 1)
+    _put(patched, parsed, fields.get(0x0100), width)
+    _put(patched, parsed, fields.get(0x0101), height)
+    inner = _child(parsed, fields, EXIF_IFD)
+    _put(patched, parsed, inner.get(WIDTH), width)
+    _put(patched, parsed, inner.get(HEIGHT), height)
+    _drop_thumbnail(patched, parsed, thumbnail_at)
+    return bytes(patched)
+
+
+def without_maker_note(block: bytes) -> bytes | None:
+    """Return the block without the camera's private notes, which can be larger than JPEG allows."""
+    tree = tree_of(block)
+    if tree is None or EXIF_IFD not in tree.children:
+        return None
+    inner = tree.children[EXIF_IFD]
+    kept = {tag: entry for tag, entry in inner.fields.items() if tag != MAKER_NOTE}
+    children = {**tree.children, EXIF_IFD: Tree(inner.order, kept, inner.children)}
+    return tiff.write(Tree(tree.order, tree.fields, children))
+
+
+def tree_of(block: bytes) -> Tree | None:
+    """Return what an EXIF block says of the photo; None if it is broken."""
+    try:
+        return _tree(tiff.parse(block))
+    except ValueError:
+        return None
+
+
+def _tree(parsed: Block) -> Tree:
+    """Return what describes the photo, without the tags of a TIFF's own structure."""
+    fields, _ = parsed.directory(parsed.first)
+    inner = _child(parsed, fields, EXIF_IFD)
+    interop = _child(parsed, inner, INTEROP_IFD)
+    gps = _child(parsed, fields, GPS_IFD)
+    children: dict[int, Tree] = {}
+    if inner:
+        below = {INTEROP_IFD: Tree(parsed.order, interop)} if interop else {}
+        children[EXIF_IFD] = Tree(parsed.order, _without(inner, {INTEROP_IFD}), below)
+    if gps:
+        children[GPS_IFD] = Tree(parsed.order, gps)
+    return Tree(parsed.order, _without(fields, {EXIF_IFD, GPS_IFD, *STRUCTURE}), children)
+
+
+def from_tiff(parsed: Block) -> bytes | None:
+    """Return an EXIF block of what describes the photo in a TIFF file; None where nothing does."""
+    tree = _tree(parsed)
+    return tiff.write(tree) if tree.fields or tree.children else None
+
+
+def _without(fields: Fields, tags: set[int]) -> Fields:
+    return {
+        tag: entry
+        for tag, entry in fields.items()
+        if tag not in tags
+        and not FIRST_DNG <= tag <= LAST_DNG
+        and entry.kind not in (16, 18)  # BigTIFF's own
+    }
+
+
+def _child(parsed: Block, fields: Fields, tag: int) -> Fields:
+    """Return the directory that an entry points to; an empty one where there is none."""
+    if tag not in fields:
+        return {}
+    try:
+        return parsed.directory(parsed.number(fields[tag], 0))[0]
+    except ValueError:
+        return {}
+
+
+def _put(patched: bytearray, parsed: Block, entry: Field | None, number: int) -> None:
+    """Write a number over an entry of one whole number, if it fits its type."""
+    if entry is None or entry.count != 1 or entry.kind not in (tiff.SHORT, tiff.LONG):
+        return
+    if entry.kind == tiff.SHORT and number > 0xFFFF:
+        return
+    struct.pack_into(parsed.order + tiff.INTEGERS[entry.kind], patched, entry.at, number)
+
+
+def _drop_thumbnail(patched: bytearray, parsed: Block, at: int) -> None:
+    """Unlink the second directory and blank its picture: it shows the unpainted photo."""
+    if at == 0 or parsed.is_big:
+        return
+    (count,) = struct.unpack_from(parsed.order + "H", patched, parsed.first)
+    struct.pack_into(parsed.order + "I", patched, parsed.first + 2 + 12 * count, 0)
+    try:
+        fields, _ = parsed.directory(at)
+    except ValueError:
+        return
+    starts = parsed.numbers(fields.get(513)) or parsed.numbers(fields.get(273))
+    lengths = parsed.numbers(fields.get(514)) or parsed.numbers(fields.get(279))
+    for start, length in zip(starts, lengths, strict=False):
+        end = min(start + length, len(patched))
+        if at < start < end:  # behind its directory: else it may lie over what we keep
+            patched[start:end] = bytes(end - start)
+            if end == len(patched):
+                del patched[start:]

@@ -1,0 +1,228 @@
+"""Photo and style files -> sRGB pictures, upright, as floats.
+
+Every failure is a `PhotoError` or `StyleError`; no other exception leaves. Pillow decodes all but what it
+would cut from 16 bits to 8: that is done by `png` and `tiff_picture`.
+"""
+
+import io
+import mmap
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, features
+
+from nst_daemon.errors import PhotoError, StyleError
+from nst_daemon.images import containers, exif, icc, metadata, png, profiles, tiff, tiff_picture
+from nst_daemon.images.limits import Limits, check_file, shown, unreadable
+from nst_daemon.images.metadata import Metadata
+from nst_daemon.images.photo import Photo, Picture, over_white, unit
+
+MAX_STYLE_MEGAPIXELS: Final = 200.0
+# What the readers raise on files that are no pictures, or broken ones.
+BROKEN: Final = (
+    *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
+    *(KeyError, IndexError, TypeError, AttributeError, ArithmeticError, MemoryError, RuntimeError),
+)
+# The limit is ours, `max_megapixels`, checked before a pixel is decoded; Pillow's own would warn below it.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """Pixels as they lie in the file, before colour and orientation."""
+
+    pixels: NDArray[Any]  # (H, W, C) of uint8, uint16 or float32; colours, and alpha last
+    colors: int  # of the channels: 1, 3, or 4 for CMYK
+    orientation: int
+    metadata: Metadata
+    notes: tuple[str, ...] = ()
+
+
+def load_photo(path: Path, *, name: str, max_megapixels: float) -> Photo:
+    """Return a photo, upright, its colours in sRGB.
+
+    Raises:
+        IncompletePhotoError: it breaks off, and may still be growing.
+        PhotoError: it is no picture that can be read, or beyond a limit.
+    """
+    name = shown(name)
+    try:
+        check_file(path, name)
+        kind = containers.kind(path)
+        with quiet():
+            return _finished(_decoded(path, kind, Limits(name, max_megapixels)), kind, name)
+    except BROKEN as error:
+        raise unreadable(path, name, error) from error
+
+
+def load_style(path: Path) -> Picture:
+    """Return a style picture in sRGB; what is transparent becomes white. Shapes: (H, W, 3), 0..1.
+
+    Raises:
+        StyleError: it cannot be read.
+    """
+    try:
+        photo = load_photo(path, name=path.name, max_megapixels=MAX_STYLE_MEGAPIXELS)
+    except PhotoError as error:
+        raise StyleError(f"Style picture {error.message}", remedy=error.remedy) from error
+    return photo.rgb if photo.alpha is None else over_white(photo.rgb, photo.alpha)
+
+
+def _decoded(path: Path, kind: str, limits: Limits) -> Decoded:
+    if kind == "png" and (size := png.size_of_16_bits(path)):
+        limits.check(*size)
+        return _decoded_png16(path)
+    if kind == "tiff":
+        with _mapped(path) as raw:
+            if (layout := tiff_picture.deep_layout(raw)) is not None:
+                limits.check(layout.width, layout.height)
+                return _decoded_deep_tiff(layout)
+    return _decoded_by_pillow(path, kind, limits)
+
+
+def _decoded_png16(path: Path) -> Decoded:
+    with path.open("rb") as stream:
+        pixels = png.read16(stream)
+    about = read_metadata(path, "png")
+    colors = 3 if pixels.shape[2] > 2 else 1
+    return Decoded(pixels=pixels, colors=colors, orientation=_orientation(about), metadata=about)
+
+
+def _decoded_deep_tiff(layout: tiff_picture.Layout) -> Decoded:
+    pixels, notes = tiff_picture.as_light(layout, tiff_picture.read(layout, _unpacked))
+    return Decoded(
+        pixels=pixels,
+        colors=layout.channels,
+        orientation=layout.orientation,
+        metadata=metadata.of_tiff(layout.block),
+        notes=notes,
+    )
+
+
+def _unpacked(file: bytes, width: int, height: int) -> NDArray[np.uint8]:
+    """Return the bytes of a TIFF file of one grey channel of 8 bits."""
+    with Image.open(io.BytesIO(file), formats=["TIFF"]) as image:
+        grey = np.asarray(image)
+    if grey.shape != (height, width) or grey.dtype != np.uint8:
+        raise ValueError("its directory makes no sense")
+    return grey
+
+
+def _decoded_by_pillow(path: Path, kind: str, limits: Limits) -> Decoded:
+    with opened(path, kind, limits.name) as image:
+        limits.check(*image.size)
+        image.load()
+        about = read_metadata(path, kind, image)
+        # Pillow turns TIFF on loading, and libheif HEIC; their own orientation is done with.
+        orientation = 1 if kind in ("tiff", "heic") else _orientation(about)
+        plain, notes = _plain(image, about.icc)
+        pixels = np.atleast_3d(np.asarray(plain))
+    colors = {"L": 1, "LA": 1, "CMYK": 4}.get(plain.mode, 3)
+    return Decoded(pixels=pixels, colors=colors, orientation=orientation, metadata=about, notes=notes)
+
+
+def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return an image in one of the modes L, LA, RGB, RGBA and CMYK."""
+    if image.mode in ("I", "F", "I;16", "I;16L", "I;16B", "I;16N"):
+        raise ValueError(f"pixels of kind {image.mode} are not supported")
+    if "transparency" in image.info or image.mode in ("PA", "RGBa", "La"):
+        return image.convert("RGBA"), ()
+    if image.mode == "CMYK" and icc.space(profile or b"") != "CMYK":
+        return image.convert("RGB"), ("It is CMYK without a colour profile: its colours are a guess.",)
+    if image.mode == "LAB":
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        return profiles.converted(image, lab), ()
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return image, ()
+    return image.convert("L" if image.mode == "1" else "RGB"), ()
+
+
+@contextmanager
+def opened(path: Path, kind: str, name: str) -> Iterator[Image.Image]:
+    """Open an image of a known kind; nothing is decoded yet."""
+    if kind == "heic":
+        _register_heic(name)
+    if kind == "avif" and not features.check("avif"):
+        raise PhotoError(f"{name} is AVIF, which this Pillow cannot read.", remedy="pip install -U pillow")
+    pillow = {"jpeg": ["JPEG", "MPO"], "heic": ["HEIF"]}.get(kind, [kind.upper()])
+    with Image.open(path, formats=pillow) as image:
+        yield image
+
+
+def _register_heic(name: str) -> None:
+    try:
+        import pi_heif
+    except ImportError as error:
+        raise PhotoError(
+            f"{name} is HEIC, and pi-heif is not installed.",
+            remedy="pip install 'nst-daemon[heic]', or export the photo as JPEG.",
+        ) from error
+    pi_heif.register_heif_opener()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's warnings of slightly broken files from the user: what matters is raised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+        yield raw
+
+
+def read_metadata(path: Path, kind: str, image: Image.Image | None = None) -> Metadata:
+    """Return what lies beside the pixels."""
+    if kind == "tiff":
+        with _mapped(path) as raw:
+            return metadata.of_tiff(tiff.parse(raw))
+    if kind == "png":
+        with path.open("rb") as stream:
+            return metadata.of_parts(png.side_data(stream), dpi=image.info.get("dpi") if image else None)
+    info = image.info if image else {}
+    parts = {"exif": info.get("exif"), "xmp": info.get("xmp"), "icc": info.get("icc_profile")}
+    return metadata.of_parts(parts, resources=info.get("photoshop"), dpi=info.get("dpi"))
+
+
+def _orientation(about: Metadata) -> int:
+    return exif.orientation(about.exif) if about.exif else 1
+
+
+def _finished(decoded: Decoded, kind: str, name: str) -> Photo:
+    """Return the photo of decoded pixels: sRGB, float, upright."""
+    pixels = decoded.pixels
+    colors, rest = pixels[..., : decoded.colors], pixels[..., decoded.colors :]
+    alpha = unit(rest[..., 0]) if rest.shape[-1] else None
+    if alpha is not None and not alpha.any():
+        raise PhotoError(f"{name} is wholly transparent.", remedy="Export it without the transparency.")
+    rgb, about, notes = profiles.to_srgb(colors, decoded.metadata)
+    return Photo(
+        rgb=_upright(rgb, decoded.orientation),
+        alpha=None if alpha is None or alpha.min() >= 1.0 else _upright(alpha, decoded.orientation),
+        format=kind,
+        bits=8 if pixels.dtype == np.uint8 else 16,
+        metadata=about,
+        notes=decoded.notes + notes,
+    )
+
+
+def _upright(pixels: Picture, orientation: int) -> Picture:
+    """Return the pixels turned and mirrored as EXIF's orientation asks."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,75 @@
+"""What a photo says about itself besides its pixels, as bytes, to be written back with its painting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nst_daemon.images import exif, iptc, tiff_picture
+from nst_daemon.images.tiff import Block, Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """A photo's metadata, each part as it lay in the file."""
+
+    exif: bytes | None = None  # from its byte-order mark on
+    xmp: bytes | None = None
+    resources: Mapping[int, bytes] | None = None  # Photoshop's image resources, IPTC among them
+    icc: bytes | None = (
+        None  # once the photo is loaded: the RGB profile to which the result is converted back
+    )
+    dpi: tuple[float, float] | None = None
+
+    @property
+    def iptc(self) -> bytes | None:
+        """The IPTC record."""
+        return (self.resources or {}).get(iptc.RECORD)
+
+    def without_icc(self) -> "Metadata":
+        """Return the same without the colour profile."""
+        return replace(self, icc=None)
+
+
+def of_parts(parts: Mapping[str, Any], *, resources: Any = None, dpi: Any = None) -> Metadata:
+    """Return the metadata of "exif", "xmp", "icc" as a reader found them; what makes no sense is left out."""
+    found = {name: value for name, value in parts.items() if isinstance(value, bytes) and value}
+    return Metadata(
+        exif=exif.strip_prefix(found["exif"]) if "exif" in found else None,
+        xmp=found.get("xmp"),
+        icc=found.get("icc"),
+        resources=_resources(resources) if isinstance(resources, dict) else None,
+        dpi=_resolution(dpi),
+    )
+
+
+def of_tiff(block: Block) -> Metadata:
+    """Return the metadata of a TIFF file's first picture."""
+    fields, _ = block.directory(block.first)
+    resources = iptc.parse_resources(_bytes(fields, tiff_picture.RESOURCES))
+    if record := _bytes(fields, tiff_picture.IPTC):
+        resources[iptc.RECORD] = record
+    return Metadata(
+        exif=exif.from_tiff(block),
+        xmp=_bytes(fields, tiff_picture.XMP) or None,
+        icc=_bytes(fields, tiff_picture.ICC) or None,
+        resources=_resources(resources),
+    )
+
+
+def _bytes(fields: Fields, tag: int) -> bytes:
+    return fields[tag].value if tag in fields else b""
+
+
+def _resources(found: Mapping[Any, Any]) -> dict[int, bytes] | None:
+    kept = {
+        key: value for key, value in found.items() if key in iptc.KEPT_RESOURCES and isinstance(value, bytes)
+    }
+    return kept or None
+
+
+def _resolution(dpi: Any) -> tuple[float, float] | None:
+    try:
+        across, down = (float(each) for each in dpi)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    return (across, down) if 1 <= across <= 1e5 and 1 <= down <= 1e5 else None

@@ -1,0 +1,54 @@
+"""A photo in memory, and the small arithmetic of pixels that reading and writing share. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_daemon.images.metadata import Metadata
+
+Picture = NDArray[np.float32]
+NOTHING = Metadata()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """A decoded photo, upright, in sRGB."""
+
+    rgb: Picture  # (H, W, 3), 0..1
+    alpha: Picture | None = None  # (H, W), 0..1
+    format: str  # of the file: "jpeg", "png", "tiff", "webp", "avif", "heic", "gif", "bmp"
+    bits: int = 8  # a channel: 8, or 16 for all that is deeper
+    metadata: Metadata = NOTHING
+    notes: tuple[str, ...] = ()  # what a user should know of how it was read
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return int(self.rgb.shape[0])
+
+
+def unit(values: NDArray[Any]) -> Picture:
+    """Return stored numbers as 0..1."""
+    if values.dtype == np.float32:
+        return values
+    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+
+
+def stored(values: Picture, bits: int) -> NDArray[Any]:
+    """Return 0..1 as the nearest numbers of 8 or 16 bits."""
+    top, dtype = (255, np.uint8) if bits == 8 else (65535, np.uint16)
+    scaled = values * np.float32(top)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, top, out=scaled).astype(dtype)
+
+
+def over_white(rgb: Picture, alpha: Picture) -> Picture:
+    """Return a picture without its transparency, laid over white."""
+    return 1 - (1 - rgb) * alpha[..., None]

@@ -1,0 +1,205 @@
+"""Results -> files that carry what the photo carried, and their own provenance."""
+
+import errno
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from nst_daemon.errors import ConditionError
+from nst_daemon.images import exif, iptc, png, profiles, tiff_picture, xmp
+from nst_daemon.images.photo import Photo, Picture, over_white, stored
+from nst_daemon.recipe import Format
+
+EXTENSIONS: Final = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp", "avif": ".avif"}
+WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
+DEEP: Final = frozenset({"png", "tiff"})
+MAX_WEBP_SIDE: Final = 16_383  # px, of the format
+MAX_JPEG_XMP: Final = 65_504  # bytes: what a segment has room for beside its headings
+MAX_JPEG_EXIF: Final = 65_527
+MAX_JPEG_RESOURCES: Final = 65_519
+FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows knows no quota
+JPEG_RESOURCES: Final = b"Photoshop 3.0\0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What is written into a file: pixels, and all that lies beside them."""
+
+    pixels: NDArray[Any]  # (H, W, 3 or 4), uint8 or uint16
+    icc: bytes | None
+    exif: bytes | None
+    xmp: bytes
+    bare_xmp: bytes  # with our provenance only, where the whole does not fit
+    resources: Mapping[int, bytes]
+    dpi: tuple[float, float] | None
+
+
+def resize(rgb: Picture, width: int, height: int) -> Picture:
+    """Return a picture at another size: Lanczos, antialiased, within 0..1. Shapes: (H, W, 3) or (H, W)."""
+    if rgb.shape[:2] == (height, width):
+        return rgb
+    planes = [rgb] if rgb.ndim == 2 else [rgb[..., channel] for channel in range(rgb.shape[2])]
+    result = np.empty((height, width, len(planes)), np.float32)
+    for channel, plane in enumerate(planes):
+        image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+        result[..., channel] = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    np.clip(result, 0.0, 1.0, out=result)
+    return result[..., 0] if rgb.ndim == 2 else result
+
+
+def save_result(
+    rgb: Picture,
+    stem: Path,
+    *,
+    photo: Photo,
+    format: Format,
+    quality: int,
+    provenance: Mapping[str, str],
+) -> tuple[Path, tuple[str, ...]]:
+    """Write a result to `stem` with its format's extension; return the file, and notes on what was lost.
+
+    Metadata, profile, transparency and depth are the photo's, as far as the format has room for them.
+
+    Raises:
+        ConditionError: the disk is full.
+        OSError: it cannot be written for another reason.
+    """
+    kind, notes = choose_format(photo, format, rgb.shape[1], rgb.shape[0])
+    parts, more = _parts(rgb, photo, kind, provenance)
+    encode = {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
+    data, lost = encode(parts, quality)
+    path = stem.with_name(stem.name + EXTENSIONS[kind])
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise ConditionError(
+            f"No room for {path.name} ({len(data) / 1e6:.0f} MB).", remedy="Make room.", code="disk_full"
+        ) from error
+    return path, (*notes, *more, *lost)
+
+
+def choose_format(photo: Photo, format: Format, width: int, height: int) -> tuple[str, tuple[str, ...]]:
+    """Return the format that a result is written in, and notes where it is not the one that was asked for."""
+    notes: tuple[str, ...] = ()
+    kind = photo.format if format is Format.SAME else format.value
+    if kind not in EXTENSIONS or (kind == "avif" and not features.check("avif")):
+        lossless = photo.alpha is not None or kind in ("gif", "bmp")
+        written = "png" if lossless else "jpeg"
+        notes = (f"{kind.upper()} is not written: the result is {written.upper()}.",)
+        kind = written
+    if kind == "webp" and max(width, height) > MAX_WEBP_SIDE:
+        kind, notes = "png", (*notes, f"WebP ends at {MAX_WEBP_SIDE} px: the result is PNG.")
+    return kind, notes
+
+
+def _parts(
+    rgb: Picture, photo: Photo, kind: str, provenance: Mapping[str, str]
+) -> tuple[Parts, tuple[str, ...]]:
+    """Return what goes into the file, and what could not be kept."""
+    height, width = rgb.shape[:2]
+    about, notes = photo.metadata, []
+    alpha = None if photo.alpha is None else resize(photo.alpha, width, height)
+    if alpha is not None and kind not in WITH_ALPHA:
+        rgb, alpha = over_white(rgb, alpha), None
+        notes.append(f"{kind.upper()} has no transparency: it was laid over white.")
+    colors, profile, lost = profiles.from_srgb(rgb, about)
+    block = exif.for_result(about.exif, width, height) if about.exif else None
+    if about.exif and block is None:
+        notes.append("Its EXIF is broken and was left out.")
+    packet, is_kept = xmp.for_result(about.xmp, provenance, width, height)
+    if not is_kept:
+        notes.append("Its XMP is broken or too large and was left out.")
+    elif about.xmp and b"HasExtendedXMP" in about.xmp:
+        notes.append("The second part of its XMP, in segments of its own, was left out.")
+    channels = colors if alpha is None else np.dstack([colors, alpha])
+    parts = Parts(
+        pixels=stored(channels, 16 if photo.bits == 16 and kind in DEEP else 8),
+        icc=profile,
+        exif=block,
+        xmp=packet,
+        bare_xmp=xmp.for_result(None, provenance, width, height)[0],
+        resources=about.resources or {},
+        dpi=about.dpi,
+    )
+    return parts, (*notes, *lost)
+
+
+def _png(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
+    stream = io.BytesIO()
+    png.write(stream, parts.pixels, icc=parts.icc, exif=parts.exif, xmp=parts.xmp, dpi=parts.dpi)
+    return stream.getvalue(), _without_iptc(parts, "PNG")
+
+
+def _tiff(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
+    side = {tiff_picture.XMP: parts.xmp}
+    if parts.icc:
+        side[tiff_picture.ICC] = parts.icc
+    if parts.resources:
+        side[tiff_picture.RESOURCES] = iptc.resources_block(parts.resources)
+    if record := parts.resources.get(iptc.RECORD):
+        side[tiff_picture.IPTC] = record
+    about = exif.tree_of(parts.exif) if parts.exif else None
+    return tiff_picture.write(parts.pixels, about=about, side=side, dpi=parts.dpi), []
+
+
+def _jpeg(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
+    parts, notes = _fitted(parts)
+    extra = b""
+    if parts.resources:
+        block = JPEG_RESOURCES + iptc.resources_block(parts.resources)
+        extra = b"\xff\xed" + (len(block) + 2).to_bytes(2, "big") + block
+    options = {"quality": quality, "subsampling": "4:4:4", "optimize": True, "extra": extra}
+    return _by_pillow(parts, "JPEG", options), notes
+
+
+def _fitted(parts: Parts) -> tuple[Parts, list[str]]:
+    """Return what fits into JPEG's segments of 64 kB, and notes on the rest."""
+    notes = []
+    if len(parts.xmp) > MAX_JPEG_XMP:
+        parts = replace(parts, xmp=parts.bare_xmp)
+        notes.append("Its XMP is larger than JPEG allows and was left out.")
+    if parts.exif and len(parts.exif) > MAX_JPEG_EXIF:
+        parts = replace(parts, exif=exif.without_maker_note(parts.exif))
+        notes.append("Its EXIF is larger than JPEG allows: the camera's private notes were left out.")
+    if parts.exif and len(parts.exif) > MAX_JPEG_EXIF:
+        parts = replace(parts, exif=None)
+        notes.append("Its EXIF is larger than JPEG allows and was left out.")
+    if len(iptc.resources_block(parts.resources)) > MAX_JPEG_RESOURCES:
+        parts = replace(parts, resources={})
+        notes.append("Its IPTC is larger than JPEG allows and was left out.")
+    return parts, notes
+
+
+def _webp(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
+    options = {"quality": quality, "lossless": quality == 100, "method": 4, "exact": True}
+    return _by_pillow(parts, "WEBP", options), _without_iptc(parts, "WebP")
+
+
+def _avif(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
+    options = {"quality": quality, "subsampling": "4:4:4"}
+    return _by_pillow(parts, "AVIF", options), _without_iptc(parts, "AVIF")
+
+
+def _by_pillow(parts: Parts, name: str, options: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    beside = {
+        "icc_profile": parts.icc,
+        "exif": exif.PREFIX + parts.exif if parts.exif else None,
+        "xmp": parts.xmp,
+        "dpi": parts.dpi,
+    }
+    given = {key: value for key, value in beside.items() if value}
+    Image.fromarray(parts.pixels).save(stream, name, **options, **given)
+    return stream.getvalue()
+
+
+def _without_iptc(parts: Parts, name: str) -> list[str]:
+    return [f"{name} has no place for IPTC: it was left out."] if parts.resources.get(iptc.RECORD) else []

@@ -1,0 +1,192 @@
+"""TIFF directories: the frame of EXIF blocks and of TIFF files.
+
+Pure: bytes in, bytes out. Knows no meaning of a tag but those of offsets; values stay raw, in the byte order
+of their block, so that what is copied is copied to the bit.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from mmap import mmap
+from typing import Final
+
+SIZES: Final = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    18: 8,
+}
+INTEGERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+SHORT, LONG, UNDEFINED = 3, 4, 7
+
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
+MAX_FIELDS: Final = 4096  # in one directory; real ones have below 100
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One entry of a directory."""
+
+    kind: int  # TIFF's type
+    value: bytes  # in the block's byte order
+    at: int = 0  # where `value` lies in the block that it was read from
+
+    @property
+    def count(self) -> int:
+        """How many values of its type it holds."""
+        return len(self.value) // SIZES[self.kind]
+
+
+Fields = dict[int, Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A TIFF file or EXIF block, from its byte-order mark on."""
+
+    raw: bytes | mmap
+    order: str  # "<" or ">", as in struct
+    is_big: bool  # BigTIFF: offsets of eight bytes
+    first: int  # offset of the first directory
+
+    def directory(self, offset: int) -> tuple[Fields, int]:
+        """Return the directory at an offset, and the offset of the next one (0: none).
+
+        Entries of unknown type, or whose value lies outside of the block, are left out.
+
+        Raises:
+            ValueError: no directory lies there.
+        """
+        head, entry = ("Q", "HHQ8s") if self.is_big else ("H", "HHI4s")
+        try:
+            (count,) = struct.unpack_from(self.order + head, self.raw, offset)
+            if not 0 < count <= MAX_FIELDS:
+                raise ValueError(f"a directory of {count} entries")
+            start, size = offset + struct.calcsize("=" + head), struct.calcsize("=" + entry)
+            fields: Fields = {}
+            for place in range(start, start + count * size, size):
+                tag, kind, number, inline = struct.unpack_from(self.order + entry, self.raw, place)
+                found = self._field(kind, number, inline, place + size - len(inline))
+                if found is not None:
+                    fields[tag] = found
+            return fields, self._next(start + count * size)
+        except (struct.error, OverflowError) as error:
+            raise ValueError(f"the directory at {offset} is cut off") from error
+
+    def _field(self, kind: int, count: int, inline: bytes, at: int) -> Field | None:
+        if kind not in SIZES:
+            return None
+        size = SIZES[kind] * count
+        if size > len(inline):
+            (at,) = struct.unpack(self.order + ("Q" if self.is_big else "I"), inline)
+            if at + size > len(self.raw):
+                return None
+        return Field(kind, self.raw[at : at + size], at)
+
+    def _next(self, place: int) -> int:
+        form = self.order + ("Q" if self.is_big else "I")
+        if place + struct.calcsize(form) > len(self.raw):
+            return 0
+        following: int = struct.unpack_from(form, self.raw, place)[0]
+        return following
+
+    def numbers(self, entry: Field | None) -> tuple[int, ...]:
+        """Return the values of an entry of whole numbers; nothing for any other."""
+        if entry is None or entry.kind not in INTEGERS:
+            return ()
+        return struct.unpack(f"{self.order}{entry.count}{INTEGERS[entry.kind]}", entry.value)
+
+    def number(self, entry: Field | None, default: int) -> int:
+        """Return the first whole number of an entry, else the default."""
+        return next(iter(self.numbers(entry)), default)
+
+
+def parse(raw: bytes | mmap) -> Block:
+    """Return the block of a TIFF file or EXIF data.
+
+    Raises:
+        ValueError: it is none.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(raw[:2])
+    if order is None or len(raw) < 8:
+        raise ValueError("no TIFF header")
+    (magic,) = struct.unpack_from(order + "H", raw, 2)
+    if magic == 42:
+        return Block(raw, order, False, struct.unpack_from(order + "I", raw, 4)[0])
+    if magic == 43 and len(raw) >= 16:
+        return Block(raw, order, True, struct.unpack_from(order + "Q", raw, 8)[0])
+    raise ValueError("no TIFF header")
+
+
+def longs(order: str, *numbers: int) -> Field:
+    """Return an entry of 32-bit numbers."""
+    return Field(LONG, struct.pack(f"{order}{len(numbers)}I", *numbers))
+
+
+def shorts(order: str, *numbers: int) -> Field:
+    """Return an entry of 16-bit numbers."""
+    return Field(SHORT, struct.pack(f"{order}{len(numbers)}H", *numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A directory with the directories that its entries point to, ready to be written."""
+
+    order: str
+    fields: Fields
+    children: Mapping[int, "Tree"] = field(default_factory=dict)  # by the tag that points to each
+
+
+def write(tree: Tree, strips: Sequence[bytes] = ()) -> bytes:
+    """Return a classic TIFF of one directory; with strips, a picture's data before it.
+
+    Raises:
+        ValueError: beyond TIFF's 4 GiB.
+    """
+    mark = b"II*\0" if tree.order == "<" else b"MM\0*"
+    offsets, at = [], 8
+    for strip in strips:
+        offsets.append(at)
+        at += len(strip) + len(strip) % 2
+    fields = dict(tree.fields)
+    if strips:
+        fields[273] = longs(tree.order, *offsets)
+        fields[279] = longs(tree.order, *map(len, strips))
+    body = directory_bytes(Tree(tree.order, fields, tree.children), at)
+    if at + len(body) >= 2**32:
+        raise ValueError("more than TIFF's 4 GiB")
+    padded = (strip + b"\0" * (len(strip) % 2) for strip in strips)
+    return b"".join([mark, struct.pack(tree.order + "I", at), *padded, body])
+
+
+def directory_bytes(tree: Tree, at: int) -> bytes:
+    """Return a classic directory that will lie at an offset, with its values and children behind it."""
+    tags = sorted({*tree.fields, *tree.children})
+    end = at + 2 + 12 * len(tags) + 4
+    entries, values = [struct.pack(tree.order + "H", len(tags))], []
+    for tag in tags:
+        if tag in tree.children:
+            kind, count, value = LONG, 1, directory_bytes(tree.children[tag], end)
+            is_outside = True
+        else:
+            entry = tree.fields[tag]
+            kind, count, value = entry.kind, entry.count, entry.value
+            is_outside = len(value) > 4
+        if is_outside:
+            entries.append(struct.pack(tree.order + "HHII", tag, kind, count, end))
+            values.append(value + b"\0" * (len(value) % 2))
+            end += len(values[-1])
+        else:
+            entries.append(struct.pack(tree.order + "HHI", tag, kind, count) + value.ljust(4, b"\0"))
+    return b"".join([*entries, bytes(4), *values])

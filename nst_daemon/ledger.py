@@ -1,0 +1,385 @@
+"""Durable jobs, and the requests and facts about them. All the SQL of the program is in `ledger*.py`.
+
+Every method is one transaction: once it has returned, a crash does not undo it. Moves between states
+are those of `jobs.TRANSITIONS` and happen only if the job still is where the caller believes it to be.
+"""
+
+import sqlite3
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
+from nst_daemon.ledger_facts import Facts
+from nst_daemon.ledger_rows import (
+    ENDS,
+    FRESH,
+    begin_anew,
+    check_move,
+    duplicate_of,
+    own_result,
+    owner_of,
+    row_of,
+    row_of_key,
+    update,
+)
+from nst_daemon.ledger_schema import (
+    Seen,
+    Verdict,
+    engine_out,
+    job_columns,
+    job_of_row,
+    path_in,
+    path_out,
+    progress_in,
+    progress_out,
+    text_in,
+)
+from nst_daemon.recipe import Progress
+
+__all__ = ["Added", "Duplicate", "Ledger", "Seen", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The job is new, and safe."""
+
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The ledger has a job of this key already."""
+
+    job: int
+    state: JobState
+
+
+class Ledger(Facts):
+    """The jobs. Safe on any thread, and beside other processes that hold the same file."""
+
+    # The left half: intake and `submit`.
+
+    def add(self, new: NewJob, *, result: Path | None = None, is_disposed: bool = False) -> Added | Duplicate:
+        """Take a job in, in whatever state it comes; the key is unique.
+
+        `result`: the job is DONE already, a painting of it was found in the outbox. `is_disposed`: the
+        worker has not to care for the original.
+        """
+        with self.file.write() as db:
+            if known := row_of_key(db, new.key):
+                return Duplicate(known["id"], JobState(known["state"]))
+            job = self._insert(db, new, result)
+            update(db, job, {"is_disposed": int(is_disposed)})
+            return Added(job)
+
+    def add_duplicate(self, new: NewJob, of: int) -> int:
+        """Take in, as CANCELLED, what would do the work of another job again; `retry` does it anyway.
+
+        The caller makes the key unique; a second call with the same key returns the same job.
+        """
+        with self.file.write() as db:
+            if known := row_of_key(db, new.key):
+                return int(known["id"])
+            job = self._insert(db, replace(new, state=JobState.CANCELLED))
+            db.execute("UPDATE jobs SET error = ? WHERE id = ?", (duplicate_of(of, job), job))
+            return job
+
+    def repair(self, job: int, new: NewJob) -> bool:
+        """Give a job that has not started new styles, settings, key and state; False if it has.
+
+        Where another job has the new key, this one ends as CANCELLED, as a duplicate of that.
+        """
+        with self.file.write() as db:
+            row = row_of(db, job)
+            if row is None or row["state"] not in (JobState.HELD, JobState.QUEUED):
+                return False
+            columns = job_columns(new)
+            other = row_of_key(db, new.key)
+            if other is not None and other["id"] != job:
+                columns |= {"key": f"{new.key}:{job}", "error": duplicate_of(other["id"], job)}
+                columns["state"] = JobState.CANCELLED.value
+            if columns["state"] != row["state"]:
+                check_move(JobState(row["state"]), JobState(str(columns["state"])))
+            columns["finished"] = self._clock() if columns["state"] in ENDS else None
+            update(db, job, columns)
+            return True
+
+    def revive(self, job: int, new: NewJob) -> bool:
+        """Take a FAILED or CANCELLED job up again because its photo has come once more, maybe elsewhere.
+
+        False if it is in another state by now.
+        """
+        with self.file.write() as db:
+            row = row_of(db, job)
+            if row is None or row["state"] not in (JobState.FAILED, JobState.CANCELLED):
+                return False
+            check_move(JobState(row["state"]), new.state)
+            columns = job_columns(new) | FRESH
+            update(db, job, columns | {"error": text_in(new.error)})
+            return True
+
+    def _insert(self, db: sqlite3.Connection, new: NewJob, result: Path | None = None) -> int:
+        now = self._clock()
+        columns = job_columns(new) | {"created": now, "finished": now if new.state in ENDS else None}
+        columns["was_done"] = int(new.state is JobState.DONE)
+        names = ", ".join(columns)
+        marks = ", ".join("?" * len(columns))
+        cursor = db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(columns.values()))
+        assert cursor.lastrowid is not None
+        if result is not None:
+            own_result(db, cursor.lastrowid, result)
+        return cursor.lastrowid
+
+    # The right half: the worker.
+
+    def claim(self) -> Job | None:
+        """Take the oldest job that may begin; None if there is none, or the daemon is paused.
+
+        The attempt is counted and on the disk when this returns, so that a photo which kills the
+        process is found out.
+        """
+        with self.file.write() as db:
+            if db.execute("SELECT 1 FROM facts WHERE name = 'paused'").fetchone():
+                return None
+            now = self._clock()
+            row = db.execute(
+                "SELECT id FROM jobs WHERE state = ? AND not_before <= ? ORDER BY id LIMIT 1",
+                (JobState.QUEUED, now),
+            ).fetchone()
+            if row is None:
+                return None
+            db.execute(
+                "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, finished = NULL, "
+                "seconds = NULL, error = NULL, progress = NULL WHERE id = ?",
+                (JobState.RUNNING, now, row["id"]),
+            )
+            claimed = row_of(db, row["id"])
+            return None if claimed is None else job_of_row(claimed)
+
+    def next_claim(self) -> float | None:
+        """Return when the next job may begin, in seconds since 1970; None: none waits, or all are paused."""
+        with self.file.read() as db:
+            row = db.execute(
+                "SELECT min(not_before) AS due FROM jobs WHERE state = ? "
+                "AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'paused')",
+                (JobState.QUEUED,),
+            ).fetchone()
+        return None if row["due"] is None else float(row["due"])
+
+    def move(
+        self,
+        job: int,
+        source: JobState,
+        target: JobState,
+        *,
+        result: Path | None = None,
+        error: str | None = None,
+        seconds: float | None = None,
+        not_before: float | None = None,
+        refund_attempt: bool = False,
+    ) -> bool:
+        """Move a job from one state to another; False, and nothing happens, if it is not there any more.
+
+        A running job that goes back to the queue after the user has cancelled it is CANCELLED instead.
+        `refund_attempt`: the machine was at fault, not the photo (a full disk, a shutdown).
+
+        Raises:
+            ValueError: no such move in TRANSITIONS.
+        """
+        check_move(source, target)
+        with self.file.write() as db:
+            row = row_of(db, job)
+            if row is None or row["state"] != source:
+                return False
+            if target is JobState.QUEUED and source is JobState.RUNNING and row["cancel_requested"]:
+                target = JobState.CANCELLED
+            columns = self._arrival(row, target) | {"seconds": seconds, "not_before": not_before or 0.0}
+            if error is not None or target not in (JobState.CANCELLED, JobState.QUEUED):
+                columns["error"] = text_in(error)
+            if refund_attempt:
+                columns["attempts"] = max(0, row["attempts"] - 1)
+            update(db, job, columns)
+            if result is not None:
+                own_result(db, job, result)
+            return True
+
+    def _arrival(self, row: sqlite3.Row, target: JobState) -> dict[str, object]:
+        """Return what changes in any job that arrives in a state."""
+        columns: dict[str, object] = {"state": target.value, "progress": None, "cancel_requested": 0}
+        columns["finished"] = self._clock() if target in ENDS else None
+        if target is JobState.DONE:
+            columns |= {"was_done": 1, "is_disposed": 0}
+        elif target is JobState.FAILED:
+            columns["is_disposed"] = 0
+        if target in (JobState.FAILED, JobState.CANCELLED) and not row["was_done"]:
+            columns |= {"result": None, "result_name": None}  # a name that was reserved and never used
+        return columns
+
+    def report_progress(self, job: int, progress: Progress | None) -> None:
+        """Keep how far a running job is, for the views."""
+        with self.file.write(durable=False) as db:
+            db.execute(
+                "UPDATE jobs SET progress = ? WHERE id = ? AND state = ?",
+                (progress_in(progress), job, JobState.RUNNING),
+            )
+
+    def recover(self) -> list[int]:
+        """Give back what a daemon was painting when it died; return those jobs.
+
+        Call it at the start of a daemon, under its lock. A job that was being cancelled is CANCELLED.
+        """
+        with self.file.write() as db:
+            rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
+            for row in rows:
+                target = JobState.CANCELLED if row["cancel_requested"] else JobState.QUEUED
+                update(db, row["id"], self._arrival(row, target))
+            return [row["id"] for row in rows]
+
+    def reserve_result(self, job: int, target: Path) -> bool:
+        """Give a job the name of its result before it is published; False if another job has that name.
+
+        A crash between publishing and DONE then paints over the job's own file and not beside it: a
+        later run finds the name in `Job.result`.
+        """
+        with self.file.write() as db:
+            owner = owner_of(db, target)
+            if owner not in (None, job):
+                return False
+            own_result(db, job, target)
+            return True
+
+    def results_of(self, target: Path) -> int | None:
+        """Return the job that owns a result's path: it reserved it, or published it and it is still there."""
+        with self.file.read() as db:
+            return owner_of(db, target)
+
+    def undisposed(self) -> list[Job]:
+        """Return finished jobs whose original may still have to go to the archive or to `failed`."""
+        return self._select(
+            "origin = 'inbox' AND is_disposed = 0 AND state IN (?, ?) ORDER BY id",
+            JobState.DONE,
+            JobState.FAILED,
+        )
+
+    def mark_disposed(self, job: int, original: Path | None) -> None:
+        """Record that a finished job's original is where it belongs: where that is, or None if deleted.
+
+        Holds for all jobs of that photo. What was seen at the old place is forgotten: a file that comes
+        there again is a new arrival.
+        """
+        with self.file.write() as db:
+            row = row_of(db, job)
+            if row is None:
+                return
+            old, new = row["original"], path_in(original)
+            same_photo = (old, row["photo_sha256"])
+            db.execute("UPDATE jobs SET is_disposed = 1 WHERE original = ? AND photo_sha256 = ?", same_photo)
+            if new == old:
+                return
+            db.execute("DELETE FROM seen WHERE path = ?", (old,))
+            if new is not None:
+                db.execute(
+                    "UPDATE jobs SET original = ? WHERE original = ? AND photo_sha256 = ?", (new, *same_photo)
+                )
+
+    # Requests of the user.
+
+    def cancel(self, job: int, *, reason: str = "cancelled") -> JobState | None:
+        """Cancel what waits at once, and ask a running job to stop; return its state; None: no such job."""
+        with self.file.write() as db:
+            row = row_of(db, job)
+            if row is None:
+                return None
+            state = JobState(row["state"])
+            if state is JobState.RUNNING:
+                update(db, job, {"cancel_requested": 1, "error": text_in(reason)})
+            elif JobState.CANCELLED in TRANSITIONS[state]:
+                update(db, job, self._arrival(row, JobState.CANCELLED) | {"error": text_in(reason)})
+                state = JobState.CANCELLED
+            return state
+
+    def is_cancelled(self, job: int) -> bool:
+        """Return whether a running job is asked to stop."""
+        with self.file.read() as db:
+            row = row_of(db, job)
+            return row is not None and bool(row["cancel_requested"])
+
+    def retry(self, job: int) -> bool:
+        """Put a job that has ended into the queue again, as good as new; False if it has not ended."""
+        with self.file.write() as db:
+            row = row_of(db, job)
+            return row is not None and begin_anew(db, row)
+
+    def retry_failed(self) -> int:
+        """Retry all failed jobs; return how many."""
+        with self.file.write() as db:
+            rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.FAILED,)).fetchall()
+            return sum(begin_anew(db, row) for row in rows)
+
+    # The views.
+
+    def job(self, job: int) -> Job | None:
+        """Return one job."""
+        with self.file.read() as db:
+            row = row_of(db, job)
+        return None if row is None else job_of_row(row)
+
+    def jobs(
+        self, *, state: JobState | None = None, limit: int | None = None, newest_first: bool = True
+    ) -> list[Job]:
+        """Return the jobs of one state or of all."""
+        order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {-1 if limit is None else int(limit)}"
+        return self._select(f"(? IS NULL OR state = ?) {order}", state, state)
+
+    def job_of_key(self, key: str) -> Job | None:
+        """Return the job that does the work of a key."""
+        return next(iter(self._select("key = ?", text_in(key))), None)
+
+    def jobs_of_photo(self, original: Path) -> list[Job]:
+        """Return the jobs of one photo, oldest first."""
+        return self._select("original = ? ORDER BY id", path_in(original))
+
+    def waiting_in(self, inbox: Path) -> list[Job]:
+        """Return the held and queued jobs of one inbox, oldest first."""
+        return self._select(
+            "inbox = ? AND state IN (?, ?) ORDER BY id", path_in(inbox), JobState.HELD, JobState.QUEUED
+        )
+
+    def copies(self) -> set[Path]:
+        """Return the private copies that jobs may still need: of all but those that are done."""
+        with self.file.read() as db:
+            rows = db.execute("SELECT DISTINCT copy FROM jobs WHERE state != ?", (JobState.DONE,)).fetchall()
+        return {path for row in rows if (path := path_out(row["copy"])) is not None}
+
+    def snapshot(self, *, running: bool) -> Snapshot:
+        """Return all that the views show, of one moment; what a dead daemon left behind is not shown."""
+        with self.file.read() as db:
+            facts = {row["name"]: row["value"] for row in db.execute("SELECT * FROM facts")}
+            counts = dict(db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+            painting = db.execute(
+                "SELECT * FROM jobs WHERE state = ? ORDER BY id", (JobState.RUNNING,)
+            ).fetchall()
+            problems = db.execute(
+                "SELECT code, message, remedy FROM problems ORDER BY source, position"
+            ).fetchall()
+        pid = facts.get("pid")
+        return Snapshot(
+            running=running,
+            pid=int(pid) if running and pid else None,
+            paused="paused" in facts,
+            version=facts.get("version", ""),
+            engine=engine_out(facts.get("engine") if running else None),
+            counts={state: counts.get(state, 0) for state in JobState},
+            current=tuple(map(_current_of, painting)) if running else (),
+            problems=tuple(Problem(**dict(row)) for row in problems) if running else (),
+        )
+
+    def _select(self, condition: str, *values: object) -> list[Job]:
+        with self.file.read() as db:
+            rows = db.execute(f"SELECT * FROM jobs WHERE {condition}", values).fetchall()
+        return [job_of_row(row) for row in rows]
+
+
+def _current_of(row: sqlite3.Row) -> Current:
+    job = job_of_row(row)
+    return Current(job=job.id, photo=job.photo, style=job.style, progress=progress_out(row["progress"]))

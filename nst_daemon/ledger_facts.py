@@ -1,0 +1,133 @@
+"""What the ledger keeps beside the jobs: requests to the daemon, its problems and heartbeat, seen files.
+
+The views read these; only the daemon writes them, but for `pause` and `resume`. Not durable where a
+new daemon would write them anew anyway.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from nst_daemon.jobs import EngineFacts, Problem
+from nst_daemon.ledger_file import LedgerFile
+from nst_daemon.ledger_schema import Seen, engine_in, path_in, seen_columns, seen_of_row, text_in
+
+
+class Facts:
+    """The ledger's file and all that is not about one job. Safe on any thread."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.file = LedgerFile(path, clock=clock)
+        self._clock = clock
+        if self.recall("identity") is None:
+            self.remember("identity", uuid.uuid4().hex)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def put_aside(self) -> Path | None:
+        """Where a corrupt ledger was moved to when this one was opened; None if all was well."""
+        return self.file.put_aside
+
+    @property
+    def identity(self) -> str:
+        """A name that no other ledger has; the same for as long as this file lives."""
+        return self.recall("identity") or ""
+
+    def remember(self, name: str, value: str | None, *, durable: bool = True) -> None:
+        """Keep a fact under a name; None forgets it."""
+        with self.file.write(durable=durable) as db:
+            if value is None:
+                db.execute("DELETE FROM facts WHERE name = ?", (text_in(name),))
+            else:
+                db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (text_in(name), text_in(value)))
+
+    def recall(self, name: str) -> str | None:
+        """Return the fact under a name."""
+        with self.file.read() as db:
+            row = db.execute("SELECT value FROM facts WHERE name = ?", (text_in(name),)).fetchone()
+        return None if row is None else str(row["value"])
+
+    def pause(self) -> None:
+        """Ask the daemon to begin no further job; survives a restart."""
+        self.remember("paused", "yes")
+
+    def resume(self) -> None:
+        """Take `pause` back."""
+        self.remember("paused", None)
+
+    def is_paused(self) -> bool:
+        """Return whether no further job is to be begun."""
+        return self.recall("paused") is not None
+
+    def set_problems(self, source: str, problems: Sequence[Problem]) -> None:
+        """Replace all problems of one source, e.g. "intake"; an empty list says that all is well."""
+        rows = [
+            (source, position, problem.code, text_in(problem.message), text_in(problem.remedy))
+            for position, problem in enumerate(problems)
+        ]
+        with self.file.read() as db:
+            known = db.execute("SELECT * FROM problems WHERE source = ? ORDER BY position", (source,))
+            if [tuple(row) for row in known] == rows:
+                return  # said every tick, written once
+        with self.file.write(durable=False) as db:
+            db.execute("DELETE FROM problems WHERE source = ?", (source,))
+            db.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", rows)
+
+    def clear_problems(self) -> None:
+        """Forget the problems of all sources: those of a daemon that has ended."""
+        with self.file.write(durable=False) as db:
+            db.execute("DELETE FROM problems")
+
+    def set_engine(self, facts: EngineFacts) -> None:
+        """Keep what the engine is, for the views."""
+        text = engine_in(facts)
+        if self.recall("engine") != text:
+            self.remember("engine", text, durable=False)
+
+    def set_daemon(self, pid: int | None, version: str) -> None:
+        """Keep who works on this ledger; None when the daemon leaves."""
+        self.remember("pid", None if pid is None else str(pid), durable=False)
+        self.remember("version", version, durable=False)
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that the daemon lives."""
+        self.remember("heartbeat", repr(self._clock()), durable=False)
+
+    def heartbeat(self) -> float | None:
+        """Return when the daemon last said that it lives, in seconds since 1970."""
+        text = self.recall("heartbeat")
+        return None if text is None else float(text)
+
+    def seen(self, path: Path) -> Seen | None:
+        """Return what became of a file of an inbox."""
+        with self.file.read() as db:
+            row = db.execute("SELECT * FROM seen WHERE path = ?", (path_in(path),)).fetchone()
+        return None if row is None else seen_of_row(row)
+
+    def mark_seen(self, seen: Seen) -> None:
+        """Keep what became of a file of an inbox."""
+        with self.file.write() as db:
+            db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", seen_columns(seen))
+
+    def seen_under(self, root: Path) -> dict[Path, Seen]:
+        """Return all that was seen in one inbox."""
+        with self.file.read() as db:
+            rows = db.execute("SELECT * FROM seen WHERE root = ?", (path_in(root),)).fetchall()
+        return {seen.path: seen for seen in map(seen_of_row, rows)}
+
+    def forget_seen(self, path: Path) -> None:
+        """Forget a file that has left its inbox; one that comes in its place is a new arrival."""
+        with self.file.write() as db:
+            db.execute("DELETE FROM seen WHERE path = ?", (path_in(path),))

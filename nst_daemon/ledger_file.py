@@ -1,0 +1,200 @@
+"""The ledger's SQLite file: opened, checked, migrated, locked. Knows no job.
+
+A file that SQLite calls corrupt is put aside and a new one begun, so that a bad disk costs history
+and not the daemon. Safe for several threads (one connection, one lock) and several processes (WAL).
+"""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from nst_daemon.errors import ConditionError, MissingError
+from nst_daemon.ledger_schema import MIGRATIONS
+
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS: Final = 15.0  # another process holds the file for milliseconds; a sleeping disk for seconds
+PRIMARY_CODE: Final = 0xFF  # SQLite's extended error codes keep the primary one in the low byte
+CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+CONDITIONS: Final = {
+    sqlite3.SQLITE_FULL: ("disk_full", "Free some space on this disk; it goes on by itself."),
+    sqlite3.SQLITE_READONLY: ("read_only", "Make this folder writable; it goes on by itself."),
+    sqlite3.SQLITE_IOERR: ("disk_error", "Check this disk; it goes on by itself."),
+    sqlite3.SQLITE_CANTOPEN: ("state_missing", "Bring this folder back; it goes on by itself."),
+    sqlite3.SQLITE_BUSY: ("ledger_busy", "Another program holds the file; it goes on by itself."),
+}  # what the machine does to us, and what ends by itself
+
+
+class LedgerFile:
+    """One connection to the ledger, shared by all threads of this process behind a lock."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
+        self.path = path
+        self.clock = clock
+        self.put_aside: Path | None = None  # where a corrupt ledger was moved to, at this opening
+        self._lock = threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._open()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise MissingError(
+                f"The ledger {path} cannot be opened: {error}.",
+                remedy="Make the folder writable, or set another state_dir in config.yaml.",
+            ) from error
+
+    def close(self) -> None:
+        """Close the connection; SQLite folds the write-ahead log back in."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock for one transaction: all of it is committed, or nothing.
+
+        What is not `durable` (progress, heartbeats) is seen by everyone at once, but may be lost by a
+        power cut: it spares the disk an fsync.
+
+        Raises:
+            ConditionError: the disk is full, read-only, gone or busy.
+        """
+        with self._lock, self._conditions():
+            # FULL, not NORMAL: in WAL mode NORMAL loses the last commits at a power cut.
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Hold one consistent view of the ledger."""
+        with self._lock, self._conditions():
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _conditions(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            code, remedy = CONDITIONS.get(_primary_code(error), ("", ""))
+            if not code:
+                raise
+            raise ConditionError(
+                f"The ledger {self.path} cannot be written: {error}.", remedy=remedy, code=code
+            ) from error
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._opened()
+        except sqlite3.DatabaseError as error:
+            if _primary_code(error) not in CORRUPT:
+                raise
+            self._move_aside(str(error))
+            return self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        # isolation_level=None: transactions begin and end where this module says so.
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA foreign_keys = ON")
+            verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise _corrupt(verdict)
+            _switch_to_wal(db)
+            self._migrate(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _move_aside(self, reason: str) -> None:
+        stamp = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y%m%dT%H%M%S")
+        aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}{self.path.suffix}")
+        count = 1
+        while aside.exists():
+            count += 1
+            aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}.{count}{self.path.suffix}")
+        for suffix in ("-wal", "-shm", ""):
+            companion = self.path.with_name(self.path.name + suffix)
+            if companion.exists():
+                companion.replace(aside.with_name(aside.name + suffix))
+        self.put_aside = aside
+        logger.warning("The ledger was corrupt (%s): put aside as %s, a new one was begun", reason, aside)
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        found = _version(db)
+        if found > len(MIGRATIONS):
+            raise MissingError(
+                f"The ledger {self.path} was written by a newer nst-daemon (schema {found}, "
+                f"this one knows {len(MIGRATIONS)}).",
+                remedy="Install the newer version again, or set another state_dir.",
+            )
+        if 0 < found < len(MIGRATIONS):
+            self._back_up(db, found)
+        for number in range(found, len(MIGRATIONS)):
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                if _version(db) == number:  # another process may have been faster
+                    for statement in MIGRATIONS[number]:
+                        db.execute(statement)
+                    db.execute(f"PRAGMA user_version = {number + 1}")
+                db.execute("COMMIT")
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+
+    def _back_up(self, db: sqlite3.Connection, version: int) -> None:
+        target = self.path.with_name(f"{self.path.stem}.schema-{version}{self.path.suffix}")
+        copy = sqlite3.connect(target)
+        try:
+            db.backup(copy)
+        finally:
+            copy.close()
+        logger.info("The ledger's schema %d was backed up as %s", version, target)
+
+
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    """Set the file to write-ahead logging, which is a property of the file.
+
+    The switch wants the file for itself and does not wait for it (https://sqlite.org/wal.html):
+    two processes that make a new ledger at the same moment need a second try.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & PRIMARY_CODE
+
+
+def _corrupt(verdict: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(verdict)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

@@ -1,0 +1,87 @@
+"""Statements over one row of the table `jobs`, inside a transaction that the caller holds."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from nst_daemon.jobs import TRANSITIONS, JobState
+from nst_daemon.ledger_schema import path_in, path_out, result_name, text_in
+
+ENDS: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+UNREAD: Final = "waits to be read again"  # the error of a job that was retried before it ever had a style
+FRESH: Final[dict[str, object]] = {
+    "attempts": 0,
+    "started": None,
+    "finished": None,
+    "seconds": None,
+    "error": None,
+    "cancel_requested": 0,
+    "not_before": 0.0,
+    "progress": None,
+    "is_disposed": 0,
+}  # what a job loses that begins anew
+
+
+def row_of(db: sqlite3.Connection, job: int) -> sqlite3.Row | None:
+    """Return a job's row."""
+    row: sqlite3.Row | None = db.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
+    return row
+
+
+def row_of_key(db: sqlite3.Connection, key: str) -> sqlite3.Row | None:
+    """Return `id` and `state` of the job with a key."""
+    row: sqlite3.Row | None = db.execute(
+        "SELECT id, state FROM jobs WHERE key = ?", (text_in(key),)
+    ).fetchone()
+    return row
+
+
+def update(db: sqlite3.Connection, job: int, columns: dict[str, object]) -> None:
+    """Write columns of a job's row."""
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    db.execute(f"UPDATE jobs SET {changes} WHERE id = ?", (*columns.values(), job))
+
+
+def check_move(source: JobState, target: JobState) -> None:
+    """Refuse a move that is not in TRANSITIONS.
+
+    Raises:
+        ValueError: no such move.
+    """
+    if target not in TRANSITIONS[source]:
+        raise ValueError(f"A job never moves from {source} to {target}")
+
+
+def begin_anew(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
+    """Put a job that has ended back to its begin; False if it has not ended."""
+    state = JobState(row["state"])
+    target = JobState.HELD if row["recipe"] is None else JobState.QUEUED
+    if state not in ENDS or target not in TRANSITIONS[state]:
+        return False
+    error = UNREAD if target is JobState.HELD else None
+    update(db, row["id"], FRESH | {"state": target.value, "error": error})
+    return True
+
+
+def owner_of(db: sqlite3.Connection, target: Path) -> int | None:
+    """Return the job whose result has a name; not if it is done and its result has been taken away."""
+    row = db.execute(
+        "SELECT id, state, result FROM jobs WHERE result_name = ?", (result_name(target),)
+    ).fetchone()
+    if row is None:
+        return None
+    result = path_out(row["result"])
+    has_gone = row["state"] == JobState.DONE and result is not None and not result.exists()
+    return None if has_gone else int(row["id"])
+
+
+def own_result(db: sqlite3.Connection, job: int, target: Path) -> None:
+    """Give a job the name of a result; a job whose result has been taken away loses it."""
+    name = result_name(target)
+    db.execute("UPDATE jobs SET result_name = NULL WHERE result_name = ?", (name,))
+    update(db, job, {"result": path_in(target), "result_name": name})
+
+
+def duplicate_of(other: int, job: int) -> str:
+    """Return the error of a job that would do another's work again."""
+    return f"duplicate of job {other}; `nst-daemon retry {job}` paints it again"

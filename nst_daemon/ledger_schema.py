@@ -1,0 +1,284 @@
+"""The ledger's tables, as a list of migrations, and its rows as values. Pure: no file, no SQLite.
+
+A migration is never edited once released: a change is a new entry at the end. `LedgerFile` runs those
+that a file does not have yet, each in one transaction, behind a backup.
+"""
+
+import json
+import os
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Protocol, get_type_hints
+
+from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
+from nst_daemon.recipe import SETTINGS, Progress, Recipe, Style, resolve
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """
+        CREATE TABLE jobs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            key TEXT NOT NULL UNIQUE,
+            photo TEXT NOT NULL,
+            original NOT NULL,                 -- paths: text, or bytes where they are no UTF-8
+            copy NOT NULL,
+            photo_sha256 TEXT NOT NULL,
+            inbox,
+            outbox NOT NULL,
+            origin TEXT NOT NULL,
+            styles TEXT NOT NULL,              -- JSON
+            recipe TEXT,                       -- JSON; NULL while held
+            sidecar,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            created REAL NOT NULL,             -- seconds since 1970, as all times here
+            started REAL,
+            finished REAL,
+            seconds REAL,
+            result,
+            result_name,                       -- `result` as a file system that folds case sees it
+            error TEXT,
+            cancel_requested INTEGER NOT NULL DEFAULT 0,
+            not_before REAL NOT NULL DEFAULT 0,
+            progress TEXT,                     -- JSON; NULL unless running
+            was_done INTEGER NOT NULL DEFAULT 0,
+            is_disposed INTEGER NOT NULL DEFAULT 0  -- the original is where it belongs
+        )
+        """,
+        "CREATE INDEX jobs_by_state ON jobs (state, id)",
+        "CREATE INDEX jobs_by_original ON jobs (original)",
+        "CREATE UNIQUE INDEX jobs_by_result ON jobs (result_name) WHERE result_name IS NOT NULL",
+        """
+        CREATE TABLE seen (
+            path PRIMARY KEY NOT NULL,
+            root NOT NULL,
+            size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            inode TEXT NOT NULL,               -- text: Windows has 128 bits of it
+            verdict TEXT NOT NULL,
+            photo_sha256 TEXT NOT NULL,
+            keywords TEXT NOT NULL,            -- JSON
+            sidecar TEXT NOT NULL              -- fingerprint of the sidecar that was paired
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX seen_by_root ON seen (root)",
+        """
+        CREATE TABLE problems (
+            source TEXT NOT NULL, position INTEGER NOT NULL,
+            code TEXT NOT NULL, message TEXT NOT NULL, remedy TEXT NOT NULL,
+            PRIMARY KEY (source, position)
+        ) WITHOUT ROWID
+        """,
+        "CREATE TABLE facts (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+ENUM_SETTINGS: Final = {
+    name: hint
+    for name, hint in get_type_hints(Recipe).items()
+    if isinstance(hint, type) and issubclass(hint, StrEnum)
+}
+
+
+class Row(Protocol):
+    """A row of a table, by the names of its columns."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+class Verdict(StrEnum):
+    """What became of a file of the inbox."""
+
+    JOB = "job"  # it has jobs of its own
+    DUPLICATE = "duplicate"  # the same work was done or is waiting already
+    PAINTING = "painting"  # a result of ours: never painted again
+    UNREADABLE = "unreadable"  # recorded as a failed job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A file of an inbox that has been dealt with, and by what it is known again."""
+
+    path: Path
+    root: Path  # the inbox
+    size: int
+    mtime_ns: int
+    inode: int
+    verdict: Verdict
+    photo_sha256: str = ""
+    keywords: tuple[str, ...] = ()
+    sidecar: str = ""  # fingerprint of the sidecar that was paired; empty: none
+
+
+def path_in(path: Path | None) -> str | bytes | None:
+    """Return a path as SQLite keeps it: text, or bytes where the name is no UTF-8."""
+    if path is None:
+        return None
+    text = os.fspath(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return text
+
+
+def path_out(value: str | bytes | None) -> Path | None:
+    """Return the path that `path_in` was given."""
+    return None if value is None else Path(os.fsdecode(value))
+
+
+def text_in(text: str | None) -> str | None:
+    """Return words that SQLite takes: a byte that is no UTF-8 is spelt out."""
+    return None if text is None else os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def result_name(path: Path | None) -> str | bytes | None:
+    """Return a result's path as the least discerning file system sees it: no case, one Unicode form."""
+    if path is None:
+        return None
+    text = os.fspath(path)
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return path_in(Path(folded))
+
+
+def job_columns(new: NewJob) -> dict[str, object]:
+    """Return the columns of a new job's row that come from intake or `submit`."""
+    return {
+        "key": text_in(new.key),
+        "photo": text_in(new.photo),
+        "original": path_in(new.original),
+        "copy": path_in(new.copy),
+        "photo_sha256": new.photo_sha256,
+        "inbox": path_in(new.inbox),
+        "outbox": path_in(new.outbox),
+        "origin": new.origin.value,
+        "styles": json.dumps(
+            [
+                {
+                    "name": style.name,
+                    "path": os.fspath(style.path),
+                    "sha256": style.sha256,
+                    "weight": style.weight,
+                }
+                for style in new.styles
+            ]
+        ),
+        "recipe": None if new.recipe is None else json.dumps(new.recipe.as_settings()),
+        "sidecar": path_in(new.sidecar),
+        "state": new.state.value,
+        "error": text_in(new.error),
+    }
+
+
+def job_of_row(row: Row) -> Job:
+    """Return the job that a row of the table `jobs` holds."""
+    original, copy, outbox = path_out(row["original"]), path_out(row["copy"]), path_out(row["outbox"])
+    assert original is not None and copy is not None and outbox is not None  # NOT NULL columns
+    return Job(
+        id=row["id"],
+        key=row["key"],
+        photo=row["photo"],
+        original=original,
+        copy=copy,
+        photo_sha256=row["photo_sha256"],
+        inbox=path_out(row["inbox"]),
+        outbox=outbox,
+        origin=Origin(row["origin"]),
+        styles=_styles_of(row["styles"]),
+        recipe=_recipe_of(row["recipe"]),
+        sidecar=path_out(row["sidecar"]),
+        state=JobState(row["state"]),
+        attempts=row["attempts"],
+        created=_moment(row["created"]),
+        started=None if row["started"] is None else _moment(row["started"]),
+        finished=None if row["finished"] is None else _moment(row["finished"]),
+        seconds=row["seconds"],
+        result=path_out(row["result"]),
+        error=row["error"],
+        cancel_requested=bool(row["cancel_requested"]),
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _styles_of(text: str) -> tuple[Style, ...]:
+    return tuple(
+        Style(name=style["name"], path=Path(style["path"]), sha256=style["sha256"], weight=style["weight"])
+        for style in json.loads(text)
+    )
+
+
+def _recipe_of(text: str | None) -> Recipe | None:
+    if text is None:
+        return None
+    known = {name: value for name, value in json.loads(text).items() if name in SETTINGS}
+    for name, kind in ENUM_SETTINGS.items():
+        if name in known:
+            known[name] = kind(known[name])
+    return resolve(known)
+
+
+def progress_in(progress: Progress | None) -> str | None:
+    """Return a progress as JSON."""
+    if progress is None:
+        return None
+    return json.dumps(
+        {name: getattr(progress, name) for name in _PROGRESS} | {"losses": dict(progress.losses)}
+    )
+
+
+def progress_out(text: str | None) -> Progress | None:
+    """Return the progress that `progress_in` was given."""
+    return None if text is None else Progress(**json.loads(text))
+
+
+def engine_in(facts: EngineFacts) -> str:
+    """Return the engine's facts as JSON."""
+    return json.dumps({name: getattr(facts, name) for name in _ENGINE_FACTS})
+
+
+def engine_out(text: str | None) -> EngineFacts:
+    """Return the facts that `engine_in` was given; those of a cold engine if there are none."""
+    known = json.loads(text) if text else {}
+    return EngineFacts(**{name: value for name, value in known.items() if name in _ENGINE_FACTS})
+
+
+def seen_columns(seen: Seen) -> tuple[object, ...]:
+    """Return the row of the table `seen`, in the order of its columns."""
+    return (
+        path_in(seen.path),
+        path_in(seen.root),
+        seen.size,
+        seen.mtime_ns,
+        str(seen.inode),
+        seen.verdict.value,
+        seen.photo_sha256,
+        json.dumps(seen.keywords),
+        seen.sidecar,
+    )
+
+
+def seen_of_row(row: Row) -> Seen:
+    """Return what a row of the table `seen` holds."""
+    path, root = path_out(row["path"]), path_out(row["root"])
+    assert path is not None and root is not None  # NOT NULL columns
+    return Seen(
+        path=path,
+        root=root,
+        size=row["size"],
+        mtime_ns=row["mtime_ns"],
+        inode=int(row["inode"]),
+        verdict=Verdict(row["verdict"]),
+        photo_sha256=row["photo_sha256"],
+        keywords=tuple(json.loads(row["keywords"])),
+        sidecar=row["sidecar"],
+    )
+
+
+_PROGRESS: Final = tuple(Progress.__dataclass_fields__)
+_ENGINE_FACTS: Final = tuple(EngineFacts.__dataclass_fields__)

@@ -1,0 +1,214 @@
+"""Photo, sidecar, keywords and rules -> the styles and settings it gets, and why. Pure.
+
+The first that speaks decides on the style: sidecar, keywords, first matching rule, first sub-folder that is
+the name of a style, default. Settings add up: the config's `set`, over it those of the rule, the keywords
+and the sidecar.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Final
+
+from nst_daemon.errors import ConfigError
+from nst_daemon.globs import matches
+from nst_daemon.recipe import Blend, Rule, Sidecar, blend_of, style_key
+from nst_daemon.settings import parse_assignments
+
+# nst|starry_night (lr:hierarchicalSubject), nst/starry_night (digiKam:TagsList), nst:… and style:… (flat).
+# With a = it is a setting: nst:size=2048.
+# Never a bare word: darktable splits nst|starry_night into the two words "nst" and "starry_night".
+_KEYWORD: Final = re.compile(r"\s*(?:nst\s*[|/:]|style\s*:)\s*(?P<word>.+?)\s*", re.IGNORECASE)
+
+
+SIDECAR_SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+def sidecar_names(photo: str) -> tuple[str, ...]:
+    """Return the names that a photo's sidecar may have, the first that is there counts."""
+    stem = PurePath(photo).stem
+    return tuple(f"{name}{suffix}" for suffix in SIDECAR_SUFFIXES for name in (photo, stem))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One painting to make of a photo."""
+
+    blend: Blend  # names as the library spells them
+    settings: Mapping[str, object]  # checked, partial; `recipe.resolve` completes them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """What a photo gets: more than one choice where its keywords name several styles."""
+
+    choices: tuple[Choice, ...]
+    reasons: tuple[str, ...]  # a line for each source, in order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpaired:
+    """Why a photo must wait."""
+
+    reason: str
+    near: tuple[str, ...] = ()  # styles that are spelt alike
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What one source says: nothing, or one style or blend a painting."""
+
+    name: str
+    blends: tuple[Blend, ...]
+    words: str
+
+
+@dataclass(slots=True)
+class _Settings:
+    """Settings with the name of the source that had the last word on each."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+    def put(self, settings: Mapping[str, object], origin: str) -> None:
+        self.values.update(settings)
+        self.origins.update(dict.fromkeys(settings, origin))
+
+    def reason(self) -> str:
+        said = [f"{key} {spell(value)} ({self.origins[key]})" for key, value in self.values.items()]
+        return f"settings: {', '.join(said) if said else 'the defaults'}"
+
+
+def pair(
+    photo: PurePath,
+    *,
+    sidecar: Sidecar | None,
+    keywords: Sequence[str],
+    rules: Sequence[Rule],
+    default_style: str,
+    settings: Mapping[str, object],
+    styles: Collection[str],
+) -> Paired | Unpaired:
+    """Return what a photo gets, or why it must wait; `photo` is relative to its inbox.
+
+    An unknown style never falls back to the next source: the photo waits.
+    """
+    if sidecar is not None and sidecar.fault is not None:
+        return _unusable("sidecar", sidecar.fault)
+    asked, assignments = _asked_by(keywords)
+    try:
+        of_keywords = parse_assignments(assignments, name="keyword")
+    except ConfigError as error:
+        return _unusable("keywords", error.message)
+    rule = next((rule for rule in rules if matches(rule.match, photo)), None)
+    total = _Settings()
+    total.put(settings, "set")
+    if rule is not None:
+        total.put(rule.set, f"rule {rule.match}")
+    total.put(of_keywords, "keywords")
+    if sidecar is not None:
+        total.put(sidecar.set, sidecar.path.name)
+    spellings = {style_key(style): style for style in styles}
+    sources = (
+        _from_sidecar(sidecar),
+        _from_keywords(asked),
+        _from_rules(rule, rules),
+        _from_folders(photo, spellings),
+        _Source("default", (blend_of(default_style),), f"style {default_style}"),
+    )
+    winner = next(source for source in sources if source.blends)
+    reasons = tuple(_reason(source, winner) for source in sources)
+    return _settle(winner, total, spellings, reasons)
+
+
+def _settle(
+    winner: _Source, total: _Settings, spellings: Mapping[str, str], reasons: tuple[str, ...]
+) -> Paired | Unpaired:
+    names = [name for blend in winner.blends for name, _ in blend]
+    unknown = [name for name in names if style_key(name) not in spellings]
+    if unknown:
+        near = _near(unknown, spellings)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        reason = (
+            f"No style named {' or '.join(unknown)} in the library (asked for by its {winner.name}).{hint}"
+        )
+        return Unpaired(reason=reason, near=near, reasons=reasons)
+    choices = tuple(
+        Choice(
+            blend=tuple((spellings[style_key(name)], share) for name, share in blend),
+            settings=dict(total.values),
+        )
+        for blend in winner.blends
+    )
+    return Paired(choices=choices, reasons=(*reasons, total.reason()))
+
+
+def _from_sidecar(sidecar: Sidecar | None) -> _Source:
+    if sidecar is None:
+        return _Source("sidecar", (), "there is none")
+    if sidecar.style is None:
+        return _Source("sidecar", (), f"{sidecar.path.name} names no style")
+    return _Source("sidecar", (sidecar.style,), f"{sidecar.path.name} says {spell_blend(sidecar.style)}")
+
+
+def _unusable(source: str, fault: str) -> Unpaired:
+    return Unpaired(reason=f"Its {source} cannot be used: {fault}", reasons=(f"{source}: {fault}",))
+
+
+def _asked_by(keywords: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Return the styles and the settings (`size=2048`) that the editor's keywords ask for."""
+    found = [match["word"] for keyword in keywords if (match := _KEYWORD.fullmatch(keyword))]
+    styles = {style_key(word): word for word in reversed(found) if "=" not in word}
+    return tuple(reversed(styles.values())), [word for word in found if "=" in word]
+
+
+def _from_keywords(asked: tuple[str, ...]) -> _Source:
+    if not asked:
+        return _Source("keywords", (), "none names a style")
+    return _Source("keywords", tuple(((name, 1.0),) for name in asked), f"they say {' and '.join(asked)}")
+
+
+def _from_rules(rule: Rule | None, rules: Sequence[Rule]) -> _Source:
+    if rule is None:
+        return _Source("rules", (), f"none of {len(rules)} matches" if rules else "there are none")
+    if rule.style is None:
+        return _Source("rules", (), f"{rule.match} matches, and names no style")
+    blend = blend_of(rule.style)
+    return _Source("rules", (blend,), f"{rule.match} matches and says {spell_blend(blend)}")
+
+
+def _from_folders(photo: PurePath, spellings: Mapping[str, str]) -> _Source:
+    folder = next((part for part in photo.parts[:-1] if style_key(part) in spellings), None)
+    if folder is None:
+        return _Source("sub-folder", (), "none is the name of a style")
+    return _Source("sub-folder", (((folder, 1.0),),), f"{folder} is the name of a style")
+
+
+def _reason(source: _Source, winner: _Source) -> str:
+    if source is winner:
+        return f"{source.name}: {source.words} ← decides"
+    return f"{source.name}: {source.words}{' (not asked any more)' if source.blends else ''}"
+
+
+def _near(unknown: Sequence[str], spellings: Mapping[str, str]) -> tuple[str, ...]:
+    keys = [
+        key
+        for name in unknown
+        for key in difflib.get_close_matches(style_key(name), spellings, n=3, cutoff=0.5)
+    ]
+    return tuple(spellings[key] for key in dict.fromkeys(keys))
+
+
+def spell_blend(blend: Blend) -> str:
+    """Return a blend in words: `starry_night`, or `starry_night 1 + the_scream 0.4`."""
+    if len(blend) == 1:
+        return blend[0][0]
+    return " + ".join(f"{name} {share:g}" for name, share in blend)
+
+
+def spell(value: object) -> str:
+    """Return a setting's value in words."""
+    return ", ".join(str(part) for part in value) if isinstance(value, (tuple, list)) else str(value)

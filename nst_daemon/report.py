@@ -1,0 +1,186 @@
+"""Snapshot and jobs -> words and JSON, the same for command line, tray and log. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Problem, Snapshot
+
+# ── words ───────────────────────────────────────────────────────────────────────────────────────────────
+
+_UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time in at most two units: `0.4 s`, `18 s`, `1 min 12 s`, `2 h 5 min`."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s".replace(".0 s", " s")
+    left = round(seconds)
+    parts = []
+    for size, name in _UNITS:
+        count, left = divmod(left, size)
+        parts.append((count, name))
+    first = next(index for index, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {name}" for count, name in parts[first : first + 2] if count)
+
+
+def local_time(moment: datetime | None) -> str:
+    """Return a moment in the user's own time, to the second; a dash for none."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else "–"
+
+
+def status_text(snapshot: Snapshot) -> list[str]:
+    """Return the whole status in lines, the most important first."""
+    lines = [headline(snapshot), f"Jobs: {counts_text(snapshot.counts)}."]
+    lines += [f"  {current_text(current)}" for current in snapshot.current]
+    if snapshot.running:
+        lines.append(f"Engine: {engine_text(snapshot.engine)}.")
+    lines += [line for problem in snapshot.problems for line in problem_text(problem)]
+    return lines
+
+
+def headline(snapshot: Snapshot) -> str:
+    """Return in one line whether it runs, and whether it is paused."""
+    version = f"nst-daemon {snapshot.version}".strip()
+    if not snapshot.running:
+        return f"{version} is not running{' (and paused)' if snapshot.paused else ''}."
+    process = f" (process {snapshot.pid})" if snapshot.pid else ""
+    return f"{version} is {'paused' if snapshot.paused else 'running'}{process}."
+
+
+def counts_text(counts: Mapping[JobState, int]) -> str:
+    """Return `1 running, 2 queued, 9 done`; states without a job are left out."""
+    order = (
+        JobState.RUNNING,
+        JobState.QUEUED,
+        JobState.HELD,
+        JobState.DONE,
+        JobState.FAILED,
+        JobState.CANCELLED,
+    )
+    said = [f"{counts[state]} {state}" for state in order if counts.get(state)]
+    return ", ".join(said) or "none yet"
+
+
+def current_text(current: Current) -> str:
+    """Return `job 12: trip/a.jpg in starry_night, 41 %, 18 s to go`."""
+    words = f"job {current.job}: {current.photo} in {current.style}"
+    if current.progress is None:
+        return f"{words}, starting"
+    to_go = duration(current.progress.eta_seconds)
+    return f"{words}, {current.progress.percent} %, {to_go} to go"
+
+
+def engine_text(facts: EngineFacts) -> str:
+    """Return `warm, vgg19 (original) on cpu`; a cold engine has no device yet."""
+    weights = f" ({facts.weights})" if facts.weights else ""
+    return f"{facts.state}, {facts.network}{weights} on {facts.device}" if facts.device else facts.state
+
+
+def problem_text(problem: Problem) -> list[str]:
+    """Return a problem and its remedy in lines."""
+    return [f"! {problem.message}", *([f"  {problem.remedy}"] if problem.remedy else [])]
+
+
+def job_text(job: Job) -> list[str]:
+    """Return everything that a user may want to know of a job."""
+    rows: list[tuple[str, object]] = [
+        ("photo", job.photo),
+        ("style", job.style or "–"),
+        ("state", f"{job.state}, to be cancelled" if job.cancel_requested else job.state),
+        ("attempts", job.attempts),
+        ("created", local_time(job.created)),
+        ("started", local_time(job.started)),
+        ("finished", local_time(job.finished)),
+        ("seconds", "–" if job.seconds is None else duration(job.seconds)),
+        ("result", job.result or "–"),
+        ("error", job.error or "–"),
+        ("original", job.original),
+        ("sidecar", job.sidecar or "–"),
+    ]
+    settings = _settings(job) or {}
+    rows += [(f"  {key}", _value(value)) for key, value in settings.items()]
+    return [f"job {job.id}", *(f"  {name:<16} {value}" for name, value in rows)]
+
+
+def job_row(job: Job) -> tuple[str, str, str, str, str, str]:
+    """Return a job as a row: number, state, photo, style, time, and result or error."""
+    outcome = job.error or (job.result.name if job.result else "")
+    seconds = "" if job.seconds is None else duration(job.seconds)
+    return str(job.id), str(job.state), job.photo, job.style or "–", seconds, outcome
+
+
+def _value(value: object) -> str:
+    return ", ".join(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+# ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def status_json(snapshot: Snapshot) -> dict[str, object]:
+    """Return what `status --json` prints; its keys are fixed."""
+    engine = snapshot.engine
+    return {
+        "running": snapshot.running,
+        "pid": snapshot.pid,
+        "paused": snapshot.paused,
+        "version": snapshot.version,
+        "engine": {
+            "state": engine.state,
+            "device": engine.device,
+            "network": engine.network,
+            "weights": engine.weights,
+        },
+        "counts": {str(state): snapshot.counts.get(state, 0) for state in JobState},
+        "current": [_current_json(current) for current in snapshot.current],
+        "problems": [
+            {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
+            for problem in snapshot.problems
+        ],
+    }
+
+
+def _current_json(current: Current) -> dict[str, object]:
+    progress = current.progress
+    return {
+        "job": current.job,
+        "photo": current.photo,
+        "style": current.style,
+        "progress": round(progress.fraction, 4) if progress else 0.0,
+        "eta_seconds": round(progress.eta_seconds, 1) if progress else None,
+    }
+
+
+def job_json(job: Job) -> dict[str, object]:
+    """Return what `show --json` prints; its keys are fixed."""
+    return {
+        "job": job.id,
+        "photo": job.photo,
+        "style": job.style or None,
+        "state": str(job.state),
+        "attempts": job.attempts,
+        "created": iso(job.created),
+        "started": iso(job.started),
+        "finished": iso(job.finished),
+        "seconds": None if job.seconds is None else round(job.seconds, 3),
+        "result": None if job.result is None else str(job.result),
+        "error": job.error,
+        "settings": _settings(job),
+    }
+
+
+def _settings(job: Job) -> dict[str, object] | None:
+    if job.recipe is None:
+        return None
+    return {key: _plain(value) for key, value in job.recipe.as_settings().items()}
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, str) else value  # a StrEnum is written as its plain text
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return a moment as ISO 8601 in UTC: `2026-08-01T12:00:00.000Z`."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,176 @@
+"""One photo by command: what it would get, and the jobs that are made of it.
+
+The left half for a single photo: no watching, no waiting; its answers go to the person who asked.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import BinaryIO, Final
+
+from nst_daemon import __version__
+from nst_daemon.config import Config, Folder
+from nst_daemon.errors import ConfigError, MissingError, PhotoError
+from nst_daemon.jobs import JobState, NewJob, Origin
+from nst_daemon.ledger import Added, Ledger
+from nst_daemon.library import Library
+from nst_daemon.overlaps import is_inside
+from nst_daemon.pairing import Choice, Paired, Unpaired, pair
+from nst_daemon.recipe import Blend, Recipe, Style, job_key, resolve, style_key
+from nst_daemon.sidecars import find_sidecar
+
+BLOCK: Final = 1 << 20  # bytes copied at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a photo would get, and in which folder's name."""
+
+    folder: Folder
+    photo: PurePath  # relative to the inbox; the name alone where it lies elsewhere
+    outcome: Paired | Unpaired
+    sidecar: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that does the asked work, and whether it was there already."""
+
+    job: int
+    is_new: bool
+
+
+def wish_for(photo: Path, *, config: Config, library: Library, keywords: Sequence[str]) -> Wish:
+    """Return which style and settings a photo would get, by the rules of its inbox or of the first one."""
+    folder = next((folder for folder in config.folders if is_inside(photo, folder.inbox)), None)
+    relative = PurePath(photo.name)
+    if folder is not None and photo.is_relative_to(folder.inbox):
+        relative = photo.relative_to(folder.inbox)
+    folder = folder or config.folders[0]
+    sidecar = find_sidecar(photo)
+    outcome = pair(
+        relative,
+        sidecar=sidecar,
+        keywords=keywords,
+        rules=folder.rules,
+        default_style=folder.style,
+        settings=folder.set,
+        styles=library.names(),
+    )
+    return Wish(folder=folder, photo=relative, outcome=outcome, sidecar=sidecar.path if sidecar else None)
+
+
+def choices_of(wish: Wish, *, style: Blend | None, settings: Mapping[str, object]) -> tuple[Choice, ...]:
+    """Return what to paint: the wish, with what was asked for by command put over it.
+
+    Raises:
+        ConfigError: no style was named, and the photo's own cannot be used.
+    """
+    if style is not None:
+        known = wish.outcome.choices[0].settings if isinstance(wish.outcome, Paired) else wish.folder.set
+        return (Choice(blend=style, settings={**known, **settings}),)
+    if isinstance(wish.outcome, Unpaired):
+        raise ConfigError(wish.outcome.reason, remedy="Name a style with --style.")
+    return tuple(replace(choice, settings={**choice.settings, **settings}) for choice in wish.outcome.choices)
+
+
+def styles_of(blend: Blend, library: Library) -> tuple[Style, ...]:
+    """Return the pictures of a blend.
+
+    Raises:
+        ConfigError: one is not in the library; names the near ones.
+    """
+    known = {style_key(name) for name in library.names()}
+    for name, _ in blend:
+        if style_key(name) not in known:
+            near = library.near(name)
+            remedy = f"Did you mean {' or '.join(near)}?" if near else "`nst-daemon styles` lists them."
+            raise ConfigError(f"There is no style {name}.", remedy=remedy)
+    return tuple(replace(library.get(name), weight=share) for name, share in blend)
+
+
+def submit(
+    photo: Path, choices: Sequence[Choice], *, wish: Wish, config: Config, library: Library, ledger: Ledger
+) -> list[Submitted]:
+    """Make a job of each choice; the photo is copied, and stays where it is.
+
+    The same work is never done twice: a job that does it already is returned, and taken up again if it
+    failed, was cancelled, or its result is gone.
+    """
+    paints = [(styles_of(choice.blend, library), resolve(choice.settings)) for choice in choices]
+    return [_submit(photo, styles, recipe, wish, config, ledger) for styles, recipe in paints]
+
+
+def _submit(
+    photo: Path, styles: tuple[Style, ...], recipe: Recipe, wish: Wish, config: Config, ledger: Ledger
+) -> Submitted:
+    copy, sha256 = private_copy(photo, config.state_dir / "photos")
+    new = NewJob(
+        key=job_key(sha256, styles, recipe, __version__),
+        photo=str(photo),
+        original=photo,
+        copy=copy,
+        photo_sha256=sha256,
+        inbox=None,
+        outbox=wish.folder.outbox,
+        origin=Origin.SUBMIT,
+        styles=styles,
+        recipe=recipe,
+        sidecar=wish.sidecar,
+    )
+    added = ledger.add(new)
+    if isinstance(added, Added):
+        return Submitted(added.job, is_new=True)
+    if not _take_up(added.job, new, ledger):
+        copy.unlink(missing_ok=True)
+    return Submitted(added.job, is_new=False)
+
+
+def _take_up(job: int, new: NewJob, ledger: Ledger) -> bool:
+    """Return whether a job that had ended without a result waits again, with the new copy."""
+    known = ledger.job(job)
+    if known is None:
+        return False
+    if known.state in (JobState.FAILED, JobState.CANCELLED):
+        return ledger.revive(job, new)
+    if known.state is JobState.DONE and not (known.result and known.result.exists()):
+        return ledger.retry(job)
+    return False
+
+
+def private_copy(photo: Path, folder: Path) -> tuple[Path, str]:
+    """Copy a photo into a folder of ours, whole or not at all; return the copy and its sha256.
+
+    Raises:
+        PhotoError: it cannot be read.
+        MissingError: the folder cannot be written.
+    """
+    target = folder / f"{uuid.uuid4().hex}{photo.suffix.lower()}"
+    try:
+        source = photo.open("rb")
+    except OSError as error:
+        raise PhotoError(f"{photo}: cannot be read: {error.strerror}.") from error
+    with source:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return target, _copy(source, target)
+        except OSError as error:
+            raise MissingError(
+                f"{folder}: cannot be written: {error.strerror}.", remedy="Check state_dir in config.yaml."
+            ) from error
+
+
+def _copy(source: BinaryIO, target: Path) -> str:
+    unfinished = target.with_name(f".{target.name}.tmp")
+    digest = hashlib.sha256()
+    try:
+        with unfinished.open("wb") as file:
+            while block := source.read(BLOCK):
+                digest.update(block)
+                file.write(block)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return digest.hexdigest()

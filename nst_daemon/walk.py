@@ -1,0 +1,148 @@
+"""Which files of an inbox are photos, sidecars or nobody's business; and all of them, by reading folders.
+
+Follows no symbolic link and opens no file: a pipe or a device cannot block it.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import Final
+
+from nst_daemon.globs import matches
+from nst_daemon.settling import Stamp
+
+PICTURES: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".gif"}
+    | {".bmp"}
+)
+RAWS: Final = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
+    | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
+)  # taken in, so that they fail with a reason and not in silence
+SIDECARS: Final = frozenset({".yaml", ".yml", ".json", ".xmp"})
+FOREIGN_NAMES: Final = frozenset(
+    {"thumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "__macosx"}
+    | {"system volume information", "network trash folder", "temporary items"}
+)  # of file managers, NAS boxes and file systems
+TEMPORARY_ENDS: Final = (
+    *(".part", ".tmp", ".temp", ".crdownload", ".download", ".partial", ".filepart", ".opdownload"),
+    *(".!ut", ".swp", ".bak", "~", "_exiftool_tmp", ".icloud", ".nst-tmp"),
+)  # of browsers, editors, rsync, exiftool: the file gets its name when it is whole
+
+
+class Kind(StrEnum):
+    """What a file of an inbox is to us, by its name."""
+
+    PHOTO = "photo"
+    SIDECAR = "sidecar"
+    OTHER = "other"  # left alone
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file of an inbox."""
+
+    path: Path
+    kind: Kind
+    stamp: Stamp
+    changed: float  # seconds since 1970: the last change of its bytes, name or rights
+
+
+@dataclass(slots=True)
+class Scan:
+    """All files of an inbox."""
+
+    found: list[Found] = field(default_factory=list)
+    unreadable: list[Path] = field(default_factory=list)  # sub-folders that could not be read
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a file that was not found is not there."""
+        return not self.unreadable
+
+
+def is_foreign(name: str) -> bool:
+    """Return whether a file or folder is hidden, temporary, or the system's own."""
+    low = name.casefold()
+    return low.startswith((".", "~")) or low in FOREIGN_NAMES or low.endswith(TEMPORARY_ENDS)
+
+
+def kind_of(relative: PurePath, ignore: Sequence[str] = ()) -> Kind:
+    """Return what a file is, by its path relative to the inbox and the user's globs."""
+    if any(is_foreign(part) for part in relative.parts):
+        return Kind.OTHER
+    suffix = relative.suffix.casefold()
+    if suffix not in PICTURES and suffix not in RAWS and suffix not in SIDECARS:
+        return Kind.OTHER
+    if any(matches(pattern, relative) for pattern in ignore):
+        return Kind.OTHER
+    return Kind.SIDECAR if suffix in SIDECARS else Kind.PHOTO
+
+
+def scan(
+    root: Path, *, recursive: bool = True, ignore: Sequence[str] = (), below: Path | None = None
+) -> Scan:
+    """Return the photos and sidecars in an inbox, or in its sub-folder `below`.
+
+    Raises:
+        OSError: the inbox itself cannot be read.
+    """
+    result = Scan()
+    folders = [below or root]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            if folder == root:
+                raise
+            result.unreadable.append(folder)
+            continue
+        for entry in entries:
+            found = _found(entry, root, ignore)
+            if found is not None:
+                result.found.append(found)
+            elif recursive and _is_open_folder(entry):
+                folders.append(Path(entry.path))
+    return result
+
+
+def _found(entry: "os.DirEntry[str]", root: Path, ignore: Sequence[str]) -> Found | None:
+    path = Path(entry.path)
+    kind = kind_of(path.relative_to(root), ignore)
+    if kind is Kind.OTHER:
+        return None
+    try:
+        # Not entry.stat(): on Windows it knows no inode, and an old size of a file that is being written.
+        facts = path.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(facts.st_mode):
+        return None
+    return Found(path, kind, Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino), facts.st_ctime)
+
+
+def _is_open_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False) and not is_foreign(entry.name)
+    except OSError:
+        return False
+
+
+def photos_of(sidecar: Path) -> Iterator[Path]:
+    """Yield the photos that a sidecar may belong to: `a.jpg.yaml` to a.jpg, `a.yaml` to a.jpg and a.png."""
+    owner = sidecar.with_suffix("")
+    if owner.suffix.casefold() in PICTURES | RAWS:
+        yield owner
+    try:
+        with os.scandir(sidecar.parent) as entries:
+            names = [entry.name for entry in entries]
+    except OSError:
+        return
+    for name in names:
+        path = PurePath(name)
+        if path.stem == sidecar.stem and path.suffix.casefold() in PICTURES | RAWS:
+            yield sidecar.with_name(name)

@@ -1,0 +1,274 @@
+"""The right half: claim a job, paint it, publish it, put the original where it belongs.
+
+One thread calls `tick`. The worker owns the engine's process and knows it as a Protocol only. It alone
+decides what a failure means: whose fault it is, and whether trying again can help.
+"""
+
+import logging
+import random
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from nst_daemon import logs, outbox
+from nst_daemon.conditions import condition_of
+from nst_daemon.config import Folder
+from nst_daemon.errors import (
+    CancelledError,
+    ConditionError,
+    DaemonError,
+    EngineError,
+    JobError,
+    NstError,
+)
+from nst_daemon.jobs import EngineFacts, Job, JobState, Origin, Problem
+from nst_daemon.ledger import Ledger
+from nst_daemon.recipe import Order, Painting, Progress
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS: Final = 3  # a photo that broke the engine this often is quarantined
+BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
+CONDITION_SECONDS: Final = 15.0  # between looks at a full disk or a missing folder
+PROGRESS_SECONDS: Final = 0.5  # between two entries of the progress in the ledger
+UNFINISHED: Final = (JobState.HELD, JobState.QUEUED, JobState.RUNNING)
+
+
+class Engine(Protocol):
+    """Makes paintings. `engine.process.EngineProcess` is one."""
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What the engine is now."""
+        ...
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the network is loaded."""
+        ...
+
+    def paint(
+        self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> Painting:
+        """Return the painting, or raise JobError or DaemonError."""
+        ...
+
+    def end(self) -> None:
+        """Give back all memory."""
+        ...
+
+
+class Worker:
+    """Takes jobs from the ledger to the outbox, one at a time. Lives on one thread."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        engine: Engine,
+        folders: tuple[Folder, ...],
+        work_dir: Path,
+        idle_seconds: float,
+        should_stop: Callable[[], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.ledger = ledger
+        self.engine = engine
+        self.folders: Mapping[Path, Folder] = {folder.inbox: folder for folder in folders}
+        self.work_dir = work_dir
+        self.idle_seconds = idle_seconds
+        self.should_stop = should_stop
+        self.clock = clock
+        self.blocked: NstError | None = None  # why nothing can be painted at the moment
+        self._last_work = clock()
+
+    def tick(self) -> bool:
+        """Work off one job; return whether there was one."""
+        self._dispose_all()
+        job = self.ledger.claim()
+        if job is None:
+            self._rest()
+            return False
+        with logs.job_in_log(job.id):
+            self._attempt(job)
+        self._last_work = self.clock()
+        return True
+
+    def _rest(self) -> None:
+        """End an engine that nobody needed for `keep_warm`."""
+        if self.engine.is_warm and self.clock() - self._last_work >= self.idle_seconds:
+            self.engine.end()
+
+    def _attempt(self, job: Job) -> None:
+        """Paint and publish a claimed job, and record how it ended."""
+        desk = self.work_dir / str(job.id)
+        try:
+            shutil.rmtree(desk, ignore_errors=True)
+            desk.mkdir(parents=True)
+            painting = self._paint(job, desk)
+            result = self._publish(job, painting)
+        except CancelledError:
+            self._hand_back(job)
+        except (ConditionError, DaemonError) as error:
+            self._wait_for_the_machine(job, error)
+        except JobError as error:
+            self._failed(job, error)
+        except Exception as error:  # a bug, or the state folder's disk
+            if isinstance(error, OSError) and (condition := condition_of(error, desk, name="state_dir")):
+                self._wait_for_the_machine(job, condition)
+                return
+            logger.exception("job %d met a bug", job.id)
+            self._failed(job, JobError(f"{job.photo}: {type(error).__name__}: {error}"))
+        else:
+            self._done(job, painting, result)
+        finally:
+            shutil.rmtree(desk, ignore_errors=True)
+
+    def _paint(self, job: Job, desk: Path) -> Painting:
+        if job.recipe is None or not job.styles:
+            raise JobError(f"{job.photo}: the job has no style.", remedy="Hand the photo over again.")
+        logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
+        order = Order(
+            job=job.id,
+            photo=job.copy,
+            photo_name=job.photo,
+            styles=job.styles,
+            recipe=job.recipe,
+            result=desk / "painting",
+            key=job.key,
+        )
+        painting = self.engine.paint(
+            order,
+            on_progress=_seldom(lambda progress: self.ledger.report_progress(job.id, progress)),
+            should_stop=lambda: self.should_stop() or self.ledger.is_cancelled(job.id),
+        )
+        if self.ledger.is_cancelled(job.id):
+            raise CancelledError(f"{job.photo}: cancelled.")
+        return painting
+
+    def _publish(self, job: Job, painting: Painting) -> Path:
+        """Bring the finished files to the outbox; return the result's path."""
+        target = self._reserved_target(job, painting.picture.suffix)
+        if painting.report is not None:
+            outbox.publish(painting.report, outbox.report_target(target), outbox=job.outbox)
+        outbox.publish(painting.picture, target, outbox=job.outbox)
+        return target
+
+    def _reserved_target(self, job: Job, extension: str) -> Path:
+        """Return a name that is this job's alone, and stays so if we are killed now."""
+        while True:
+            target = outbox.choose_target(job, extension, is_free=lambda path: self._is_free(job, path))
+            if self.ledger.reserve_result(job.id, target):
+                return target
+
+    def _is_free(self, job: Job, path: Path) -> bool:
+        owner = self.ledger.results_of(path)
+        return owner == job.id or (owner is None and not path.exists())
+
+    def _done(self, job: Job, painting: Painting, result: Path) -> None:
+        self.ledger.move(
+            job.id, JobState.RUNNING, JobState.DONE, result=result, seconds=round(painting.seconds, 3)
+        )
+        logger.info("job %d: done in %.1f s: %s", job.id, painting.seconds, result.name)
+        for note in painting.notes:
+            logger.info("job %d: %s", job.id, note)
+        self._unblock()
+        self._dispose(job)
+
+    def _hand_back(self, job: Job) -> None:
+        """A stop gives the job back unspent; the user's cancel ends it."""
+        if self.ledger.is_cancelled(job.id):
+            self.ledger.move(job.id, JobState.RUNNING, JobState.CANCELLED, error="cancelled")
+            logger.info("job %d: cancelled", job.id)
+        else:
+            self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
+            logger.info("job %d: handed back, it goes on at the next start", job.id)
+
+    def _wait_for_the_machine(self, job: Job, error: NstError) -> None:
+        """Nobody's fault: the job keeps its attempts, and the condition shows until it is over."""
+        self.ledger.move(
+            job.id,
+            JobState.RUNNING,
+            JobState.QUEUED,
+            error=str(error),
+            not_before=self.clock() + CONDITION_SECONDS,
+            refund_attempt=True,
+        )
+        if self.blocked is None or self.blocked.message != error.message:
+            logger.warning("job %d waits: %s", job.id, error)
+        self.blocked = error
+        self._show("worker", error, "engine_missing")
+
+    def _failed(self, job: Job, error: JobError) -> None:
+        """Try again where that can help; else the job ends, and says why."""
+        if isinstance(error, EngineError) and job.attempts < MAX_ATTEMPTS:
+            pause = BACK_OFF_SECONDS * 2 ** (job.attempts - 1) * random.uniform(0.8, 1.2)
+            logger.warning(
+                "job %d: attempt %d failed, next in %.0f s: %s", job.id, job.attempts, pause, error
+            )
+            self.ledger.move(
+                job.id,
+                JobState.RUNNING,
+                JobState.QUEUED,
+                error=str(error),
+                not_before=self.clock() + pause,
+            )
+            return
+        self.ledger.move(job.id, JobState.RUNNING, JobState.FAILED, error=str(error))
+        logger.warning("job %d failed: %s", job.id, error)
+        self._unblock()
+        self._dispose(job)
+
+    def _unblock(self) -> None:
+        if self.blocked is not None:
+            self.blocked = None
+            self.ledger.set_problems("worker", [])
+
+    def _dispose_all(self) -> None:
+        """Finish what a crash or a full disk left: originals of ended jobs that are still in the inbox."""
+        for job in self.ledger.undisposed():
+            self._dispose(job)
+
+    def _dispose(self, job: Job) -> None:
+        """Put the original where the policy says, once no job needs it any more."""
+        current = self.ledger.job(job.id)
+        folder = self.folders.get(job.inbox) if job.inbox else None
+        if current is None or folder is None or job.origin is not Origin.INBOX:
+            return
+        siblings = [
+            each for each in self.ledger.jobs_of_photo(job.original) if each.photo_sha256 == job.photo_sha256
+        ]
+        if any(each.state in UNFINISHED for each in siblings):
+            return
+        failed = next((each for each in siblings if each.state is JobState.FAILED), None)
+        try:
+            if failed is not None:
+                moved = outbox.fail_original(failed, folder, failed.error or "unknown")
+            else:
+                moved = outbox.dispose_original(current, folder)
+        except ConditionError as error:
+            logger.warning("job %d: the original stays where it is: %s", job.id, error)
+            self._show("originals", error)
+        else:
+            self.ledger.mark_disposed(job.id, moved)
+
+    def _show(self, source: str, error: NstError, code: str = "condition") -> None:
+        """Show a condition in the views while it lasts."""
+        code = error.code if isinstance(error, ConditionError) else code
+        self.ledger.set_problems(source, [Problem(code=code, message=error.message, remedy=error.remedy)])
+
+
+def _seldom(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Pass progress on at most every PROGRESS_SECONDS, and the last one always."""
+    last = float("-inf")
+
+    def pass_on(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_SECONDS or progress.fraction >= 1:
+            last = now
+            report(progress)
+
+    return pass_on

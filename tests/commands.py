@@ -1,0 +1,88 @@
+"""What the tests of the command line share: a config in a folder, and a way to ask."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from nst_daemon import cli_common, cli_paint, cli_setup, config
+from nst_daemon.cli import app
+from nst_daemon.config import Config
+from nst_daemon.jobs import JobState
+from nst_daemon.ledger import Ledger
+
+SAMPLE = cli_paint.sample_photo()
+
+
+class Answer:
+    """What a command said."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a folder with a config, an inbox, an outbox and three styles, of which mosaic is the default."""
+    home = tmp_path / "pictures"
+    cli_setup.make(home / "config.yaml", home, {"style": "mosaic"})
+    for style in ("mosaic", "woodcut", "etching"):
+        (home / "styles" / f"{style}.jpg").write_bytes(style.encode())
+    return home
+
+
+@pytest.fixture
+def loaded(home: Path) -> Config:
+    return config.load(home / "config.yaml")
+
+
+@pytest.fixture
+def ask(home: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Return a function that runs a command over the config of `home`."""
+    monkeypatch.setenv("NST_DAEMON_CONFIG", str(home / "config.yaml"))
+
+    def run(*words: object) -> Answer:
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Answer(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def ledger(loaded: Config) -> Iterator[Ledger]:
+    with Ledger(cli_common.ledger_path(loaded)) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a photo outside the inbox, whose keywords are read without a process."""
+    monkeypatch.setattr(cli_paint, "keywords_of", lambda *_: ())
+    photo = tmp_path / "cat.jpg"
+    photo.write_bytes(b"a cat")
+    return photo
+
+
+def submitted(ask: Ask, photo: Path, *words: object) -> int:
+    answer = ask("submit", photo, *words)
+    assert answer.code == 0, answer.err
+    return int(answer.out)
+
+
+def finish(ledger: Ledger, job: int, state: JobState, **what: Any) -> None:
+    claimed = ledger.claim()
+    assert claimed is not None
+    assert claimed.id == job
+    assert ledger.move(job, JobState.RUNNING, state, **what)

@@ -1,0 +1,119 @@
+"""Fixtures of all tests: a clock, conditions with a deadline, no home folder, nothing left behind."""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from nst_daemon.engine.vgg import Trunk
+
+# Pictures of 64 px gain nothing from threads, and the engines of several tests would fight for the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+HOME_VARIABLES = ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")
+XDG_FOLDERS = {
+    "XDG_CONFIG_HOME": ".config",
+    "XDG_STATE_HOME": ".local/state",
+    "XDG_DATA_HOME": ".local/share",
+    "XDG_CACHE_HOME": ".cache",
+    "XDG_RUNTIME_DIR": ".run",
+}
+LEAK_SECONDS = 5.0  # a thread or process that was told to end gets this long
+
+
+class FakeClock:
+    """A clock that stands still until it is advanced."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    """Return a function that waits until a condition holds, and fails at its deadline."""
+
+    def wait(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition") -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not come true within {seconds:g} s"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture(autouse=True)
+def no_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put every folder of the user's into an empty one, so that no test reads or writes the real ones."""
+    home = tmp_path_factory.mktemp("home")
+    for variable in HOME_VARIABLES:
+        monkeypatch.setenv(variable, str(home))
+    for variable, folder in XDG_FOLDERS.items():
+        monkeypatch.setenv(variable, str(home / folder))
+    monkeypatch.delenv("NST_DAEMON_CONFIG", raising=False)
+    monkeypatch.delenv("NST_CRASH_AT", raising=False)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[None]:
+    """Fail a test that leaves a thread or a child process behind.
+
+    Open files are found by Python itself: a ResourceWarning is an error here.
+    """
+    threads = set(threading.enumerate())
+    children = _children()
+    yield
+    deadline = time.monotonic() + LEAK_SECONDS
+    left: list[str] = []
+    while time.monotonic() < deadline:
+        left = [f"thread {thread.name}" for thread in set(threading.enumerate()) - threads]
+        left += [f"process {child}" for child in _children() - children]
+        if not left:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"left behind: {', '.join(left)}")
+
+
+def _children() -> set[str]:
+    multiprocessing.active_children()  # reaps those that have ended
+    found = set()
+    for child in psutil.Process().children():
+        try:
+            command = child.cmdline()
+            if child.status() != psutil.STATUS_ZOMBIE and not _is_pythons_own(command):
+                found.add(f"{child.pid} {' '.join(command)[:120]}")
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _is_pythons_own(command: list[str]) -> bool:
+    # multiprocessing starts one such process, and keeps it for as long as the parent lives.
+    return any("resource_tracker" in word or "forkserver" in word for word in command)
+
+
+@pytest.fixture(scope="session")
+def trunk() -> "Trunk":
+    """Return the real VGG19, loaded once."""
+    from nst_daemon.engine.vgg import Trunk
+    from nst_daemon.engine.weights import load_original
+
+    return Trunk(load_original())

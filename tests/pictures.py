@@ -1,0 +1,181 @@
+"""Pictures made for tests: small, asymmetric, and with every kind of metadata."""
+
+import json
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+Picture = NDArray[np.float32]
+
+WIDTH, HEIGHT = 64, 48
+
+XMP = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
+    ' xmlns:lr="http://ns.adobe.com/lightroom/1.0/" xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"'
+    ' xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/" xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"'
+    ' xmp:Rating="4" tiff:Orientation="6" crs:Exposure2012="+1.00">'
+    "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>The tower &amp; the river</rdf:li></rdf:Alt></dc:title>"
+    "<dc:subject><rdf:Bag><rdf:li>river</rdf:li><rdf:li>starry_night</rdf:li></rdf:Bag></dc:subject>"
+    "<lr:hierarchicalSubject><rdf:Bag><rdf:li>nst|starry_night</rdf:li></rdf:Bag></lr:hierarchicalSubject>"
+    "<xmpMM:History><rdf:Seq><rdf:li stEvt:action='saved'/></rdf:Seq></xmpMM:History>"
+    "</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end='w'?>"
+).encode()
+
+
+def scene(width: int = WIDTH, height: int = HEIGHT) -> Picture:
+    """Return colours that differ at every corner: no turn or mirror image of it equals it."""
+    down, across = np.mgrid[0:height, 0:width].astype(np.float32)
+    red, green = across / (width - 1), down / (height - 1)
+    return np.stack([0.1 + 0.8 * red, 0.9 - 0.7 * green, 0.2 + 0.5 * red * green], axis=-1).astype(np.float32)
+
+
+def eight(rgb: Picture) -> NDArray[np.uint8]:
+    return np.rint(rgb * 255).astype(np.uint8)
+
+
+def sixteen(rgb: Picture) -> NDArray[np.uint16]:
+    return np.rint(rgb * 65535).astype(np.uint16)
+
+
+def image(rgb: Picture | None = None) -> Image.Image:
+    return Image.fromarray(eight(scene() if rgb is None else rgb))
+
+
+def camera_exif(*, orientation: int = 1, with_thumbnail: bool = True) -> bytes:
+    """Return an EXIF block as a camera writes it, thumbnail included."""
+    tags = Image.Exif()
+    tags[0x010F], tags[0x0110], tags[0x0112] = "Fujica", "ST 605", orientation
+    tags[0x013B], tags[0x8298], tags[0x0131] = "Ada Ansel", "(c) Ada", "Ver1.0"
+    tags[0x8769] = {0x9003: "2024:05:06 07:08:09", 0xA002: 6000, 0xA003: 4000, 0x927C: b"Maker\0\1\2\3"}
+    tags[0x8825] = {1: "N", 2: (48.0, 31.0, 12.0), 3: "E", 4: (9.0, 3.0, 24.0)}
+    block = tags.tobytes()
+    return _with_thumbnail(block) if with_thumbnail else block
+
+
+def _with_thumbnail(block: bytes) -> bytes:
+    """Return the block with a second directory that holds a small JPEG, as Pillow cannot write it."""
+    import io
+
+    stream = io.BytesIO()
+    image().resize((16, 12)).save(stream, "JPEG")
+    small, raw = stream.getvalue(), bytearray(block[6:])
+    order = "<" if raw[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(order + "I", raw, 4)
+    (count,) = struct.unpack_from(order + "H", raw, first)
+    struct.pack_into(order + "I", raw, first + 2 + 12 * count, len(raw))
+    at = len(raw) + 2 + 3 * 12 + 4
+    raw += struct.pack(order + "H", 3)
+    for tag, kind, value in ((0x0103, 3, 6), (0x0201, 4, at), (0x0202, 4, len(small))):
+        inline = struct.pack(order + "HH", value, 0) if kind == 3 else struct.pack(order + "I", value)
+        raw += struct.pack(order + "HHI", tag, kind, 1) + inline
+    raw += bytes(4)
+    return block[:6] + bytes(raw) + small
+
+
+def iptc_app13(*keywords: str) -> bytes:
+    """Return a JPEG segment with an IPTC record and a stale Photoshop thumbnail."""
+    record = b"\x1c\x01\x5a\x00\x03\x1b%G"  # UTF-8
+    for word in keywords:
+        data = word.encode()
+        record += b"\x1c\x02\x19" + struct.pack(">H", len(data)) + data
+    resources = _resource(0x0404, record) + _resource(0x040C, b"stale thumbnail")
+    payload = b"Photoshop 3.0\0" + resources
+    return b"\xff\xed" + struct.pack(">H", len(payload) + 2) + payload
+
+
+def _resource(number: int, data: bytes) -> bytes:
+    return b"8BIM" + struct.pack(">HxxI", number, len(data)) + data + b"\0" * (len(data) % 2)
+
+
+# ── colour profiles ──────────────────────────────────────────────────────
+
+DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+ADOBE_RGB = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457))
+PROPHOTO = ((0.79767, 0.28804, 0.0), (0.13519, 0.71188, 0.0), (0.03134, 0.00009, 0.82491))
+SRGB = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410))
+
+
+def matrix_profile(columns: tuple[tuple[float, ...], ...], gamma: float | None = None) -> bytes:
+    """Return an ICC profile of three colorants and one curve: a gamma, or sRGB's."""
+    curve = _gamma(gamma) if gamma else _srgb_curve()
+    tags = {name: _xyz(column) for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)}
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    return _profile(b"RGB ", tags)
+
+
+def grey_profile(gamma: float) -> bytes:
+    return _profile(b"GRAY", {b"kTRC": _gamma(gamma)})
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    tags = {
+        b"desc": _description("nst test"),
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": _xyz((0.9642, 1.0, 0.8249)),
+        **tags,
+    }
+    at, entries, body = 128 + 4 + 12 * len(tags), b"", b""
+    for name, data in tags.items():
+        entries += name + struct.pack(">II", at + len(body), len(data))
+        body += data + b"\0" * (-len(data) % 4)
+    size = at + len(body)
+    head = struct.pack(
+        ">I4sI4s4s4s12s4s", size, b"lcms", 0x02400000, b"mntr", space, b"XYZ ", b"\0" * 12, b"acsp"
+    )
+    head += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + entries + body
+
+
+def _description(words: str) -> bytes:
+    text = words.encode() + b"\0"
+    return b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(4 + 4 + 2 + 1 + 67)
+
+
+def _xyz(values: tuple[float, ...]) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+def _gamma(gamma: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+
+
+def _srgb_curve() -> bytes:
+    numbers = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    return b"para\0\0\0\0" + struct.pack(">Hxx5i", 3, *(round(number * 65536) for number in numbers))
+
+
+# ── the referee ──────────────────────────────────────────────────────────
+
+
+def exiftool(path: Path) -> dict[str, Any]:
+    """Return what exiftool reads in a file, by group and name; skip the test where there is none."""
+    return referee(path)[0]
+
+
+def referee(*paths: Path) -> list[dict[str, Any]]:
+    """Return what exiftool reads in each file; skip the test where there is none."""
+    run = subprocess.run(
+        [editor(), "-json", "-G1", "-n", "-validate", "-all", *map(str, paths)],
+        capture_output=True,
+        check=True,
+    )
+    facts: list[dict[str, Any]] = json.loads(run.stdout)
+    return facts
+
+
+def editor() -> str:
+    """Return exiftool's path; skip the test, and say so, where there is none."""
+    program = shutil.which("exiftool")
+    if program is None:
+        pytest.skip("exiftool, the referee on metadata, is not installed")
+    return program

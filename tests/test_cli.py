@@ -1,0 +1,263 @@
+# ruff: noqa: F811  fixtures are imported by name
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
+
+from nst_daemon import __version__, cli_common, config, locks, logs
+from nst_daemon.cli import COMMANDS
+from nst_daemon.config import Config
+from nst_daemon.engine.settings import EngineSettings
+from nst_daemon.errors import MissingError
+from nst_daemon.jobs import EngineFacts, JobState
+from nst_daemon.ledger import Ledger
+
+NAMES = [command.__name__ for command in COMMANDS]
+
+
+# ── every command ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_with_an_example(ask: Ask, name: str) -> None:
+    answer = ask(name, "--help")
+    assert answer.code == 0
+    assert f"Example: nst-daemon {name}" in " ".join(answer.out.split())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "demo"])
+def test_every_command_takes_a_config(ask: Ask, name: str) -> None:
+    assert "--config" in ask(name, "--help").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("status", "--nonsense"),
+        ("show",),
+        ("show", "twelve"),
+        ("jobs", "--state", "lost"),
+        ("submit",),
+        ("render", "cat.jpg"),
+        ("retry",),
+        ("retry", "1", "--failed"),
+        ("show", "77"),
+        ("cancel", "77"),
+        ("retry", "77"),
+        ("submit", "no-such-photo.jpg"),
+        ("submit", SAMPLE, "--set", "sise=3"),
+        ("submit", SAMPLE, "--style", "../x"),
+        ("render", SAMPLE, "--style", "mosaic", "-o", "x.gif"),
+        ("render", SAMPLE, "--style", "mosaik", "-o", "x.png"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_says_nothing_on_stdout(ask: Ask, words: tuple[object, ...]) -> None:
+    answer = ask(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err
+
+
+def test_a_wrong_config_is_exit_code_2_with_line_and_key(ask: Ask, home: Path) -> None:
+    with (home / "config.yaml").open("a") as file:
+        file.write("sytle: mosaic\n")
+    line = len((home / "config.yaml").read_text().splitlines())
+    answer = ask("status", "--json")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"config.yaml, line {line}: sytle: is no key here, did you mean style?" in answer.err
+
+
+def test_no_config_at_all_is_exit_code_2_and_names_init(ask: Ask, tmp_path: Path) -> None:
+    answer = ask("status", "--config", tmp_path / "none.yaml")
+    assert answer.code == 2
+    assert "nst-daemon init" in answer.err
+
+
+def test_the_version_is_told(ask: Ask) -> None:
+    assert ask("--version").out == f"nst-daemon {__version__}\n"
+
+
+def test_a_file_name_cannot_steer_the_terminal() -> None:
+    assert cli_common.printable("a\x1b[31m\udcff.jpg\tb\n") == "a\\x1b[31m\\udcff.jpg\tb\n"
+
+
+# ── how fast ────────────────────────────────────────────────────────────────────────────────────────────
+
+HEAVY = ("torch", "numpy", "PIL", "matplotlib", "watchdog", "rich", "multiprocessing")
+
+
+@pytest.mark.parametrize("command", ["status", "styles", "jobs"])
+def test_a_quick_command_imports_nothing_heavy(home: Path, command: str) -> None:
+    program = (
+        "import sys; from nst_daemon.cli import app\n"
+        f"app([{command!r}, '--json', '--config', sys.argv[1]], standalone_mode=False)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, home / "config.yaml"], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+
+
+# ── init ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_init_makes_all_folders_and_a_config_that_works(ask: Ask, tmp_path: Path) -> None:
+    answer = ask("init", tmp_path / "new")
+    assert answer.code == 0
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "config.yaml",
+        "inbox",
+        "outbox",
+        "styles",
+    }
+    assert "run --config" in answer.err
+    assert ask("status", "--config", tmp_path / "new" / "config.yaml").code == 0
+
+
+def test_init_never_overwrites(ask: Ask, home: Path) -> None:
+    (home / "config.yaml").write_text("inbox: mine\noutbox: theirs\n")
+    assert "Kept" in ask("init", home).err
+    assert (home / "config.yaml").read_text() == "inbox: mine\noutbox: theirs\n"
+    assert (home / "mine").is_dir()
+
+
+def test_init_without_a_folder_uses_the_platforms(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, no_home: Path
+) -> None:
+    monkeypatch.delenv("NST_DAEMON_CONFIG")
+    answer = ask("init")
+    made = config.load(config.default_path())
+    assert answer.code == 0
+    assert made.folders[0].inbox.is_dir()
+    assert made.folders[0].inbox.is_relative_to(no_home)
+    assert made.styles.is_dir()
+    assert "nst-daemon run`" in answer.err
+
+
+def test_init_where_nothing_can_be_made_is_exit_code_3(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert ask("init", tmp_path / "file" / "below").code == 3
+
+
+# ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_status_works_although_the_daemon_never_ran(ask: Ask) -> None:
+    answer = ask("status", "--json")
+    assert answer.code == 0
+    assert (answer.json["running"], answer.json["pid"], answer.json["version"]) == (False, None, __version__)
+    assert "not running" in ask("status").out
+
+
+def test_status_knows_a_running_daemon(ask: Ask, loaded: Config) -> None:
+    with locks.held(loaded.state_dir):
+        assert ask("status", "--json").json["running"] is True
+
+
+def test_pause_and_resume_are_requests_in_the_ledger(ask: Ask, ledger: Ledger) -> None:
+    assert ask("pause").code == 0
+    assert ledger.is_paused()
+    assert ask("status", "--json").json["paused"] is True
+    assert ask("resume").code == 0
+    assert not ledger.is_paused()
+
+
+def test_jobs_are_listed_newest_first_and_by_state(ask: Ask, ledger: Ledger, photo: Path) -> None:
+    first = submitted(ask, photo, "--style", "mosaic")
+    second = submitted(ask, photo, "--style", "woodcut")
+    finish(ledger, first, JobState.FAILED, error="It broke.")
+    assert [job["job"] for job in ask("jobs", "--json").json] == [second, first]
+    assert [job["error"] for job in ask("jobs", "--json", "--state", "failed").json] == ["It broke."]
+    assert ask("jobs").out.splitlines()[0].split("\t")[0] == "job"
+    assert ask("jobs", "--state", "held", "--json").json == []
+
+
+def test_show_tells_all_about_a_job(ask: Ask, photo: Path) -> None:
+    job = submitted(ask, photo, "--style", "mosaic", "--set", "size=64")
+    assert ask("show", job, "--json").json["settings"]["size"] == 64
+    assert "mosaic" in ask("show", job).out
+
+
+def test_cancel_ends_a_waiting_job_once(ask: Ask, photo: Path) -> None:
+    job = submitted(ask, photo)
+    assert ask("cancel", job).code == 0
+    assert ask("show", job, "--json").json["state"] == "cancelled"
+    assert ask("cancel", job).code == 0
+
+
+def test_cancel_asks_a_running_job_to_stop(ask: Ask, ledger: Ledger, photo: Path) -> None:
+    job = submitted(ask, photo)
+    ledger.claim()
+    assert "will stop" in ask("cancel", job).err
+    assert ledger.is_cancelled(job)
+
+
+def test_what_is_done_cannot_be_cancelled(ask: Ask, ledger: Ledger, photo: Path) -> None:
+    job = submitted(ask, photo)
+    finish(ledger, job, JobState.DONE, result=photo)
+    assert ask("cancel", job).code == 2
+
+
+def test_retry_takes_up_one_job_or_all_that_failed(ask: Ask, ledger: Ledger, photo: Path) -> None:
+    job = submitted(ask, photo)
+    assert ask("retry", job).code == 2
+    finish(ledger, job, JobState.FAILED, error="It broke.")
+    assert ask("retry", job).code == 0
+    finish(ledger, job, JobState.FAILED, error="It broke.")
+    assert "1 failed job" in ask("retry", "--failed").err
+    assert ask("show", job, "--json").json["state"] == "queued"
+
+
+def test_logs_show_the_last_lines(ask: Ask, loaded: Config) -> None:
+    assert ask("logs").code == 3
+    loaded.state_dir.mkdir(parents=True, exist_ok=True)
+    logs.log_path(loaded.state_dir).write_text("one\ntwo\nthree\n")
+    assert ask("logs", "-n", "2").out == "two\nthree\n"
+
+
+# ── check ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def probe(monkeypatch: pytest.MonkeyPatch) -> list[EngineSettings]:
+    """Replace the probing of the engine; return what it is asked with."""
+    asked = []
+
+    def probe(settings: EngineSettings) -> EngineFacts:
+        asked.append(settings)
+        return EngineFacts(state="warm", device="cpu", weights="original")
+
+    monkeypatch.setattr("nst_daemon.engine.process.probe", probe)
+    return asked
+
+
+def test_check_finds_nothing_wrong_with_a_fresh_start(ask: Ask, probe: list[EngineSettings]) -> None:
+    answer = ask("check")
+    assert answer.code == 0, answer.out
+    assert "PROBLEM" not in answer.out
+    assert "engine vgg19 (original) on cpu" in answer.out
+    assert len(probe) == 1
+
+
+def test_check_names_what_is_missing_with_the_fix(ask: Ask, home: Path, probe: list[EngineSettings]) -> None:
+    (home / "outbox").rmdir()
+    with (home / "config.yaml").open("a") as file:
+        file.write("rules: [{match: x, style: mosaik}]\n")
+    answer = ask("check")
+    assert answer.code == 3
+    assert f"PROBLEM  outbox {home / 'outbox'} is missing" in answer.out
+    assert "Did you mean mosaic?" in answer.out
+    assert probe
+
+
+def test_check_shows_an_engine_that_cannot_start(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: EngineSettings) -> EngineFacts:
+        raise MissingError("No such device.", remedy="Take another.")
+
+    monkeypatch.setattr("nst_daemon.engine.process.probe", refuse)
+    answer = ask("check")
+    assert answer.code == 3
+    assert "PROBLEM  engine No such device.\n         Take another." in answer.out

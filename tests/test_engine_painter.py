@@ -1,0 +1,236 @@
+"""Pictures painted with the real network, small."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from nst_daemon.engine import painter as painter_module
+from nst_daemon.engine.painter import Painter, StyleSource
+from nst_daemon.engine.vgg import Trunk
+from nst_daemon.errors import CancelledError, EngineError
+from nst_daemon.recipe import Progress, Recipe, resolve
+
+Picture = NDArray[np.float32]
+
+SIZE = (64, 48)
+FEW = {"steps": 6, "pyramid": 32}
+
+
+def _photo() -> Picture:
+    """Return a scene of soft shapes, 64 x 48 px."""
+    x, y = np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 48))
+    sun = np.exp(-((x - 0.7) ** 2 + (y - 0.3) ** 2) * 30)
+    return np.stack([0.2 + 0.7 * sun, 0.4 * y + 0.3 * sun, 0.8 - 0.6 * y], axis=-1).astype(np.float32)
+
+
+def _style(seed: int = 0) -> Picture:
+    """Return coloured stripes, 96 px."""
+    x, y = np.meshgrid(np.arange(96), np.arange(96))
+    wave = np.sin((x + (2 + seed) * y) / 3)
+    return np.stack([0.5 + 0.5 * wave, 0.5 - 0.4 * wave, 0.3 + 0.0 * x], axis=-1).astype(np.float32)
+
+
+STRIPES = StyleSource(_style(), 1.0, "stripes")
+OTHER = StyleSource(_style(3)[:, :, ::-1].copy(), 1.0, "other")
+
+
+@pytest.fixture(scope="module")
+def painter(trunk: Trunk) -> Painter:
+    return Painter(trunk, torch.device("cpu"))
+
+
+def _paint(painter: Painter, recipe: Recipe, *styles: StyleSource) -> Picture:
+    return painter.paint(
+        _photo(),
+        styles or (STRIPES,),
+        recipe,
+        size=SIZE,
+        on_progress=lambda _: None,
+        should_stop=lambda: False,
+    )
+
+
+@pytest.fixture(scope="module")
+def plain(painter: Painter) -> Picture:
+    return _paint(painter, resolve(FEW))
+
+
+@pytest.mark.parametrize("preset", ["classic", "draft", "balanced", "fine"])
+def test_every_preset_lowers_its_loss_and_paints_within_0_and_1(painter: Painter, preset: str) -> None:
+    seen: list[Progress] = []
+    painted = painter.paint(
+        _photo(),
+        [STRIPES],
+        resolve({"preset": preset, "steps": 25, "pyramid": 0}),
+        size=SIZE,
+        on_progress=seen.append,
+        should_stop=lambda: False,
+    )
+    assert painted.shape == (48, 64, 3)
+    assert painted.dtype == np.float32
+    assert 0 <= painted.min() < painted.max() <= 1
+    assert seen[-1].losses["total"] < 0.8 * seen[0].losses["total"]
+    assert painted.std() > 0.05  # no grey picture
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"content_weight": 20.0},
+        {"style_weight": 0.05},
+        {"tv_weight": 300.0},
+        {"content_layers": ("relu2_2",)},
+        {"style_layers": ("relu1_1", "relu2_1")},
+        {"style_loss": "gram"},
+        {"style_scale": 0.4},
+        {"optimizer": "adam"},
+        {"learning_rate": 0.01},
+        {"steps": 9},
+        {"pyramid": 0},
+        {"init": "noise"},
+        {"init": "style"},
+        {"start_colors": "photo"},
+        {"pooling": "average"},
+        {"averaging": 0.3},
+    ],
+    ids=str,
+)
+def test_every_setting_of_the_painting_changes_the_picture(
+    painter: Painter, plain: Picture, setting: dict[str, object]
+) -> None:
+    changed = _paint(painter, resolve({**FEW, **setting}))
+    assert np.abs(changed - plain).mean() > 1e-4  # the same recipe gives the same bytes
+
+
+def test_the_seed_decides_the_noise_and_nothing_else_does(painter: Painter) -> None:
+    noise = {**FEW, "init": "noise"}
+    first = _paint(painter, resolve(noise | {"seed": 1}))
+    again = _paint(painter, resolve(noise | {"seed": 1}))
+    other = _paint(painter, resolve(noise | {"seed": 2}))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_blend_lies_between_its_styles_and_depends_on_the_shares(painter: Painter, plain: Picture) -> None:
+    half = _paint(painter, resolve(FEW), STRIPES, OTHER)
+    mostly = _paint(painter, resolve(FEW), STRIPES, StyleSource(OTHER.rgb, 0.05, OTHER.identity))
+    assert np.abs(mostly - plain).mean() < np.abs(half - plain).mean()
+    assert np.abs(half - plain).mean() > 1e-3
+
+
+def test_more_content_weight_keeps_more_of_the_photo(painter: Painter) -> None:
+    recipe = {**FEW, "steps": 15, "start_colors": "photo"}
+    free = _paint(painter, resolve({**recipe, "content_weight": 0.0}))
+    bound = _paint(painter, resolve({**recipe, "content_weight": 100.0}))
+    assert np.abs(bound - _photo()).mean() < np.abs(free - _photo()).mean()
+
+
+def test_progress_counts_every_step_and_ends_at_one(painter: Painter) -> None:
+    seen: list[Progress] = []
+    painter.paint(
+        _photo(), [STRIPES], resolve(FEW), size=SIZE, on_progress=seen.append, should_stop=lambda: False
+    )
+    assert [each.step for each in seen] == sorted({each.step for each in seen})
+    assert seen[-1].step == seen[-1].steps == 6
+    assert seen[-1].fraction == 1.0
+    assert seen[-1].eta_seconds == 0.0
+    assert (seen[0].scale, seen[-1].scale) == (1, seen[-1].scales)
+    assert set(seen[-1].losses) == {"total", "content", "style", "tv"}
+    assert seen[-1].losses["total"] == pytest.approx(
+        sum(seen[-1].losses[name] for name in ("content", "style", "tv")), rel=1e-4
+    )
+
+
+def test_a_stop_is_obeyed_within_a_step(painter: Painter) -> None:
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 3
+
+    with pytest.raises(CancelledError):
+        painter.paint(
+            _photo(), [STRIPES], resolve(FEW), size=SIZE, on_progress=lambda _: None, should_stop=should_stop
+        )
+    assert asked == 4
+
+
+def test_style_targets_are_computed_once_for_many_photos(trunk: Trunk) -> None:
+    painter = Painter(trunk, torch.device("cpu"))
+    passes = 0
+    forward = trunk.forward
+
+    class Counting(Trunk):
+        def __init__(self) -> None:
+            torch.nn.Module.__init__(self)
+
+        def forward(self, *arguments: object) -> dict[str, torch.Tensor]:
+            nonlocal passes
+            passes += 1
+            return forward(*arguments)  # type: ignore[arg-type]
+
+    painter.trunk = Counting()
+    _paint(painter, resolve({"steps": 1, "pyramid": 0}))
+    first, passes = passes, 0
+    _paint(painter, resolve({"steps": 1, "pyramid": 0}))
+    assert (first, passes) == (3, 2)  # style, photo, step; then photo and step
+
+
+class _Faulty(Trunk):
+    """Gives NaN features at chosen passes, as half-precision overflow does."""
+
+    def __init__(self, trunk: Trunk, bad: set[int]) -> None:
+        torch.nn.Module.__init__(self)
+        self.trunk, self.bad, self.passes = trunk, bad, 0
+
+    def forward(self, *arguments: object) -> dict[str, torch.Tensor]:
+        self.passes += 1
+        features: dict[str, torch.Tensor] = self.trunk(*arguments)
+        if self.passes in self.bad:
+            return {layer: maps * float("nan") for layer, maps in features.items()}
+        return features
+
+
+def test_a_loss_that_is_not_a_number_is_taken_back_and_the_picture_is_good(
+    trunk: Trunk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(painter_module, "READ_EVERY_STEPS", 1)
+    faulty = _Faulty(trunk, bad={5})  # the style, the photo, two good steps, then this one
+    painted = _paint(Painter(faulty, torch.device("cpu")), resolve({"steps": 6, "pyramid": 0}))
+    assert np.isfinite(painted).all()
+    assert painted.std() > 0.05
+    assert faulty.passes > 2 + 6  # steps were taken again
+
+
+def test_a_loss_that_never_becomes_a_number_ends_the_job_with_a_reason(trunk: Trunk) -> None:
+    faulty = _Faulty(trunk, bad=set(range(3, 1000)))
+    with pytest.raises(EngineError, match="smaller steps did not help"):
+        _paint(Painter(faulty, torch.device("cpu")), resolve({"steps": 6, "pyramid": 0}))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (16, 16), (37, 19)])
+def test_odd_and_tiny_sizes_are_painted(painter: Painter, size: tuple[int, int]) -> None:
+    width, height = max(size[0], 16), max(size[1], 16)
+    painted = painter.paint(
+        np.full((size[1], size[0], 3), 0.5, np.float32),
+        [STRIPES],
+        resolve({"steps": 2}),
+        size=(width, height),
+        on_progress=lambda _: None,
+        should_stop=lambda: False,
+    )
+    assert painted.shape == (height, width, 3)
+    assert np.isfinite(painted).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.accelerator.is_available(), reason="no accelerator on this machine")
+def test_an_accelerator_paints_what_the_cpu_paints(trunk: Trunk, plain: Picture) -> None:
+    accelerator = torch.accelerator.current_accelerator()
+    assert accelerator is not None
+    painted = _paint(Painter(copy.deepcopy(trunk), accelerator), resolve(FEW))
+    assert np.abs(painted - plain).mean() < 0.02

@@ -1,0 +1,66 @@
+"""The pyramid of scales and how the steps are shared out."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_daemon.engine.schedule import fit, plan, target_size
+from nst_daemon.recipe import Optimizer, resolve
+
+
+@given(
+    width=st.integers(16, 4000),
+    height=st.integers(16, 4000),
+    steps=st.integers(1, 2000),
+    pyramid=st.integers(0, 3000),
+)
+def test_all_steps_are_taken_and_the_last_scale_is_the_paintings_size(
+    width: int, height: int, steps: int, pyramid: int
+) -> None:
+    scales = plan(width, height, resolve({"steps": steps, "pyramid": pyramid}))
+    assert sum(scale.steps for scale in scales) == steps
+    assert min(scale.steps for scale in scales) >= 1
+    assert (scales[-1].width, scales[-1].height) == (width, height)
+    assert [scale.number for scale in scales] == list(range(1, len(scales) + 1))
+    longer = [max(scale.width, scale.height) for scale in scales]
+    assert longer == sorted(longer)
+    if pyramid and longer[0] < longer[-1]:
+        assert longer[0] >= pyramid
+
+
+def test_the_scales_of_a_picture_of_512_px_double_their_pixels_from_128() -> None:
+    scales = plan(512, 384, resolve({"pyramid": 128}))
+    assert [scale.width for scale in scales] == [128, 181, 256, 362, 512]
+
+
+def test_most_steps_are_taken_where_they_are_cheap() -> None:
+    steps = [scale.steps for scale in plan(512, 384, resolve({"steps": 300}))]
+    assert steps == sorted(steps, reverse=True)
+
+
+def test_without_a_pyramid_there_is_one_size() -> None:
+    assert len(plan(512, 384, resolve({"preset": "classic"}))) == 1
+    assert {scale.width for scale in plan(512, 384, resolve({"pyramid": 0}))} == {512}
+
+
+def test_lbfgs_hands_the_last_scale_to_adam_and_its_average() -> None:
+    scales = plan(512, 384, resolve({"optimizer": "lbfgs", "averaging": 0.9}))
+    assert [scale.optimizer for scale in scales] == ["lbfgs"] * 4 + ["adam"]
+    assert [scale.averaging for scale in scales] == [0.0] * 4 + [0.9]
+
+
+def test_without_averaging_one_optimiser_does_it_all() -> None:
+    for optimizer in ("adam", "lbfgs"):
+        scales = plan(512, 384, resolve({"optimizer": Optimizer(optimizer), "averaging": 0.0}))
+        assert {scale.optimizer for scale in scales} == {optimizer}
+
+
+def test_the_photo_counts_twice_at_most_where_the_picture_is_small() -> None:
+    weights = [scale.content_weight for scale in plan(2048, 1024, resolve({"content_weight": 0.1}))]
+    assert weights == sorted(weights, reverse=True)
+    assert (weights[0], weights[-1]) == (0.2, 0.1)
+
+
+def test_size_is_the_longer_side_and_original_is_the_photos_own() -> None:
+    assert target_size(3000, 4000, resolve({"size": 1000})) == (750, 1000)
+    assert target_size(3000, 4000, resolve({"size": "original"})) == (3000, 4000)
+    assert fit(10_000, 1, 100) == (100, 1)

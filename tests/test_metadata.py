@@ -1,0 +1,502 @@
+"""What a photo says of itself survives its painting; exiftool is the referee. Keywords choose styles."""
+
+import logging
+import struct
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import XMP, camera_exif, editor, exiftool, image, iptc_app13, referee
+from PIL import Image, PngImagePlugin, features
+
+from nst_daemon.images import (
+    exif,
+    iptc,
+    load_photo,
+    read_keywords,
+    read_provenance,
+    save_result,
+    style_keywords,
+    xmp,
+)
+from nst_daemon.recipe import Format
+
+ABOUT = {
+    "style": "starry_night + <the & scream>",
+    "settings": '{"size": 1024, "style_layers": ["relu1_1"]}',
+    "seed": "7",
+    "weights": "original",
+    "version": "0.1.0",
+    "job_key": "0123abcd",
+}
+FORMATS = [Format.JPEG, Format.PNG, Format.TIFF, Format.WEBP]
+
+
+def camera_photo(path: Path, **more: Any) -> Path:
+    """Write a JPEG as it comes from a camera and an editor: EXIF with thumbnail, XMP, IPTC."""
+    image().save(
+        path,
+        exif=camera_exif(orientation=6),
+        xmp=XMP,
+        extra=iptc_app13("river", "Tübingen"),
+        dpi=(300, 300),
+        **more,
+    )
+    return path
+
+
+def painted(
+    photo: Path, stem: Path, format: Format = Format.SAME, **about: str
+) -> tuple[Path, tuple[str, ...]]:
+    loaded = load_photo(photo, name=photo.name, max_megapixels=10)
+    small = np.ascontiguousarray(loaded.rgb[::2, ::2])
+    return save_result(small, stem, photo=loaded, format=format, quality=95, provenance={**ABOUT, **about})
+
+
+# ── what survives ────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Result:
+    """A painting of the camera's photo, and what exiftool says of it."""
+
+    path: Path
+    notes: tuple[str, ...]
+    facts: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Result]:
+    folder = tmp_path_factory.mktemp("results")
+    photo = camera_photo(folder / "a.jpg")
+    made = {format: painted(photo, folder / "out", format) for format in FORMATS}
+    facts = referee(*(path for path, _ in made.values()))
+    return {
+        format: Result(path, notes, each)
+        for (format, (path, notes)), each in zip(made.items(), facts, strict=True)
+    }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_exif_survives_with_the_result_s_dimensions_and_upright(
+    results: dict[Format, Result], format: Format
+) -> None:
+    facts = results[format].facts
+    expected = {
+        "IFD0:Make": "Fujica",
+        "IFD0:Model": "ST 605",
+        "IFD0:Orientation": 1,
+        "IFD0:Artist": "Ada Ansel",
+        "IFD0:Copyright": "(c) Ada",
+        "IFD0:Software": "Ver1.0",
+        "ExifIFD:DateTimeOriginal": "2024:05:06 07:08:09",
+        "ExifIFD:ExifImageWidth": 24,
+        "ExifIFD:ExifImageHeight": 32,
+    }
+    assert {key: facts.get(key) for key in expected} == expected
+    assert facts["Composite:GPSLatitude"] == pytest.approx(48.52)
+    assert facts["Composite:GPSLongitude"] == pytest.approx(9.05667, abs=1e-4)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_exiftool_finds_no_error_in_a_result(results: dict[Format, Result], format: Format) -> None:
+    errors, *_ = results[format].facts["ExifTool:Validate"].split()
+    assert errors == "0"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_thumbnail_of_the_unpainted_photo_is_gone(
+    results: dict[Format, Result], format: Format, tmp_path: Path
+) -> None:
+    assert "IFD1:ThumbnailLength" in exiftool(camera_photo(tmp_path / "a.jpg"))
+    result = results[format]
+    assert not [key for key in result.facts if key.startswith("IFD1") or "Thumbnail" in key]
+    assert b"stale thumbnail" not in result.path.read_bytes()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_xmp_survives_without_the_editor_s_history(results: dict[Format, Result], format: Format) -> None:
+    facts = results[format].facts
+    assert facts["XMP-dc:Title"] == "The tower & the river"
+    assert facts["XMP-xmp:Rating"] == 4
+    assert facts["XMP-dc:Subject"] == ["river", "starry_night"]
+    assert facts["XMP-lr:HierarchicalSubject"] == "nst|starry_night"
+    assert facts["XMP-tiff:Orientation"] == 1
+    assert not [key for key in facts if "History" in key or key.startswith("XMP-crs")]
+
+
+@pytest.mark.parametrize("format", [Format.JPEG, Format.TIFF])
+def test_iptc_survives_byte_for_byte(results: dict[Format, Result], format: Format, tmp_path: Path) -> None:
+    result = results[format]
+    assert result.notes == ()
+    assert result.facts["IPTC:Keywords"] == ["river", "Tübingen"]
+    both = (camera_photo(tmp_path / "a.jpg"), result.path)
+    photo, painting = (load_photo(path, name="a", max_megapixels=10).metadata.iptc for path in both)
+    assert photo == painting is not None
+
+
+@pytest.mark.parametrize("format", [Format.PNG, Format.WEBP])
+def test_iptc_that_a_format_has_no_place_for_is_named_as_lost(
+    results: dict[Format, Result], format: Format
+) -> None:
+    assert any("IPTC" in note for note in results[format].notes)
+
+
+@pytest.mark.parametrize("format", [Format.JPEG, Format.PNG, Format.TIFF])
+def test_the_print_resolution_survives(results: dict[Format, Result], format: Format) -> None:
+    with Image.open(results[format].path) as again:
+        assert again.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+@pytest.mark.parametrize("source", ["a.tif", "deep.tif", "a.png", "a.webp"])
+def test_metadata_crosses_between_formats(tmp_path: Path, source: str) -> None:
+    path = _described(tmp_path / source)
+    for facts in referee(*(painted(path, tmp_path / "out", format)[0] for format in FORMATS)):
+        assert (facts["IFD0:Make"], facts["IFD0:Artist"]) == ("Fujica", "Ada Ansel")
+        assert facts["XMP-xmp:Rating"] == 4
+        if source != "deep.tif":
+            assert facts["ExifIFD:DateTimeOriginal"] == "2024:05:06 07:08:09"
+            assert facts["Composite:GPSLatitude"] == pytest.approx(48.52)
+
+
+def _described(path: Path) -> Path:
+    """Write a photo with EXIF and XMP as its format holds them."""
+    if path.name == "deep.tif":
+        tags: list[Any] = [
+            (271, 2, None, "Fujica", True),
+            (315, 2, None, "Ada Ansel", True),
+            (700, 1, len(XMP), XMP, True),
+        ]
+        tifffile.imwrite(path, np.asarray(image()).astype(np.uint16) * 257, photometric="rgb", extratags=tags)
+    elif path.suffix == ".tif":
+        described = Image.Exif()
+        described.load(camera_exif(with_thumbnail=False))
+        described[700] = XMP
+        image().save(path, exif=described)
+    elif path.suffix == ".png":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", XMP.decode(), zip=True)
+        image().save(path, exif=camera_exif(), pnginfo=chunks)
+    else:
+        image().save(path, exif=camera_exif(), xmp=XMP)
+    return path
+
+
+def test_maker_notes_stay_where_they_were_in_a_jpeg(tmp_path: Path) -> None:
+    photo = camera_photo(tmp_path / "a.jpg")
+    result, _ = painted(photo, tmp_path / "out")
+
+    def place(path: Path) -> int:
+        raw = path.read_bytes()
+        return raw.index(b"Maker\0\1\2\3") - raw.index(b"Exif\0\0")
+
+    assert place(result) == place(photo)
+
+
+def test_metadata_larger_than_jpeg_allows_is_left_out_with_a_note_and_provenance_stays(
+    tmp_path: Path,
+) -> None:
+    packet = XMP.replace(b"The tower", b"The tower" * 9000)
+    block = _with_maker_note(bytes(70_000))
+    loaded = load_photo(camera_photo(tmp_path / "a.jpg"), name="a", max_megapixels=10)
+    photo = replace(loaded, metadata=replace(loaded.metadata, xmp=packet, exif=block))
+    result, notes = save_result(
+        photo.rgb, tmp_path / "out", photo=photo, format=Format.SAME, quality=90, provenance=ABOUT
+    )
+    assert any("XMP" in note for note in notes)
+    assert any("private notes" in note for note in notes)
+    assert read_provenance(result) == ABOUT
+    assert exiftool(result)["IFD0:Make"] == "Fujica"
+    for format in (Format.PNG, Format.TIFF):
+        result, notes = save_result(
+            photo.rgb, tmp_path / "out", photo=photo, format=format, quality=90, provenance=ABOUT
+        )
+        assert not any("XMP" in note for note in notes)
+        assert exiftool(result)["XMP-xmp:Rating"] == 4
+
+
+def _with_maker_note(note: bytes) -> bytes:
+    tags = Image.Exif()
+    tags[0x010F] = "Fujica"
+    tags[0x8769] = {0x9003: "2024:05:06 07:08:09", 0x927C: note}
+    return tags.tobytes()[6:]
+
+
+def test_a_broken_exif_block_is_left_out_with_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    image().save(path, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    result, notes = painted(path, tmp_path / "out")
+    assert notes == ("Its EXIF is broken and was left out.",)
+    assert not [key for key in exiftool(result) if key.startswith("IFD0")]
+
+
+# ── EXIF blocks ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_only_the_changed_bytes_of_an_exif_block_change(order: str) -> None:
+    block = _small_block(order, orientation=8)
+    mended = exif.for_result(block, 800, 600)
+    assert mended is not None
+    assert exif.orientation(block) == 8
+    assert exif.orientation(mended) == 1
+    assert sum(one != other for one, other in zip(block, mended, strict=True)) == 1
+
+
+def _small_block(order: str, orientation: int) -> bytes:
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    entry = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    return mark + struct.pack(order + "IH", 8, 1) + entry + bytes(4)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_makes_no_sense_is_upright(orientation: int) -> None:
+    assert exif.orientation(_small_block("<", orientation)) == 1
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_no_exif_block_breaks_the_reader(data: st.DataObject) -> None:
+    raw = bytearray(camera_exif()[6:])
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, 300))] = data.draw(st.integers(0, 255))
+    block = bytes(raw[: data.draw(st.integers(0, len(raw)))])
+    exif.orientation(block)
+    exif.is_adobe_rgb(block)
+    exif.for_result(block, 10, 10)
+    exif.without_maker_note(block)
+
+
+# ── provenance ───────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("source", ["with", "without"])
+def test_a_result_says_of_itself_that_it_is_painted(tmp_path: Path, format: Format, source: str) -> None:
+    path = tmp_path / "a.jpg"
+    if source == "with":
+        camera_photo(path)
+    else:
+        image().save(path)
+    assert read_provenance(path) is None
+    result, _ = painted(path, tmp_path / "out", format)
+    assert read_provenance(result) == ABOUT
+    facts = exiftool(result)
+    assert facts["XMP-nst:Style"] == ABOUT["style"]
+    assert facts["XMP-nst:JobKey"] == "0123abcd"
+
+
+def test_a_painting_painted_again_tells_of_the_last_time_only(tmp_path: Path) -> None:
+    once, _ = painted(camera_photo(tmp_path / "a.jpg"), tmp_path / "once")
+    twice, _ = painted(once, tmp_path / "twice", style="the_scream")
+    found = read_provenance(twice)
+    assert found is not None
+    assert found["style"] == "the_scream"
+    assert twice.read_bytes().count(b"<nst:Style") == 1
+
+
+def test_provenance_survives_an_editor_that_writes_the_file_again(tmp_path: Path) -> None:
+    result, _ = painted(camera_photo(tmp_path / "a.jpg"), tmp_path / "out", Format.PNG)
+    subprocess.run([editor(), "-q", "-XMP-dc:Title=Edited", "-overwrite_original", str(result)], check=True)
+    found = read_provenance(result)
+    assert found is not None
+    assert found["job_key"] == "0123abcd"
+
+
+def test_provenance_is_read_without_decoding(tmp_path: Path) -> None:
+    result, _ = painted(camera_photo(tmp_path / "a.jpg"), tmp_path / "out")
+    whole = result.read_bytes()
+    result.write_bytes(whole[: whole.index(b"\xff\xda") + 20])
+    assert read_provenance(result) == ABOUT
+
+
+def test_values_that_xml_cannot_hold_are_made_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    image().save(path)
+    result, _ = painted(path, tmp_path / "out", style="a\x00b\ud800c]]>&lt;")
+    found = read_provenance(result)
+    assert found is not None
+    assert found["style"] == "a\ufffdb\ufffdc]]>&lt;"
+
+
+def test_a_file_that_is_no_picture_has_no_provenance_and_no_keywords(tmp_path: Path) -> None:
+    for content in (b"", b"words", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0\xff\xff\xff\xff"):
+        (tmp_path / "a.jpg").write_bytes(content)
+        assert read_provenance(tmp_path / "a.jpg") is None
+        assert read_keywords(tmp_path / "a.jpg") == ()
+    assert read_provenance(tmp_path / "gone.jpg") is None
+
+
+# ── keywords ─────────────────────────────────────────────────────────────
+
+
+def packet(**bags: list[str]) -> bytes:
+    """Return an XMP packet with keywords."""
+    names = {"lr": "lr:hierarchicalSubject", "digikam": "digiKam:TagsList", "dc": "dc:subject"}
+    body = "".join(
+        f"<{names[key]}><rdf:Bag><rdf:li>{'</rdf:li><rdf:li>'.join(words)}</rdf:li></rdf:Bag></{names[key]}>"
+        for key, words in bags.items()
+    )
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:digiKam="http://www.digikam.org/ns/1.0/"'
+        f' xmlns:lr="http://ns.adobe.com/lightroom/1.0/">{body}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "style"),
+    [
+        ("nst|starry_night", "starry_night"),
+        ("nst/starry_night", "starry_night"),
+        ("nst:starry_night", "starry_night"),
+        ("style:starry_night", "starry_night"),
+        ("NST|Starry Night", "Starry Night"),
+        (" nst : the scream ", "the scream"),
+    ],
+)
+def test_a_keyword_of_ours_names_a_style(keyword: str, style: str) -> None:
+    assert style_keywords([keyword]) == ((style,), {})
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    ["starry_night", "nst", "nst|", "nst:", "nst|a|b", "places|nst|a", "lifestyle:x", "style", "style|x", ""],
+)
+def test_no_other_keyword_does(keyword: str) -> None:
+    assert style_keywords([keyword]) == ((), {})
+
+
+def test_two_styles_and_settings_are_told_apart() -> None:
+    words = ["nst|a", "nst:size=2048", "river", "style:b", "nst:a", "nst|preserve_color = luminance"]
+    assert style_keywords(words) == (("a", "b"), {"size": "2048", "preserve_color": "luminance"})
+
+
+def test_hierarchical_keywords_come_before_flat_ones() -> None:
+    found = xmp.keywords(packet(dc=["starry_night", "style:b"], digikam=["nst/c"], lr=["nst|a"]))
+    assert found == ("nst|a", "nst/c", "starry_night", "style:b")
+
+
+def test_a_bag_of_one_item_and_an_attribute_are_read_alike() -> None:
+    one = packet(dc=["nst:a"])
+    attribute = one.replace(b"xmlns:dc=", b'dc:subject="nst:b" xmlns:dc=')
+    assert xmp.keywords(one) == ("nst:a",)
+    assert xmp.keywords(attribute) == ("nst:b", "nst:a")
+
+
+def test_the_sidecar_of_the_full_name_speaks_first_then_that_of_the_stem_then_the_photo(
+    tmp_path: Path,
+) -> None:
+    photo = tmp_path / "a.jpg"
+    image().save(photo, xmp=packet(lr=["nst|embedded"]), extra=iptc_app13("nst:iptc"))
+    assert read_keywords(photo) == ("nst|embedded",)
+    (tmp_path / "a.xmp").write_bytes(packet(lr=["nst|stem"]))
+    assert read_keywords(photo) == ("nst|stem",)
+    (tmp_path / "a.jpg.xmp").write_bytes(packet(lr=["nst|full"]))
+    assert read_keywords(photo) == ("nst|full",)
+
+
+def test_a_sidecar_that_names_no_style_leaves_the_word_to_the_photo(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    image().save(photo, extra=iptc_app13("river", "nst:iptc"))
+    (tmp_path / "a.jpg.xmp").write_bytes(packet(dc=["holiday"]))
+    assert read_keywords(photo) == ("river", "nst:iptc")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])
+def test_keywords_are_read_from_each_format(tmp_path: Path, name: str) -> None:
+    image().save(tmp_path / name)
+    subprocess.run(
+        [editor(), "-q", "-overwrite_original", "-XMP-lr:HierarchicalSubject=nst|a", str(tmp_path / name)],
+        check=True,
+    )
+    assert read_keywords(tmp_path / name) == ("nst|a",)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_keywords_are_read_from_avif(tmp_path: Path) -> None:
+    image().save(tmp_path / "a.avif", xmp=packet(lr=["nst|a"]))
+    assert read_keywords(tmp_path / "a.avif") == ("nst|a",)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_iptc_keywords_are_read_in_either_encoding(encoding: str) -> None:
+    word = "nst:frühling".encode(encoding)
+    assert iptc.keywords(b"\x1c\x02\x19" + struct.pack(">H", len(word)) + word) == ("nst:frühling",)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_no_iptc_breaks_the_reader(record: bytes, rest: bytes) -> None:
+    iptc.keywords(b"\x1c\x02\x19" + record)
+    iptc.parse_resources(b"8BIM\x04\x04" + rest)
+
+
+# ── hostile XMP ──────────────────────────────────────────────────────────
+
+LAUGHS = b"".join(
+    [
+        b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">',
+        *(f'<!ENTITY b{n} "{f"&b{n - 1};" * 10 if n else "&a;" * 10}">'.encode() for n in range(9)),
+        b"]><x>&b8;</x>",
+    ]
+)
+OUTSIDE = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
+DEEP = b"<a>" * 20_000 + b"</a>" * 20_000
+HUGE = packet(dc=["nst:a"]).replace(b"</x:xmpmeta>", b" " * (3 << 20) + b"</x:xmpmeta>")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        LAUGHS,
+        OUTSIDE,
+        DEEP,
+        HUGE,
+        b"<x>",
+        b"\xff\xfe<x/>",
+        b"",
+        b'<?xml version="1.0" encoding="x-none"?><a/>',
+    ],
+)
+def test_hostile_xmp_is_left_out_with_a_line_in_the_log(
+    tmp_path: Path, hostile: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.jpg.xmp").write_bytes(hostile)
+    image().save(tmp_path / "a.jpg")
+    with caplog.at_level(logging.INFO):
+        assert read_keywords(tmp_path / "a.jpg") == ()
+    assert not hostile or "left out" in caplog.text
+    mended, is_kept = xmp.for_result(hostile, ABOUT, 1, 1)
+    assert xmp.provenance(mended) == ABOUT
+    assert is_kept == (not hostile)
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_no_xmp_breaks_the_reader(data: st.DataObject) -> None:
+    raw = bytearray(XMP)
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    xmp.keywords(bytes(raw))
+    mended, _ = xmp.for_result(bytes(raw), ABOUT, 5, 5)
+    assert xmp.provenance(mended) == ABOUT
+
+
+def test_xmp_of_two_bytes_a_letter_is_read() -> None:
+    text = '<?xml version="1.0" encoding="UTF-16"?>' + packet(dc=["nst:a"]).decode()
+    assert xmp.keywords(text.encode("utf-16")) == ("nst:a",)
+
+
+def test_the_stream_of_a_picture_is_not_left_open(tmp_path: Path) -> None:
+    path = camera_photo(tmp_path / "a.jpg")
+    read_keywords(path)
+    painted(path, tmp_path / "out")
+    path.unlink()  # fails on Windows while the file is open
+    assert not path.exists()

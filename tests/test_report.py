@@ -1,0 +1,175 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nst_daemon import report
+from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Origin, Problem, Snapshot
+from nst_daemon.recipe import Preset, Progress, Style, resolve
+
+STYLE = Style(name="starry_night", path=Path("/s/starry_night.jpg"), sha256="0" * 64)
+PROGRESS = Progress(
+    scale=2,
+    scales=3,
+    width=256,
+    height=192,
+    step=40,
+    steps=100,
+    fraction=0.414,
+    losses={"total": 1.0},
+    seconds=10.0,
+    eta_seconds=18.21,
+)
+SNAPSHOT = Snapshot(
+    running=True,
+    pid=4711,
+    paused=False,
+    version="0.1.0",
+    engine=EngineFacts(state="warm", device="cpu", weights="original"),
+    counts={JobState.QUEUED: 2, JobState.RUNNING: 1, JobState.DONE: 9},
+    current=(Current(job=12, photo="trip/a.jpg", style="starry_night", progress=PROGRESS),),
+    problems=(Problem(code="inbox_missing", message="The inbox is gone.", remedy="Bring it back."),),
+)
+
+
+def job(**changes: Any) -> Job:
+    known = Job(
+        id=12,
+        key="k",
+        photo="trip/a.jpg",
+        original=Path("/in/trip/a.jpg"),
+        copy=Path("/state/photos/a.jpg"),
+        photo_sha256="1" * 64,
+        inbox=Path("/in"),
+        outbox=Path("/out"),
+        origin=Origin.INBOX,
+        styles=(STYLE,),
+        recipe=resolve({"preset": Preset.DRAFT, "size": 64}),
+        sidecar=None,
+        state=JobState.DONE,
+        attempts=1,
+        created=datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC),
+        started=datetime(2026, 8, 1, 12, 0, 1, 500_000, tzinfo=UTC),
+        finished=datetime(2026, 8, 1, 12, 1, 13, tzinfo=UTC),
+        seconds=71.4999,
+        result=Path("/out/trip/a.starry_night.jpg"),
+    )
+    return replace(known, **changes)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.42, "0.4 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (18.2, "18 s"),
+        (59.7, "1 min"),
+        (72, "1 min 12 s"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (90_061, "1 d 1 h"),
+        (-3, "0 s"),
+    ],
+)
+def test_a_duration_has_at_most_two_units(seconds: float, words: str) -> None:
+    assert report.duration(seconds) == words
+
+
+def test_status_json_has_the_promised_shape() -> None:
+    assert report.status_json(SNAPSHOT) == {
+        "running": True,
+        "pid": 4711,
+        "paused": False,
+        "version": "0.1.0",
+        "engine": {"state": "warm", "device": "cpu", "network": "vgg19", "weights": "original"},
+        "counts": {"held": 0, "queued": 2, "running": 1, "done": 9, "failed": 0, "cancelled": 0},
+        "current": [
+            {
+                "job": 12,
+                "photo": "trip/a.jpg",
+                "style": "starry_night",
+                "progress": 0.414,
+                "eta_seconds": 18.2,
+            }
+        ],
+        "problems": [{"code": "inbox_missing", "message": "The inbox is gone.", "remedy": "Bring it back."}],
+    }
+
+
+def test_a_job_that_has_not_made_a_step_has_no_eta() -> None:
+    starting = replace(SNAPSHOT, current=(replace(SNAPSHOT.current[0], progress=None),))
+    current: Any = report.status_json(starting)["current"]
+    assert (current[0]["progress"], current[0]["eta_seconds"]) == (0.0, None)
+    assert "starting" in "\n".join(report.status_text(starting))
+
+
+def test_job_json_has_the_promised_keys_and_plain_values() -> None:
+    value = json.loads(json.dumps(report.job_json(job())))
+    settings = value.pop("settings")
+    assert value == {
+        "job": 12,
+        "photo": "trip/a.jpg",
+        "style": "starry_night",
+        "state": "done",
+        "attempts": 1,
+        "created": "2026-08-01T12:00:00.000Z",
+        "started": "2026-08-01T12:00:01.500Z",
+        "finished": "2026-08-01T12:01:13.000Z",
+        "seconds": 71.5,
+        "result": str(Path("/out/trip/a.starry_night.jpg")),
+        "error": None,
+    }
+    assert (settings["preset"], settings["size"], settings["style_layers"][0]) == ("draft", 64, "relu1_1")
+
+
+def test_a_held_job_has_neither_style_nor_settings() -> None:
+    held = job(styles=(), recipe=None, state=JobState.HELD, started=None, result=None, error="No style.")
+    value = report.job_json(held)
+    assert (value["style"], value["settings"], value["started"]) == (None, None, None)
+    assert "No style." in "\n".join(report.job_text(held))
+
+
+def test_the_words_of_the_status_say_what_is_done_and_what_is_wrong() -> None:
+    assert report.status_text(SNAPSHOT) == [
+        "nst-daemon 0.1.0 is running (process 4711).",
+        "Jobs: 1 running, 2 queued, 9 done.",
+        "  job 12: trip/a.jpg in starry_night, 41 %, 18 s to go",
+        "Engine: warm, vgg19 (original) on cpu.",
+        "! The inbox is gone.",
+        "  Bring it back.",
+    ]
+
+
+def test_a_daemon_that_is_not_running_has_no_engine() -> None:
+    lines = report.status_text(
+        replace(SNAPSHOT, running=False, pid=None, current=(), problems=(), paused=True)
+    )
+    assert lines == ["nst-daemon 0.1.0 is not running (and paused).", "Jobs: 1 running, 2 queued, 9 done."]
+
+
+def test_a_paused_daemon_says_so() -> None:
+    assert report.headline(replace(SNAPSHOT, paused=True)) == "nst-daemon 0.1.0 is paused (process 4711)."
+
+
+def test_a_row_shows_the_result_or_the_error() -> None:
+    assert report.job_row(job()) == (
+        "12",
+        "done",
+        "trip/a.jpg",
+        "starry_night",
+        "1 min 11 s",
+        "a.starry_night.jpg",
+    )
+    failed = job(state=JobState.FAILED, error="Too large.", result=None, seconds=None)
+    assert report.job_row(failed)[4:] == ("", "Too large.")
+
+
+def test_everything_about_a_job_is_shown() -> None:
+    text = "\n".join(report.job_text(job(cancel_requested=True, state=JobState.RUNNING)))
+    for word in ("job 12", "running, to be cancelled", "/in/trip/a.jpg", "relu1_1, relu2_1", "1 min 11 s"):
+        assert word in text
