@@ -1,7 +1,6 @@
 """A photo that has arrived, and the jobs that it asks for. Starts nothing and writes nothing."""
 
 import os
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Protocol
@@ -32,17 +31,12 @@ class Arrival:
     """A whole photo in an inbox, copied and read."""
 
     path: Path
+    relative: PurePath  # to the inbox
     folder: Folder
+    stamp: Stamp
     sha256: str
     copy: Path
     keywords: tuple[str, ...] = ()
-
-    @property
-    def relative(self) -> PurePath:
-        """The path in the inbox; the name alone for a photo that has left it."""
-        if self.path.is_relative_to(self.folder.inbox):
-            return self.path.relative_to(self.folder.inbox)
-        return PurePath(self.path.name)
 
 
 def jobs_for(arrival: Arrival, sidecar: Sidecar | None, library: Styles) -> list[NewJob]:
@@ -116,8 +110,3 @@ def shown(path: PurePath) -> str:
     """Return a path in words, with `/`: bytes that are no UTF-8 and control characters are spelt out."""
     text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def gone(paths: Collection[Path]) -> list[Path]:
-    """Return those paths at which there is nothing any more."""
-    return [path for path in paths if not os.path.lexists(path)]

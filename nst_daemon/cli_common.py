@@ -6,6 +6,7 @@ Answers go to stdout, everything else to stderr; with `--json` stdout holds noth
 import functools
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nst_daemon.recipe import Progress
 
 P = ParamSpec("P")
+SHOWN_BARS = 5  # of jobs that are done
 
 ConfigOption = Annotated[
     Path | None,
@@ -178,31 +180,47 @@ class _Lines:
 @contextmanager
 def snapshots_shown() -> Iterator[Callable[["Snapshot"], None]]:
     """Yield what to call with each snapshot of a daemon: a bar for each job on a terminal, else lines."""
-    if not sys.stderr.isatty():
-        shown: dict[int, _Lines] = {}
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            yield _Bars(bar).show
+    else:
+        yield _JobLines().show
 
-        def print_lines(snapshot: "Snapshot") -> None:
-            for current in snapshot.current:
-                if current.progress is not None:
-                    title = f"{current.photo} in {current.style}"
-                    shown.setdefault(current.job, _Lines(title)).show(current.progress)
 
-        yield print_lines
-        return
-    with _bar() as bar:
-        tasks: dict[int, Any] = {}
+class _JobLines:
+    """Prints the progress of the jobs that are painted, in lines."""
 
-        def move_bars(snapshot: "Snapshot") -> None:
-            for current in snapshot.current:
-                if current.job not in tasks:
-                    title = printable(f"{current.photo} in {current.style}")
-                    tasks[current.job] = bar.add_task(title, total=1.0)
-                if current.progress is not None:
-                    bar.update(tasks[current.job], completed=current.progress.fraction)
-            for job in tasks.keys() - {current.job for current in snapshot.current}:
-                bar.update(tasks.pop(job), completed=1.0)
+    def __init__(self) -> None:
+        self._lines: dict[int, _Lines] = {}
 
-        yield move_bars
+    def show(self, snapshot: "Snapshot") -> None:
+        titles = {current.job: f"{current.photo} in {current.style}" for current in snapshot.current}
+        self._lines = {job: self._lines.get(job) or _Lines(title) for job, title in titles.items()}
+        for current in snapshot.current:
+            if current.progress is not None:
+                self._lines[current.job].show(current.progress)
+
+
+class _Bars:
+    """Draws a bar for each job that is painted; the last few that are done stay."""
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._running: dict[int, Any] = {}
+        self._done: deque[Any] = deque()
+
+    def show(self, snapshot: "Snapshot") -> None:
+        for current in snapshot.current:
+            if current.job not in self._running:
+                title = printable(f"{current.photo} in {current.style}")
+                self._running[current.job] = self._bar.add_task(title, total=1.0)
+            if current.progress is not None:
+                self._bar.update(self._running[current.job], completed=current.progress.fraction)
+        for job in self._running.keys() - {current.job for current in snapshot.current}:
+            self._done.append(self._running.pop(job))
+            self._bar.update(self._done[-1], completed=1.0)
+        while len(self._done) > SHOWN_BARS:
+            self._bar.remove_task(self._done.popleft())
 
 
 def _bar() -> Any:

@@ -32,6 +32,7 @@ from nst_daemon.recipe import Blend, Format, Order, Painting, Preset, Style
 if TYPE_CHECKING:
     from nst_daemon.config import Config
     from nst_daemon.engine.process import EngineProcess
+    from nst_daemon.inspector import Readable
     from nst_daemon.ledger import Ledger
 
 SAMPLE: Final = Path(__file__).parent / "sample"
@@ -69,9 +70,11 @@ def submit(
     loaded = load_config(config)
     library = Library(loaded.styles)
     photo = existing(photo)
-    keywords = keywords_of(photo, loaded)
+    readable = inspected(photo, loaded)
+    if readable.provenance is not None:
+        raise PhotoError(f"{photo.name} is a painting of ours.", remedy="Hand over the photo itself.")
     with ledger_of(loaded) as ledger:
-        wish = submission.wish_for(photo, config=loaded, library=library, keywords=keywords)
+        wish = submission.wish_for(photo, config=loaded, library=library, keywords=readable.keywords)
         choices = submission.choices_of(wish, style=blend, settings=over)
         submitted = submission.submit(
             photo, choices, wish=wish, config=loaded, library=library, ledger=ledger
@@ -226,8 +229,8 @@ def existing(photo: Path) -> Path:
     return path
 
 
-def keywords_of(photo: Path, config: "Config") -> tuple[str, ...]:
-    """Return the editor's keywords in a photo; it is read in a process of its own.
+def inspected(photo: Path, config: "Config") -> "Readable":
+    """Return what a photo is and says; it is read in a process of its own.
 
     Raises:
         PhotoError: it cannot be read.
@@ -238,7 +241,7 @@ def keywords_of(photo: Path, config: "Config") -> tuple[str, ...]:
         inspection = inspector.inspect(photo)
     if isinstance(inspection, Unreadable):
         raise PhotoError(inspection.reason, remedy=inspection.remedy)
-    return tuple(inspection.keywords)
+    return inspection
 
 
 def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -275,8 +278,13 @@ def explain(photo: PhotoArgument, config: ConfigOption = None) -> None:
 
     loaded = load_config(config)
     path = absolute(photo)
-    keywords = keywords_of(path, loaded) if path.is_file() else ()
-    if not path.is_file():
+    keywords: tuple[str, ...] = ()
+    if path.is_file():
+        readable = inspected(path, loaded)
+        keywords = readable.keywords
+        if readable.provenance is not None:
+            say(f"{photo} is a painting of ours: in an inbox it would be left alone.")
+    else:
         say(f"{photo} is not there: explained by its name alone.")
     wish = wish_for(path, config=loaded, library=Library(loaded.styles), keywords=keywords)
     outcome = wish.outcome

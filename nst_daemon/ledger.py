@@ -13,6 +13,7 @@ from nst_daemon.ledger_facts import Facts
 from nst_daemon.ledger_rows import (
     ENDS,
     FRESH,
+    UNREAD,
     begin_anew,
     check_move,
     duplicate_of,
@@ -36,7 +37,7 @@ from nst_daemon.ledger_schema import (
 )
 from nst_daemon.recipe import Progress
 
-__all__ = ["Added", "Duplicate", "Ledger", "Seen", "Verdict"]
+__all__ = ["UNREAD", "Added", "Duplicate", "Ledger", "Seen", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The files beside a photo that say how to paint it: found, read, and told apart from their earlier selves."""
+"""The files beside a photo that say how to paint it: found, read, told apart from their earlier selves."""
 
 from pathlib import Path
 
@@ -33,5 +33,5 @@ def fingerprint(photo: Path) -> str:
     """Return what changes when a sidecar of the photo comes, goes or is written; empty: there is none."""
     stamps = [(path.name, stamp_of(path)) for path in sidecars_beside(photo)]
     return "|".join(
-        f"{ascii(name)}:{stamp.size}:{stamp.mtime_ns}:{stamp.inode}" for name, stamp in stamps if stamp
+        f"{name!a}:{stamp.size}:{stamp.mtime_ns}:{stamp.inode}" for name, stamp in stamps if stamp
     )

@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 from nst_daemon import cli_common, cli_paint, cli_setup, config
 from nst_daemon.cli import app
 from nst_daemon.config import Config
+from nst_daemon.inspector import Readable
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
 
 SAMPLE = cli_paint.sample_photo()
+READABLE = Readable(width=64, height=48, format="jpeg")
 
 
 class Answer:
@@ -68,8 +70,8 @@ def ledger(loaded: Config) -> Iterator[Ledger]:
 
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a photo outside the inbox, whose keywords are read without a process."""
-    monkeypatch.setattr(cli_paint, "keywords_of", lambda *_: ())
+    """Return a photo outside the inbox, which is read without a process."""
+    monkeypatch.setattr(cli_paint, "inspected", lambda *_: READABLE)
     photo = tmp_path / "cat.jpg"
     photo.write_bytes(b"a cat")
     return photo

@@ -1,9 +1,11 @@
 """Pictures made for tests: small, asymmetric, and with every kind of metadata."""
 
+import io
 import json
 import shutil
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from nst_daemon.images import Photo, load_photo, save_result
+from nst_daemon.recipe import Format
+
 Picture = NDArray[np.float32]
 
 WIDTH, HEIGHT = 64, 48
+ABOUT = {"style": "starry_night", "settings": '{"size": 1024}', "seed": "7", "job_key": "abc"}
+LOSSY = 0.06  # the most that a codec at high quality moves a colour of the smooth test picture
+STEP = 1 / 255
 
 XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -64,8 +72,6 @@ def camera_exif(*, orientation: int = 1, with_thumbnail: bool = True) -> bytes:
 
 def _with_thumbnail(block: bytes) -> bytes:
     """Return the block with a second directory that holds a small JPEG, as Pillow cannot write it."""
-    import io
-
     stream = io.BytesIO()
     image().resize((16, 12)).save(stream, "JPEG")
     small, raw = stream.getvalue(), bytearray(block[6:])
@@ -97,6 +103,96 @@ def _resource(number: int, data: bytes) -> bytes:
     return b"8BIM" + struct.pack(">HxxI", number, len(data)) + data + b"\0" * (len(data) % 2)
 
 
+# ── files ────────────────────────────────────────────────────────────────
+
+
+def load(path: Path, max_megapixels: float = 10) -> Photo:
+    return load_photo(path, name=path.name, max_megapixels=max_megapixels)
+
+
+def save(
+    photo: Photo, stem: Path, format: Format = Format.SAME, rgb: Picture | None = None
+) -> tuple[Path, Any]:
+    return save_result(
+        photo.rgb if rgb is None else rgb, stem, photo=photo, format=format, quality=95, provenance=ABOUT
+    )
+
+
+def stored(tmp_path: Path, name: str, picture: Image.Image | None = None, **options: Any) -> Path:
+    path = tmp_path / name
+    (picture or image()).save(path, **options)
+    return path
+
+
+def far(one: Picture, other: Picture) -> float:
+    assert one.shape == other.shape
+    return float(np.abs(one - other).max())
+
+
+def png16(path: Path, pixels: Any, *, filters: str = "all", interlaced: bool = False) -> Path:
+    """Write a 16-bit PNG by the plainest of means, with each row's filter chosen in turn."""
+    height, width, channels = pixels.shape
+    color = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    passes = (
+        [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+        if interlaced
+        else [(0, 0, 1, 1)]
+    )
+    raw = b""
+    for top, left, down, right in passes:
+        part = pixels[top::down, left::right]
+        raw += _filtered(part.astype(">u2"), filters) if part.size else b""
+    head = struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, int(interlaced))
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    body = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    return path
+
+
+def _filtered(part: Any, filters: str) -> bytes:
+    height, width, channels = part.shape
+    size, out = 2 * channels, bytearray()
+    above = bytes(width * size)
+    for row in range(height):
+        line = part[row].tobytes()
+        kind = row % 5 if filters == "all" else 0
+        out.append(kind)
+        for at, byte in enumerate(line):
+            left = line[at - size] if at >= size else 0
+            corner = above[at - size] if at >= size else 0
+            up = above[at]
+            guess = left + up - corner
+            near = min((left, up, corner), key=lambda each: abs(guess - each))
+            out.append((byte - [0, left, up, (left + up) // 2, near][kind]) & 255)
+        above = line
+    return bytes(out)
+
+
+def classic_tiff(path: Path, fields: dict[int, list[int]], strips: list[bytes]) -> Path:
+    body, offsets = b"", []
+    for strip in strips:
+        offsets.append(8 + len(body))
+        body += strip
+    fields = {**fields, 273: offsets, 279: [len(strip) for strip in strips]}
+    at = 8 + len(body)
+    spare, entries = b"", b""
+    end = at + 2 + 12 * len(fields) + 4
+    for tag, values in sorted(fields.items()):
+        packed = struct.pack(f"<{len(values)}I", *values)
+        entries += struct.pack("<HHI", tag, 4, len(values))
+        if len(packed) > 4:
+            entries += struct.pack("<I", end + len(spare))
+            spare += packed
+        else:
+            entries += packed
+    directory = struct.pack("<H", len(fields)) + entries + bytes(4) + spare
+    path.write_bytes(b"II*\0" + struct.pack("<I", at) + body + directory)
+    return path
+
+
 # ── colour profiles ──────────────────────────────────────────────────────
 
 DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
@@ -117,7 +213,17 @@ def grey_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", {b"kTRC": _gamma(gamma)})
 
 
-def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+def table_profile(space: bytes, corners: list[tuple[float, float, float]]) -> bytes:
+    """Return a profile of one table with Lab at its corners, the last channel changing first; one way."""
+    inputs = {b"RGB ": 3, b"CMYK": 4}[space]
+    identity = bytes(range(256))
+    places = b"".join(bytes([round(L * 2.55), round(a) + 128, round(b) + 128]) for L, a, b in corners)
+    head = b"mft1\0\0\0\0" + bytes([inputs, 3, 2, 0])
+    matrix = struct.pack(">9i", *(65536 * (index % 4 == 0) for index in range(9)))
+    return _profile(space, {b"A2B0": head + matrix + identity * inputs + places + identity * 3}, b"Lab ")
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes], connection: bytes = b"XYZ ") -> bytes:
     tags = {
         b"desc": _description("nst test"),
         b"cprt": b"text\0\0\0\0none\0\0\0\0",
@@ -130,7 +236,7 @@ def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
         body += data + b"\0" * (-len(data) % 4)
     size = at + len(body)
     head = struct.pack(
-        ">I4sI4s4s4s12s4s", size, b"lcms", 0x02400000, b"mntr", space, b"XYZ ", b"\0" * 12, b"acsp"
+        ">I4sI4s4s4s12s4s", size, b"lcms", 0x02400000, b"mntr", space, connection, b"\0" * 12, b"acsp"
     )
     head += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + entries + body

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from commands import SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
 
-from nst_daemon import __version__, cli_common, config, locks, logs
+from nst_daemon import __version__, cli_common, cli_setup, config, locks, logs
 from nst_daemon.cli import COMMANDS
 from nst_daemon.config import Config
 from nst_daemon.engine.settings import EngineSettings
@@ -261,3 +261,28 @@ def test_check_shows_an_engine_that_cannot_start(ask: Ask, monkeypatch: pytest.M
     answer = ask("check")
     assert answer.code == 3
     assert "PROBLEM  engine No such device.\n         Take another." in answer.out
+
+
+def test_check_shows_a_disk_and_a_watch_limit_that_are_short(
+    ask: Ask, tmp_path: Path, probe: list[EngineSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "limit").write_text("1\n")
+    monkeypatch.setattr(cli_setup, "INOTIFY", tmp_path / "limit")
+    monkeypatch.setattr(cli_setup, "LEAST_FREE", 10**18)
+    answer = ask("check")
+    assert answer.code == 3
+    assert "PROBLEM  watch limit 1 folders, 1 needed\n         sudo sysctl" in answer.out
+    assert "PROBLEM  disk" in answer.out
+    assert probe
+
+
+def test_check_shows_a_folder_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("nst_daemon.cli_setup.tempfile.TemporaryFile", refuse)
+    finding = next(cli_setup.findings(config.load(home / "config.yaml")))
+    assert (finding.is_ok, finding.what) == (
+        False,
+        f"inbox {home / 'inbox'} cannot be written: Permission denied",
+    )

@@ -2,16 +2,18 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from commands import SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
+from commands import READABLE, SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
 
 from nst_daemon import cli_common, cli_paint, cli_setup, config, locks
 from nst_daemon.config import Config
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
+from nst_daemon.library import BUILT_IN
 from nst_daemon.recipe import Order, Painting, Progress
 
 # ── submit ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,8 +102,18 @@ def test_wait_follows_a_job_until_it_failed(
 def test_two_styles_in_the_keywords_make_two_jobs(
     ask: Ask, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli_paint, "keywords_of", lambda *_: ("nst|mosaic", "nst|etching"))
+    tagged = replace(READABLE, keywords=("nst|mosaic", "nst|etching"))
+    monkeypatch.setattr(cli_paint, "inspected", lambda *_: tagged)
     assert ask("submit", photo).out.split() == ["1", "2"]
+
+
+def test_a_painting_of_ours_is_not_painted_again(
+    ask: Ask, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_paint, "inspected", lambda *_: replace(READABLE, provenance={"style": "mosaic"}))
+    answer = ask("submit", photo)
+    assert (answer.code, answer.out) == (1, "")
+    assert "left alone" in ask("explain", photo).err
 
 
 def test_a_real_photo_is_read_before_it_is_taken(ask: Ask, tmp_path: Path) -> None:
@@ -193,6 +205,14 @@ def test_render_paints_to_the_very_path(ask: Ask, engine: FakeEngine, tmp_path: 
     assert (order.recipe.size, order.recipe.format, order.styles[0].name) == (64, "png", "mosaic")
     assert "50 %" in answer.err
     assert "no EXIF" in answer.err
+
+
+def test_render_paints_with_the_real_network(ask: Ask, tmp_path: Path) -> None:
+    target = tmp_path / "cat.png"
+    own = sorted(BUILT_IN.glob("*.jpg"))[0].stem
+    answer = ask("render", SAMPLE, "--style", own, "-o", target, "--set", "size=48", "--set", "steps=2")
+    assert (answer.code, answer.out) == (0, f"{target}\n"), answer.err
+    assert target.read_bytes().startswith(b"\x89PNG")
 
 
 def test_render_takes_the_settings_of_the_config(

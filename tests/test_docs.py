@@ -95,41 +95,38 @@ def test_the_config_reference_explains_every_key(write_docs: ModuleType) -> None
 
 def codes() -> set[str]:
     """Return every code of a problem or condition that the source has, read from its syntax trees."""
-    calls = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    nodes = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    words = [(word.arg, word.value) for node in nodes if isinstance(node, ast.Call) for word in node.keywords]
+    folders = {name for arg, value in words if arg == "name" for name in _text(value)} & {
+        *keys_of(),
+        "folder",
+    }
     found = {code for code, _ in CONDITIONS.values()}
-    words = [(word.arg, word.value) for node in calls if isinstance(node, ast.Call) for word in node.keywords]
-    folders = {value.value for arg, value in words if arg == "name" and _is_text(value)} & set(keys_of())
     for arg, value in words:
         if arg == "code":
             found |= set(_codes_of(value, folders))
-    return found | set(_positional(calls))
+    return found | set(_positional(nodes))
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
 
 
 def _codes_of(value: ast.expr, folders: set[str]) -> Iterator[str]:
-    if isinstance(value, ast.Constant):
-        yield str(value.value)
-    elif isinstance(value, ast.JoinedStr) and isinstance(value.values[-1], ast.Constant):
-        yield from (f"{folder}{value.values[-1].value}" for folder in folders)
+    yield from _text(value)
+    if isinstance(value, ast.JoinedStr):  # f"{name}_missing"
+        yield from (f"{folder}{end}" for end in _text(value.values[-1]) for folder in folders)
 
 
-def _positional(calls: list[ast.AST]) -> Iterator[str]:
+def _positional(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield the codes that `worker._show(source, error, code)` gets, and the default of that parameter."""
-    for node in calls:
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "_show":
-            yield from (
-                str(arg.value) for arg in node.args[2:] if isinstance(arg, ast.Constant) and _is_text(arg)
-            )
+            yield from (code for arg in node.args[2:] for code in _text(arg))
         if isinstance(node, ast.FunctionDef):
             defaults = zip(reversed(node.args.args), reversed(node.args.defaults), strict=False)
-            yield from (
-                str(default.value)
-                for arg, default in defaults
-                if arg.arg == "code" and isinstance(default, ast.Constant)
-            )
+            yield from (code for arg, default in defaults if arg.arg == "code" for code in _text(default))
 
 
 def test_the_source_has_the_codes_that_are_looked_for() -> None:
@@ -155,25 +152,10 @@ def test_every_section_of_errors_says_something() -> None:
 # ── docs/glossary.md ────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "photo",
-        "style",
-        "recipe",
-        "sidecar",
-        "job",
-        "ledger",
-        "inbox",
-        "outbox",
-        "engine",
-        "scale",
-        "step",
-        "settled",
-        "paired",
-        "publish",
-    ],
-)
+WORDS = "photo style recipe sidecar job ledger inbox outbox engine scale step settled paired publish"
+
+
+@pytest.mark.parametrize("word", WORDS.split())
 def test_the_words_of_the_project_are_in_the_glossary(word: str) -> None:
     assert f"| **{word}** |" in text("docs/glossary.md")
 

@@ -1,11 +1,10 @@
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_daemon.globs import matches
 from nst_daemon.pairing import Paired, Unpaired, pair
 from nst_daemon.recipe import Blend, Rule, Sidecar
 
@@ -208,41 +207,3 @@ def test_each_setting_comes_from_the_last_source_that_has_it(
     for key in "abc":
         expected = of_sidecar.get(key, of_rule.get(key, of_config.get(key)))
         assert answer.choices[0].settings.get(key) == expected
-
-
-# ── globs ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "is_match"),
-    [
-        ("portraits/**", "portraits/a.jpg", True),
-        ("portraits/**", "portraits/x/y/a.jpg", True),
-        ("portraits/**", "other/portraits/a.jpg", False),
-        ("portraits/", "portraits/x/a.jpg", True),
-        ("portraits/*.jpg", "portraits/a.jpg", True),
-        ("portraits/*.jpg", "portraits/x/a.jpg", False),
-        ("**/raw/*", "raw/a.jpg", True),
-        ("**/raw/*", "x/y/raw/a.jpg", True),
-        ("*.jpg", "x/y/IMG_4711.JPG", True),
-        ("*.jpg", "a.png", False),
-        ("/*.jpg", "a.jpg", True),
-        ("/*.jpg", "x/a.jpg", False),
-        ("a?.jpg", "ab.jpg", True),
-        ("x/a?b.jpg", "x/a/b.jpg", False),
-        ("IMG_[0-4]*.jpg", "IMG_4711.jpg", True),
-        ("IMG_[!0-4]*.jpg", "IMG_4711.jpg", False),
-        ("a+b (1).jpg", "a+b (1).jpg", True),
-        ("étude.jpg", "e\u0301tude.jpg", True),
-        ("**", "x/a.jpg", True),
-        ("a[.jpg", "a[.jpg", True),
-        ("[z-a].jpg", "z.jpg", False),
-    ],
-)
-def test_a_glob_matches_as_documented(pattern: str, path: str, is_match: bool) -> None:
-    assert matches(pattern, PurePosixPath(path)) is is_match
-
-
-def test_a_glob_matches_the_same_on_windows() -> None:
-    assert matches("portraits/*.jpg", PureWindowsPath("Portraits\\a.JPG"))
-    assert matches("portraits\\*.jpg", PureWindowsPath("portraits/a.jpg"))

@@ -1,6 +1,7 @@
 """Write what the docs take from the code: `config.example.yaml`, and the tables in `docs/config.md`.
 
-Run after a key, a default or a setting changed: `python tools/write_docs.py`. `tests/test_docs.py` fails until then.
+Run it after a key, a default or a setting changed: `python tools/write_docs.py`. `tests/test_docs.py` fails
+until then.
 """
 
 import re
@@ -64,8 +65,8 @@ def with_tables(text: str) -> str:
     """Return docs/config.md with its tables as the code has them."""
     for name, made in tables():
         text = re.sub(
-            rf"(<!-- table: {name} -->\n).*?(\n<!-- end -->)",
-            lambda found, made=made: f"{found[1]}{made}{found[2]}",  # type: ignore[misc]
+            rf"(<!-- table: {name} -->\n).*?(<!-- end -->)",
+            lambda found, made=made: f"{found[1]}{made}\n{found[2]}",  # type: ignore[misc]
             text,
             flags=re.S,
         )

@@ -86,7 +86,7 @@ class Studio:
             seconds_to_first_step=first_step[0] if first_step else 0.0,
             device=devices.describe(self.device),
             losses=history[-1].losses if history else {},
-            notes=(*notes, *lost),
+            notes=(*photo.notes, *notes, *lost),
         )
 
     def _style(self, path: Path, sha256: str) -> Picture:
@@ -172,12 +172,12 @@ class Studio:
 
     def _provenance(self, order: Order) -> dict[str, str]:
         return {
-            "Style": blend_name(order.styles),
-            "Settings": json.dumps(order.recipe.as_settings(), sort_keys=True),
-            "Seed": str(order.recipe.seed),
-            "Weights": self.settings.weights,
-            "Version": nst_daemon.__version__,
-            "JobKey": order.key,
+            "style": blend_name(order.styles),
+            "settings": json.dumps(order.recipe.as_settings(), sort_keys=True),
+            "seed": str(order.recipe.seed),
+            "weights": self.settings.weights,
+            "version": nst_daemon.__version__,
+            "job_key": order.key,
         }
 
     def _report(

@@ -1,0 +1,156 @@
+"""Seconds per optimisation step: our engine, the same network run plainly, and the machine's own limit.
+
+    python benchmarks/step.py [--width 512 --height 384 --steps 5 --threads 2 --device cpu]
+
+"plain" is what a reader of the paper writes: torch.nn layers in NCHW, weights that want gradients, in-place
+rectifiers, Adam from torch.optim, every loss read back in every step. "limit" is the time that the
+multiplications of the convolutions alone take at the speed of one large matrix product, measured in the same
+run; an algorithm with fewer multiplications can go below it. The two programs take turns, so that a machine
+whose speed drifts treats both alike.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nst_daemon.engine.losses import StyleTarget, gram
+from nst_daemon.engine.painter import Climb, Goal
+from nst_daemon.engine.schedule import plan
+from nst_daemon.engine.vgg import Trunk
+from nst_daemon.engine.weights import CONV_NAMES, Weights, load_original
+from nst_daemon.recipe import Recipe, StyleLoss, resolve
+
+MACS_PER_PIXEL = 361_152  # of VGG19's convolutions up to conv5_1, forward
+
+
+def plain_step(weights: Weights, picture: Tensor, recipe: Recipe) -> Callable[[], None]:
+    """Return one step of the method as most programs write it."""
+    layers: list[nn.Module] = []
+    taps: dict[int, str] = {}
+    for name in CONV_NAMES[:13]:
+        if name.endswith("_1") and name != "conv1_1":
+            layers.append(nn.MaxPool2d(2))
+        kernel, bias = weights[name]
+        convolution = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1)
+        convolution.weight.data.copy_(kernel)
+        convolution.bias.data.copy_(bias)  # type: ignore[union-attr]
+        layers += [convolution, nn.ReLU(inplace=True)]
+        taps[len(layers) - 1] = name.replace("conv", "relu")
+    network = nn.Sequential(*layers).to(picture.device)
+
+    def features(image: Tensor) -> dict[str, Tensor]:
+        found = {}
+        for index, layer in enumerate(network):
+            image = layer(image)
+            if taps.get(index) in (*recipe.style_layers, *recipe.content_layers):
+                found[taps[index]] = image.clone()
+        return found
+
+    with torch.no_grad():
+        targets = features(picture)
+        grams = {layer: gram(targets[layer]) for layer in recipe.style_layers}
+    variable = picture.clone().requires_grad_()
+    adam = torch.optim.Adam([variable], lr=0.02)
+
+    def step() -> None:
+        adam.zero_grad()
+        found = features(variable)
+        style = sum(((gram(found[k]) - grams[k]) ** 2).mean() for k in recipe.style_layers)
+        content = sum(((found[k] - targets[k]) ** 2).mean() for k in recipe.content_layers)
+        loss = style + content
+        loss.backward()  # type: ignore[union-attr]
+        adam.step()
+        float(loss.detach())  # type: ignore[union-attr]
+
+    return step
+
+
+def our_step(weights: Weights, picture: Tensor, recipe: Recipe) -> Callable[[], None]:
+    """Return one step of our engine."""
+    trunk = Trunk(weights).to(picture.device)
+    with torch.no_grad():
+        features = trunk(picture, (*recipe.content_layers, *recipe.style_layers))
+    style = {
+        layer: StyleTarget.of(gram(features[layer])[0], recipe.style_loss) for layer in recipe.style_layers
+    }
+    goal = Goal({layer: features[layer] for layer in recipe.content_layers}, style)
+    scale = plan(picture.shape[-1], picture.shape[-2], recipe)[-1]
+    climb = Climb(trunk, goal, recipe, scale, picture)
+    return lambda: (climb._step(), None)[1]
+
+
+def matrix_product_flops(device: torch.device) -> float:
+    """Return the speed of one large matrix product, in FLOP/s."""
+    side = 2048 if device.type == "cpu" else 8192
+    one, other = torch.rand(side, side, device=device), torch.rand(side, side, device=device)
+    return 2 * side**3 / min(_timed(lambda: (one @ other, None)[1], device) for _ in range(5))
+
+
+def _timed(step: Callable[[], None], device: torch.device) -> float:
+    began = time.perf_counter()
+    step()
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print a table, and write the figures beside the other results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--height", type=int, default=384)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    picture = torch.rand(1, 3, arguments.height, arguments.width, device=device)
+    weights = load_original()
+    recipe = resolve({"style_loss": StyleLoss.WHITENED, "pyramid": 0, "averaging": 0.0})
+    programs = {"ours": our_step(weights, picture, recipe), "plain": plain_step(weights, picture, recipe)}
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    limits: list[float] = []
+    for turn in range(arguments.steps + 1):
+        for name, step in programs.items():
+            elapsed = _timed(step, device)
+            if turn:  # the first one warms up
+                seconds[name].append(elapsed)
+        flop = 4 * MACS_PER_PIXEL * arguments.width * arguments.height
+        limits.append(flop / matrix_product_flops(device))
+    limit = statistics.median(limits)
+    result = {
+        "size": [arguments.width, arguments.height],
+        "device": str(device),
+        "threads": arguments.threads,
+        "torch": torch.__version__,
+        "machine": platform.processor() or platform.machine(),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip(),
+        "seconds": {name: statistics.median(each) for name, each in seconds.items()},
+        "limit": limit,
+    }
+    for name, each in seconds.items():
+        middle = statistics.median(each)
+        spread = f"(min {min(each):.3f}, max {max(each):.3f})"
+        print(f"{name:6} {middle:7.3f} s a step  {spread}  {middle / limit:.2f} x limit")
+    print(f"limit  {limit:7.3f} s a step")
+    ratio = statistics.median(a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True))
+    print(f"ours is {ratio:.2f} times as fast as the plain program")
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / "step.json").write_text(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

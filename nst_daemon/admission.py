@@ -1,0 +1,169 @@
+"""A whole photo -> its jobs in the ledger, none of which does the same work twice in silence."""
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from nst_daemon import outbox
+from nst_daemon.arrivals import Arrival, Styles, jobs_for, unreadable_job
+from nst_daemon.config import Folder
+from nst_daemon.files import file_sha256
+from nst_daemon.inspector import Inspection, Readable
+from nst_daemon.jobs import Job, JobState, NewJob
+from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
+from nst_daemon.recipe import blend_name
+from nst_daemon.settling import Stamp, stamp_of
+from nst_daemon.sidecars import find_sidecar
+
+logger = logging.getLogger(__name__)
+
+GONE = "the photo is gone"
+SUPERSEDED = "its sidecar asks for something else now"
+WAITING = (JobState.HELD, JobState.QUEUED)
+UNFINISHED = (*WAITING, JobState.RUNNING)
+
+
+class Reader(Protocol):
+    """Reads photos. `inspector.Inspector` is one."""
+
+    def inspect(self, path: Path) -> Inspection:
+        """Return what a photo is."""
+        ...
+
+    def rest(self) -> None:
+        """Give back what is not needed at the moment."""
+        ...
+
+
+class Admission:
+    """Adds and mends jobs. Lives on the intake's thread."""
+
+    def __init__(self, *, ledger: Ledger, library: Styles, reader: Reader) -> None:
+        self._ledger = ledger
+        self._library = library
+        self._reader = reader
+
+    def admit(self, arrival: Arrival) -> Verdict | None:
+        """Make a photo's jobs; return what became of it. None: ask again in a moment."""
+        wanted = jobs_for(arrival, find_sidecar(arrival.path), self._library)
+        verdicts = [self._admit(new, arrival) for new in wanted]
+        if None in verdicts:
+            return None
+        return Verdict.JOB if Verdict.JOB in verdicts else Verdict.DUPLICATE
+
+    def mend(self, arrival: Arrival, jobs: list[Job]) -> None:
+        """Pair a photo anew: its jobs that have not started become what it asks for now."""
+        wanted = {new.key: new for new in jobs_for(arrival, find_sidecar(arrival.path), self._library)}
+        waiting = [job for job in jobs if job.state in WAITING]
+        for job in jobs:
+            new = wanted.pop(job.key, None)
+            if new is not None and job in waiting:
+                waiting.remove(job)
+                if job.state is JobState.HELD and (job.error != new.error or job.original != new.original):
+                    self._ledger.repair(job.id, new)
+        for new in wanted.values():
+            if waiting and self._ledger.repair((job := waiting.pop(0)).id, new):
+                logger.info("job %d was paired anew: %s", job.id, blend_name(new.styles) or new.error)
+            else:
+                self._admit(new, arrival)
+        for job in waiting:
+            self._ledger.cancel(job.id, reason=SUPERSEDED)
+
+    def fail(self, path: Path, folder: Folder, stamp: Stamp, reason: str) -> bool:
+        """Record a file that is no whole picture as a failed job, and put it where failed photos belong.
+
+        False if it was changed meanwhile, and is to settle again.
+
+        Raises:
+            FileNotFoundError: it has gone.
+        """
+        sha256 = file_sha256(path)
+        if stamp_of(path) != stamp:
+            return False
+        new = unreadable_job(path, folder, stamp=stamp, sha256=sha256, reason=reason)
+        outcome = self._ledger.add(new, is_disposed=True)
+        known = self._ledger.job(outcome.job)
+        if isinstance(outcome, Duplicate) and known is not None and known.original != path:
+            # It was put back from `failed` as it was.
+            outcome = self._ledger.add(replace(new, key=f"{new.key}:{outcome.job}"), is_disposed=True)
+        logger.warning("job %d failed: %s: %s", outcome.job, new.photo, reason)
+        seen = seen_as(Verdict.UNREADABLE, path, folder.inbox, stamp)
+        self._ledger.mark_seen(replace(seen, photo_sha256=sha256))
+        self.put_aside(path, folder)
+        return True
+
+    def put_aside(self, path: Path, folder: Folder) -> None:
+        """Move a file that failed here to `failed`; where that cannot be, a rescan begins anew."""
+        jobs = [job for job in self._ledger.jobs_of_photo(path) if job.state is JobState.FAILED]
+        if jobs:
+            moved = outbox.fail_original(jobs[-1], folder, jobs[-1].error or "")
+            self._ledger.mark_disposed(jobs[-1].id, moved)
+
+    def _admit(self, new: NewJob, arrival: Arrival) -> Verdict | None:
+        known = self._ledger.job_of_key(new.key)
+        result = self._painted_before(new) if known is None and new.styles else None
+        if result is not None:
+            outcome = self._ledger.add(replace(new, state=JobState.DONE), result=result)
+            logger.info("job %d was done before: %s is its result", outcome.job, result)
+            return Verdict.JOB
+        outcome = self._ledger.add(new)
+        if isinstance(outcome, Added):
+            style = blend_name(new.styles) or f"held: {new.error}"
+            logger.info("job %d: %s, %s", outcome.job, new.photo, style)
+            return Verdict.JOB
+        known = self._ledger.job(outcome.job)
+        return None if known is None else self._once_more(new, known, arrival)
+
+    def _once_more(self, new: NewJob, known: Job, arrival: Arrival) -> Verdict | None:
+        """Deal with work that the ledger knows already."""
+        if known.original == new.original and known.state is not JobState.CANCELLED:
+            return Verdict.JOB  # the file was touched, or we crashed before we remembered it
+        if known.state in (JobState.FAILED, JobState.CANCELLED):
+            is_revived = self._ledger.revive(known.id, new)
+            logger.info("job %d was taken up again: %s has come once more", known.id, new.photo)
+            return Verdict.JOB if is_revived else None
+        has_moved = known.inbox is not None and not os.path.lexists(known.original)
+        if has_moved and known.state in WAITING:
+            return Verdict.JOB if self._ledger.repair(known.id, new) else None
+        if has_moved and known.state is JobState.RUNNING:
+            self._ledger.cancel(known.id, reason=GONE)
+            return None  # once it has stopped, it begins anew under its new name
+        return self._duplicate(new, known, arrival)
+
+    def _duplicate(self, new: NewJob, known: Job, arrival: Arrival) -> Verdict | None:
+        mark = f"@{new.outbox}"
+        if known.outbox != new.outbox and not new.key.endswith(mark):
+            return self._admit(replace(new, key=f"{new.key}{mark}"), arrival)
+        key = f"{new.key}:{new.original}:{arrival.stamp.mtime_ns}:{arrival.stamp.inode}"
+        job = self._ledger.add_duplicate(replace(new, key=key), of=known.id)
+        logger.info("job %d: %s is a duplicate of job %d and was not painted", job, new.photo, known.id)
+        return Verdict.DUPLICATE
+
+    def _painted_before(self, new: NewJob) -> Path | None:
+        """Return a result of this very work that lies in the outbox: the ledger was lost, or is another's."""
+        for result in outbox.existing_results(new):
+            if self._ledger.results_of(result) is not None:
+                continue
+            inspection = self._reader.inspect(result)
+            if isinstance(inspection, Readable) and (inspection.provenance or {}).get("job_key") == new.key:
+                return result
+        return None
+
+
+def seen_as(verdict: Verdict, path: Path, root: Path, stamp: Stamp) -> Seen:
+    """Return what is kept of a file of an inbox."""
+    return Seen(
+        path=path,
+        root=root,
+        size=stamp.size,
+        mtime_ns=stamp.mtime_ns,
+        inode=stamp.inode,
+        verdict=verdict,
+    )
+
+
+def stamp_seen(seen: Seen) -> Stamp:
+    """Return the stamp that a file had when it was seen."""
+    return Stamp(seen.size, seen.mtime_ns, seen.inode)

@@ -1,0 +1,143 @@
+"""Jobs that have not started, held against what has become of their photos, sidecars and styles."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Final
+
+from nst_daemon.admission import GONE, WAITING, Admission, Reader, stamp_seen
+from nst_daemon.arrivals import Arrival, Styles
+from nst_daemon.config import Config
+from nst_daemon.copies import private_copy
+from nst_daemon.errors import PhotoError
+from nst_daemon.inbox import Root
+from nst_daemon.inspector import Readable
+from nst_daemon.jobs import Job, JobState
+from nst_daemon.ledger import UNREAD, Ledger
+from nst_daemon.settling import Settler, Stamp, stamp_of
+from nst_daemon.sidecars import fingerprint, sidecars_beside
+
+HELD_SECONDS: Final = 2.0  # between looks at the style library for those that wait for a style
+
+
+class Mender:
+    """Pairs anew, and cancels what has lost its photo. Lives on the intake's thread."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        ledger: Ledger,
+        library: Styles,
+        reader: Reader,
+        admission: Admission,
+        settler: Settler,
+        on_gone: Callable[[Root, Path], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._library = library
+        self._reader = reader
+        self._admission = admission
+        self._settler = settler
+        self._on_gone = on_gone
+        self._clock = clock
+        self._due = float("-inf")
+        self._style_names: tuple[str, ...] = ()
+
+    def look_after(self, root: Root) -> None:
+        """Cancel the jobs of an inbox whose photo has gone; pair those anew whose sidecars have changed."""
+        for job in self._ledger.jobs(state=JobState.RUNNING):
+            if job.inbox == root.path and job.original.is_relative_to(root.path):
+                self._on_gone(root, job.original)
+        for photo in dict.fromkeys(job.original for job in self._ledger.waiting_in(root.path)):
+            if not photo.is_relative_to(root.path):
+                continue
+            if os.path.lexists(photo):
+                self._look_at_sidecars(root, photo)
+            else:
+                self._on_gone(root, photo)
+
+    def _look_at_sidecars(self, root: Root, photo: Path) -> None:
+        seen = self._ledger.seen(photo)
+        if seen is None or seen.sidecar == fingerprint(photo):
+            return
+        sidecars = sidecars_beside(photo)
+        for sidecar in sidecars:
+            self._settler.notice(sidecar)  # it is paired once it stands still
+        if not sidecars:
+            self.mend(root, photo)
+
+    def look_after_held(self, roots: Sequence[Root]) -> None:
+        """Pair the held photos anew when the style library has changed."""
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due = now + HELD_SECONDS
+        names = self._library.names()
+        have_changed, self._style_names = names != self._style_names, names
+        for job in self._ledger.jobs(state=JobState.HELD):
+            root = next((root for root in roots if root.path == job.inbox), None)
+            if root is None or not (have_changed or job.error == UNREAD):
+                continue
+            if job.error == UNREAD or self._ledger.seen(job.original) is None:
+                self._read_again(root, job)
+            else:
+                self.mend(root, job.original)
+
+    def mend(self, root: Root, photo: Path) -> None:
+        """Pair a photo anew, if a job of it has not started and it is still the one that was read."""
+        jobs = self._ledger.jobs_of_photo(photo)
+        seen, stamp = self._ledger.seen(photo), stamp_of(photo)
+        waiting = next((job for job in jobs if job.state in WAITING), None)
+        if seen is None or stamp is None or stamp != stamp_seen(seen) or waiting is None:
+            return
+        sidecars, keywords = fingerprint(photo), seen.keywords
+        if _xmp(sidecars) != _xmp(seen.sidecar):
+            answer = self._reader.inspect(photo)
+            keywords = answer.keywords if isinstance(answer, Readable) else keywords
+        arrival = Arrival(
+            path=photo,
+            relative=photo.relative_to(root.path),
+            folder=root.folder,
+            stamp=stamp,
+            sha256=seen.photo_sha256,
+            copy=waiting.copy,
+            keywords=keywords,
+        )
+        self._admission.mend(arrival, [job for job in jobs if job.photo_sha256 == seen.photo_sha256])
+        self._ledger.mark_seen(replace(seen, sidecar=sidecars, keywords=keywords))
+
+    def _read_again(self, root: Root, job: Job) -> None:
+        """Read a photo for a job that was retried before it ever had a style; it may be in `failed`."""
+        stamp = stamp_of(job.original)
+        arrival = GONE if stamp is None else self._arrival_of(root, job, stamp)
+        if isinstance(arrival, Arrival):
+            self._admission.mend(arrival, [job])
+        else:
+            self._ledger.move(job.id, JobState.HELD, JobState.FAILED, error=arrival)
+
+    def _arrival_of(self, root: Root, job: Job, stamp: Stamp) -> Arrival | str:
+        """Return a photo that arrives once more, or why it does not."""
+        answer = self._reader.inspect(job.original)
+        if not isinstance(answer, Readable):
+            return f"{answer.reason} {answer.remedy}".strip()
+        try:
+            copy, sha256 = private_copy(job.original, self._config.state_dir / "photos")
+        except (FileNotFoundError, PhotoError) as error:
+            return str(error)
+        return Arrival(
+            path=job.original,
+            relative=PurePath(job.photo),
+            folder=root.folder,
+            stamp=stamp,
+            sha256=sha256,
+            copy=copy,
+            keywords=answer.keywords,
+        )
+
+
+def _xmp(sidecars: str) -> list[str]:
+    return [part for part in sidecars.split("|") if ".xmp'" in part.lower()]
