@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Callable
@@ -89,6 +90,14 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def is_plain_file(path: Path) -> bool:
+    """Return whether there is a file of that name, and no link. A name that cannot be is no error."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):  # e.g. the sidecar's name is too long because the photo's is near the limit
+        return False
 
 
 def file_sha256(path: Path) -> str:

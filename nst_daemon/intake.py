@@ -234,7 +234,7 @@ class Intake:
         if result.is_complete:
             for path in seen:
                 self._gone(root, path)
-        self._mender.look_after(root)
+        self._mender.look_after(root, result)
 
     def _gone(self, root: Root, path: Path) -> None:
         """Forget a photo that has left its inbox, and cancel what was to become of it."""
@@ -350,10 +350,11 @@ class Intake:
     def _admit_waiting(self) -> None:
         now = self._clock()
         for path, waiting in list(self._waiting.items()):
-            sidecars = fingerprint(path)
-            if sidecars != waiting.sidecars:
-                waiting.sidecars, waiting.due = sidecars, now + self.config.watch.settle_seconds
             if now < waiting.due:
+                continue
+            sidecars = fingerprint(path)
+            if sidecars != waiting.sidecars:  # one has come: it has to stand still, too
+                waiting.sidecars, waiting.due = sidecars, now + self.config.watch.settle_seconds
                 continue
             try:
                 self._admit(path, waiting)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
-from nst_daemon.ledger_facts import Facts
+from nst_daemon.ledger_facts import Facts, Wish
 from nst_daemon.ledger_rows import (
     ENDS,
     FRESH,
@@ -37,7 +37,7 @@ from nst_daemon.ledger_schema import (
 )
 from nst_daemon.recipe import Progress
 
-__all__ = ["UNREAD", "Added", "Duplicate", "Ledger", "Seen", "Verdict"]
+__all__ = ["UNREAD", "Added", "Duplicate", "Ledger", "Seen", "Verdict", "Wish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +331,12 @@ class Ledger(Facts):
         """Return the jobs of one state or of all."""
         order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {-1 if limit is None else int(limit)}"
         return self._select(f"(? IS NULL OR state = ?) {order}", state, state)
+
+    def ended_since(self, moment: float) -> list[Job]:
+        """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first."""
+        return self._select(
+            "state IN (?, ?) AND finished > ? ORDER BY finished", JobState.DONE, JobState.FAILED, moment
+        )
 
     def job_of_key(self, key: str) -> Job | None:
         """Return the job that does the work of a key."""

@@ -7,12 +7,20 @@ new daemon would write them anew anyway.
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
 from nst_daemon.jobs import EngineFacts, Problem
 from nst_daemon.ledger_file import LedgerFile
 from nst_daemon.ledger_schema import Seen, engine_in, path_in, seen_columns, seen_of_row, text_in
+
+
+class Wish(StrEnum):
+    """What the daemon is asked to do at once; forgotten when it starts anew."""
+
+    QUIT = "quit"
+    UNLOAD = "unload the model"  # give the engine's memory back; the next job loads it again
 
 
 class Facts:
@@ -69,6 +77,26 @@ class Facts:
     def is_paused(self) -> bool:
         """Return whether no further job is to be begun."""
         return self.recall("paused") is not None
+
+    def ask(self, wish: Wish) -> None:
+        """Ask the daemon for something that is done at once, or not at all."""
+        self.remember(f"asked to {wish}", "yes", durable=False)
+
+    def take(self, wish: Wish) -> bool:
+        """Return whether a wish is open, which it is no longer then."""
+        if self.recall(f"asked to {wish}") is None:
+            return False  # asked several times a second: a look costs no lock
+        self.remember(f"asked to {wish}", None, durable=False)
+        return True
+
+    def set_ready(self, pid: int | None) -> None:
+        """Keep that a daemon holds its lock, watches its inboxes and has read them once; None: it does not."""
+        self.remember("ready", None if pid is None else str(pid), durable=False)
+
+    def ready_pid(self) -> int | None:
+        """Return the process of the daemon that is ready; only meant while the lock is held."""
+        text = self.recall("ready")
+        return None if text is None else int(text)
 
     def set_problems(self, source: str, problems: Sequence[Problem]) -> None:
         """Replace all problems of one source, e.g. "intake"; an empty list says that all is well."""

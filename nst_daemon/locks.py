@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from nst_daemon.errors import AlreadyRunningError
 
 LOCK_NAME = "daemon.lock"
+PEEK_SECONDS = 1.0  # `holder` takes the lock for a moment, which must not look like a daemon
 HOLDER_NAME = "daemon.json"  # who holds the lock; only believed while the lock is held
 
 
@@ -28,7 +29,7 @@ def held(state_dir: Path) -> Iterator[None]:
     state_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(state_dir / LOCK_NAME)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PEEK_SECONDS)
     except Timeout as error:
         pid = _written_pid(state_dir)
         raise AlreadyRunningError(

@@ -17,6 +17,7 @@ from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import UNREAD, Ledger
 from nst_daemon.settling import Settler, Stamp, stamp_of
 from nst_daemon.sidecars import fingerprint, sidecars_beside
+from nst_daemon.walk import Kind, Scan
 
 HELD_SECONDS: Final = 2.0  # between looks at the style library for those that wait for a style
 
@@ -46,19 +47,29 @@ class Mender:
         self._clock = clock
         self._due = float("-inf")
         self._style_names: tuple[str, ...] = ()
+        self._sidecars: dict[Path, dict[Path, Stamp]] = {}  # of each inbox, at the last reading
 
-    def look_after(self, root: Root) -> None:
-        """Cancel the jobs of an inbox whose photo has gone; pair those anew whose sidecars have changed."""
-        for job in self._ledger.jobs(state=JobState.RUNNING):
-            if job.inbox == root.path and job.original.is_relative_to(root.path):
-                self._on_gone(root, job.original)
-        for photo in dict.fromkeys(job.original for job in self._ledger.waiting_in(root.path)):
-            if not photo.is_relative_to(root.path):
-                continue
-            if os.path.lexists(photo):
-                self._look_at_sidecars(root, photo)
-            else:
+    def look_after(self, root: Root, scan: Scan) -> None:
+        """Pair the waiting jobs of an inbox anew whose sidecars have changed since the last reading.
+
+        At the first one, cancel those whose photo went while nobody looked.
+        """
+        sidecars = {found.path: found.stamp for found in scan.found if found.kind is Kind.SIDECAR}
+        before = self._sidecars.get(root.path)
+        if sidecars == before:
+            return
+        changed = {path for path, _ in sidecars.items() ^ (before or {}).items()}
+        owners = {path.with_suffix("") for path in changed}
+        jobs = self._ledger.waiting_in(root.path)
+        if before is None:
+            jobs += [job for job in self._ledger.jobs(state=JobState.RUNNING) if job.inbox == root.path]
+        for job in jobs:
+            photo = job.original
+            if photo.is_relative_to(root.path) and not os.path.lexists(photo):
                 self._on_gone(root, photo)
+            elif before is None or photo in owners or photo.with_suffix("") in owners:
+                self._look_at_sidecars(root, photo)
+        self._sidecars[root.path] = sidecars
 
     def _look_at_sidecars(self, root: Root, photo: Path) -> None:
         seen = self._ledger.seen(photo)

@@ -13,7 +13,7 @@ from typing import Final
 from nst_daemon.conditions import condition_of, missing
 from nst_daemon.config import Folder, Originals
 from nst_daemon.errors import ConditionError, JobError
-from nst_daemon.files import TEMPORARY, copy_whole, file_sha256, is_left_over, move_beside
+from nst_daemon.files import TEMPORARY, copy_whole, file_sha256, is_left_over, is_plain_file, move_beside
 from nst_daemon.jobs import Job, NewJob, Origin
 from nst_daemon.pairing import SIDECAR_SUFFIXES, sidecar_names
 from nst_daemon.recipe import blend_name
@@ -214,7 +214,7 @@ def _move(job: Job, target: Path, folder: Folder, *, name: str) -> Path:
 
 def _own_sidecars(photo: Path) -> list[Path]:
     """Return the sidecars that belong to this photo alone: `photo.yaml` also serves photo.png."""
-    sidecars = [path for name in sidecar_names(photo.name) if (path := photo.with_name(name)).is_file()]
+    sidecars = [path for name in sidecar_names(photo.name) if is_plain_file(path := photo.with_name(name))]
     if any(sidecar.stem != photo.name for sidecar in sidecars) and _has_twin(photo):
         return [sidecar for sidecar in sidecars if sidecar.stem == photo.name]
     return sidecars

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nst_daemon.config import parse_sidecar
+from nst_daemon.files import is_plain_file
 from nst_daemon.pairing import sidecar_names
 from nst_daemon.recipe import Sidecar
 from nst_daemon.settling import stamp_of
@@ -14,10 +15,11 @@ def find_sidecar(photo: Path) -> Sidecar | None:
     """Return what the sidecar beside a photo asks for; None if there is none. Never raises."""
     for name in sidecar_names(photo.name):
         path = photo.with_name(name)
+        if not is_plain_file(path):
+            continue
         try:
-            if path.is_file() and not path.is_symlink():
-                with path.open("rb") as file:
-                    return parse_sidecar(file.read(MAX_BYTES + 1), path)
+            with path.open("rb") as file:
+                return parse_sidecar(file.read(MAX_BYTES + 1), path)
         except OSError as error:
             return Sidecar(path=path, fault=f"{name}: cannot be read: {error.strerror}")
     return None
@@ -26,7 +28,7 @@ def find_sidecar(photo: Path) -> Sidecar | None:
 def sidecars_beside(photo: Path) -> list[Path]:
     """Return the sidecars and the editor's XMP files that are beside a photo now."""
     names = (*sidecar_names(photo.name), f"{photo.name}.xmp", f"{photo.stem}.xmp")
-    return [path for name in names if (path := photo.with_name(name)).is_file()]
+    return [path for name in names if is_plain_file(path := photo.with_name(name))]
 
 
 def fingerprint(photo: Path) -> str:

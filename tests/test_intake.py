@@ -1,4 +1,4 @@
-"""The left half with a real ledger, real files and a real style library; the reader and the clock are fakes."""
+"""The left half with a real ledger, real files and real styles; the reader and the clock are fakes."""
 
 import os
 import shutil
@@ -155,7 +155,7 @@ class Place:
     def archive(self, job: Job) -> Path:
         target = self.base / "archive" / job.original.name
         target.parent.mkdir(exist_ok=True)
-        os.replace(job.original, target)
+        job.original.replace(target)
         self.ledger.mark_disposed(job.id, target)
         return target
 
@@ -165,6 +165,10 @@ def place(tmp_path: Path, clock: FakeClock) -> Iterator[Place]:
     made = Place(tmp_path, clock)
     yield made
     made.close()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 # Arrival.
@@ -213,7 +217,7 @@ def test_a_photo_that_is_written_slowly_is_taken_after_its_last_byte(place: Plac
 
 def test_a_photo_that_changes_while_it_is_read_settles_again(place: Place) -> None:
     photo = place.drop("a.jpg", b"first")
-    place.reader.on_read = lambda path: photo.write_bytes(b"second")
+    place.reader.on_read = lambda path: _write(photo, b"second")
     place.run(2.5)
     place.reader.on_read = lambda path: None
     assert place.jobs() == []
@@ -259,8 +263,10 @@ def test_a_writer_that_never_rests_shows_as_a_problem_and_is_taken_in_the_end(pl
 
 @pytest.mark.parametrize(
     "name",
-    [".a.jpg", "._a.jpg", "~a.jpg", "a.jpg.part", "a.jpg_exiftool_tmp", "@eaDir/a.jpg", ".git/a.jpg", "a.txt"]
-    + ["Thumbs.db", "a.xmp", "a.jpg.crdownload"],
+    [
+        *(".a.jpg", "._a.jpg", "~a.jpg", "a.jpg.part", "a.jpg_exiftool_tmp", "a.jpg.crdownload"),
+        *("@eaDir/a.jpg", ".git/a.jpg", "a.txt", "Thumbs.db", "a.xmp"),
+    ],
 )
 def test_what_is_hidden_temporary_or_no_photo_is_left_alone(place: Place, name: str) -> None:
     path = place.drop(name)
@@ -447,9 +453,7 @@ def test_a_photo_that_breaks_the_intake_is_set_aside_and_the_others_go_on(place:
 def test_the_same_name_with_new_content_is_a_new_job(place: Place) -> None:
     place.drop("a.jpg", b"first")
     place.run()
-    place.archive(place.only_job_painted()) if hasattr(place, "only_job_painted") else place.paint(
-        place.only_job()
-    )
+    place.paint(place.only_job())
     place.archive(place.only_job())
     place.drop("a.jpg", b"second")
     place.run(70)
@@ -480,7 +484,7 @@ def test_a_photo_moved_back_from_the_archive_is_not_overlooked(place: Place) -> 
     place.run()
     place.paint(place.only_job())
     archived = place.archive(place.only_job())
-    os.replace(archived, place.inbox / "a.jpg")  # same name, size, time and inode
+    archived.replace(place.inbox / "a.jpg")  # same name, size, time and inode
     place.run(70)
     assert place.states() == [JobState.DONE, JobState.CANCELLED]
 

@@ -1,0 +1,356 @@
+"""The right half with a fake engine: what each ending of a painting means for the job and for the photo."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from conftest import FakeClock
+
+from nst_daemon import worker as worker_module
+from nst_daemon.config import Folder, Originals
+from nst_daemon.errors import (
+    CancelledError,
+    ConditionError,
+    EngineError,
+    MissingError,
+    NstError,
+    PhotoError,
+)
+from nst_daemon.files import file_sha256
+from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
+from nst_daemon.ledger import Added, Ledger
+from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
+from nst_daemon.worker import MAX_ATTEMPTS, Worker
+
+
+@dataclass
+class FakeEngine:
+    """Answers each order with the next of `answers`; then paints."""
+
+    answers: list[Exception] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    during: Callable[[Order], None] = lambda _: None
+    report: bool = False
+    is_warm: bool = False
+    ended: int = 0
+    facts: EngineFacts = field(default_factory=EngineFacts)
+
+    def paint(
+        self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> Painting:
+        self.is_warm = True
+        self.orders.append(order)
+        self.during(order)
+        if should_stop():
+            raise CancelledError("stopped")
+        if self.answers:
+            raise self.answers.pop(0)
+        picture = order.result.with_suffix(".jpg")
+        picture.write_bytes(b"painting of " + order.photo.read_bytes())
+        report = order.result.with_suffix(".report.png") if self.report else None
+        if report:
+            report.write_bytes(b"report")
+        return Painting(
+            picture=picture,
+            report=report,
+            width=4,
+            height=3,
+            seconds=1.5,
+            seconds_to_first_step=0.1,
+            device="cpu",
+            losses={"total": 0.1},
+        )
+
+    def end(self) -> None:
+        self.ended += 1
+        self.is_warm = False
+
+
+class Desk:
+    """A worker with everything around it."""
+
+    def __init__(self, root: Path, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self.root, self.ledger, self.stop = root, ledger, False
+        self.folder = Folder(
+            inbox=root / "inbox",
+            outbox=root / "outbox",
+            archive=root / "archive",
+            failed=root / "failed",
+            style="dots",
+        )
+        for path in (self.folder.inbox, self.folder.outbox):
+            path.mkdir()
+        self.engine = FakeEngine()
+        self.worker = self.make(clock)
+
+    def make(self, clock: Callable[[], float], **changes: object) -> Worker:
+        folder = self.folder if not changes else type(self.folder)(**{**_fields(self.folder), **changes})  # type: ignore[arg-type]
+        return Worker(
+            ledger=self.ledger,
+            engine=self.engine,
+            folders=(folder,),
+            work_dir=self.root / "work",
+            idle_seconds=60.0,
+            should_stop=lambda: self.stop,
+            clock=clock,
+        )
+
+    def drop(self, name: str = "cat.jpg", style: str = "dots", content: bytes = b"cat") -> int:
+        original = self.folder.inbox / name
+        original.parent.mkdir(parents=True, exist_ok=True)
+        original.write_bytes(content)
+        copy = self.root / "photos" / name.replace("/", "_")
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(content)
+        added = self.ledger.add(
+            NewJob(
+                key=f"{name}:{style}:{content!r}",
+                photo=name,
+                original=original,
+                copy=copy,
+                photo_sha256=file_sha256(original),
+                inbox=self.folder.inbox,
+                outbox=self.folder.outbox,
+                styles=(Style(name=style, path=original, sha256="s"),),
+                recipe=resolve({}),
+            )
+        )
+        assert isinstance(added, Added)
+        return added.job
+
+    def job(self, job: int) -> Job:
+        found = self.ledger.job(job)
+        assert found is not None
+        return found
+
+
+def _fields(folder: Folder) -> dict[str, object]:
+    return {name: getattr(folder, name) for name in folder.__dataclass_fields__}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Callable[[], float]) -> Iterator[Desk]:
+    with Ledger(tmp_path / "ledger.db", clock=clock) as ledger:
+        yield Desk(tmp_path, ledger, clock)
+
+
+def test_a_job_becomes_a_result_and_its_original_moves_to_the_archive(desk: Desk) -> None:
+    job = desk.drop("trip/cat.jpg")
+    assert desk.worker.tick()
+    result = desk.folder.outbox / "trip" / "cat.dots.jpg"
+    assert result.read_bytes() == b"painting of cat"
+    assert (desk.folder.archive / "trip" / "cat.jpg").read_bytes() == b"cat"
+    assert not (desk.folder.inbox / "trip" / "cat.jpg").exists()
+    assert (desk.job(job).state, desk.job(job).result, desk.job(job).seconds) == (JobState.DONE, result, 1.5)
+    assert not desk.worker.tick()
+
+
+def test_the_work_folder_is_empty_after_each_job(desk: Desk) -> None:
+    desk.drop()
+    desk.worker.tick()
+    assert list((desk.root / "work").iterdir()) == []
+
+
+def test_the_report_is_published_beside_the_result(desk: Desk) -> None:
+    desk.engine.report = True
+    desk.drop()
+    desk.worker.tick()
+    assert sorted(path.name for path in desk.folder.outbox.iterdir()) == [
+        "cat.dots.jpg",
+        "cat.dots.report.png",
+    ]
+
+
+def test_originals_are_kept_or_deleted_as_the_config_says(desk: Desk, clock: Callable[[], float]) -> None:
+    desk.worker = desk.make(clock, originals=Originals.KEEP)
+    desk.drop("kept.jpg", content=b"1")
+    desk.worker.tick()
+    assert (desk.folder.inbox / "kept.jpg").exists()
+    desk.worker = desk.make(clock, originals=Originals.DELETE)
+    desk.drop("gone.jpg", content=b"2")
+    desk.worker.tick()
+    assert not (desk.folder.inbox / "gone.jpg").exists()
+    assert not desk.folder.archive.exists()
+
+
+def test_a_photo_in_two_styles_leaves_the_inbox_after_the_second(desk: Desk) -> None:
+    desk.drop(style="dots")
+    desk.drop(style="waves")
+    desk.worker.tick()
+    assert (desk.folder.inbox / "cat.jpg").exists()
+    desk.worker.tick()
+    assert not (desk.folder.inbox / "cat.jpg").exists()
+    assert (desk.folder.archive / "cat.jpg").exists()
+    assert {path.name for path in desk.folder.outbox.iterdir()} == {"cat.dots.jpg", "cat.waves.jpg"}
+
+
+def test_a_bad_photo_fails_at_once_and_says_why_beside_itself(desk: Desk) -> None:
+    job = desk.drop()
+    desk.engine.answers = [PhotoError("cat.jpg is no picture.", remedy="Export it again.")]
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.FAILED
+    assert (desk.folder.failed / "cat.jpg").read_bytes() == b"cat"
+    reason = (desk.folder.failed / "cat.jpg.error.txt").read_text()
+    assert "cat.jpg is no picture. Export it again." in reason
+    assert list(desk.folder.outbox.iterdir()) == []
+
+
+def test_a_broken_engine_is_tried_three_times_with_growing_pauses(desk: Desk, clock: FakeClock) -> None:
+    job = desk.drop()
+    desk.engine.answers = [EngineError("died") for _ in range(MAX_ATTEMPTS)]
+    pauses = []
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert desk.worker.tick()
+        assert desk.job(job).attempts == attempt
+        if attempt < MAX_ATTEMPTS:
+            assert not desk.worker.tick()  # not yet
+            due = desk.ledger.next_claim()
+            assert due is not None
+            pauses.append(due - clock())
+            clock.advance(due - clock())
+    assert desk.job(job).state is JobState.FAILED
+    assert 0 < pauses[0] < pauses[1]
+
+
+def test_a_failing_job_does_not_hold_up_the_next(desk: Desk) -> None:
+    desk.drop("bad.jpg", content=b"1")
+    good = desk.drop("good.jpg", content=b"2")
+    desk.engine.answers = [EngineError("died")]
+    desk.worker.tick()
+    desk.worker.tick()
+    assert desk.job(good).state is JobState.DONE
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConditionError("full", code="disk_full"), "disk_full"),
+        (MissingError("no weights"), "engine_missing"),
+    ],
+)
+def test_a_condition_costs_no_attempt_shows_and_ends_by_itself(
+    desk: Desk, clock: FakeClock, error: NstError, code: str
+) -> None:
+    job = desk.drop()
+    desk.engine.answers = [error]
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.QUEUED, 0)
+    assert [problem.code for problem in desk.ledger.snapshot(running=True).problems] == [code]
+    clock.advance(worker_module.CONDITION_SECONDS)
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
+    assert desk.ledger.snapshot(running=True).problems == ()
+
+
+def test_a_missing_outbox_is_waited_for_and_never_made(desk: Desk, clock: FakeClock) -> None:
+    job = desk.drop()
+    desk.folder.outbox.rmdir()
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.QUEUED, 0)
+    assert not desk.folder.outbox.exists()
+    assert (desk.folder.inbox / "cat.jpg").exists()
+    desk.folder.outbox.mkdir()
+    clock.advance(worker_module.CONDITION_SECONDS)
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
+
+
+def test_a_cancel_during_the_painting_ends_the_job_without_a_result(desk: Desk) -> None:
+    job = desk.drop()
+
+    def cancel(order: Order) -> None:
+        desk.ledger.cancel(order.job)
+
+    desk.engine.during = cancel
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.CANCELLED
+    assert list(desk.folder.outbox.iterdir()) == []
+    assert (desk.folder.inbox / "cat.jpg").exists()
+
+
+def test_a_stop_during_the_painting_hands_the_job_back_unspent(desk: Desk) -> None:
+    job = desk.drop()
+
+    def stop(_: Order) -> None:
+        desk.stop = True
+
+    desk.engine.during = stop
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.QUEUED, 0)
+
+
+def test_a_bug_in_the_engine_ends_the_job_and_not_the_worker(desk: Desk) -> None:
+    job = desk.drop()
+    desk.engine.answers = [ZeroDivisionError("a bug")]
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.FAILED
+    assert "ZeroDivisionError" in (desk.job(job).error or "")
+
+
+def test_results_of_one_name_never_overwrite_each_other(desk: Desk) -> None:
+    desk.drop("x.jpg", content=b"1")
+    desk.drop("x.png", content=b"2")
+    desk.worker.tick()
+    desk.worker.tick()
+    contents = {path.name: path.read_bytes() for path in desk.folder.outbox.iterdir()}
+    assert contents == {"x.dots.jpg": b"painting of 1", "x.dots.2.jpg": b"painting of 2"}
+
+
+def test_a_foreign_file_in_the_outbox_is_never_overwritten(desk: Desk) -> None:
+    (desk.folder.outbox / "cat.dots.jpg").write_bytes(b"somebody's")
+    desk.drop()
+    desk.worker.tick()
+    assert (desk.folder.outbox / "cat.dots.jpg").read_bytes() == b"somebody's"
+    assert (desk.folder.outbox / "cat.dots.2.jpg").exists()
+
+
+def test_a_repeated_job_replaces_its_own_result(desk: Desk) -> None:
+    job = desk.drop()
+    desk.worker.tick()
+    assert desk.ledger.retry(job)
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
+    assert [path.name for path in desk.folder.outbox.iterdir()] == ["cat.dots.jpg"]
+
+
+def test_an_idle_engine_is_ended_after_its_time_and_not_before(desk: Desk, clock: FakeClock) -> None:
+    desk.drop()
+    desk.worker.tick()
+    clock.advance(59)
+    desk.worker.tick()
+    assert desk.engine.ended == 0
+    clock.advance(1)
+    desk.worker.tick()
+    assert desk.engine.ended == 1
+
+
+def test_an_original_left_behind_by_a_crash_is_moved_at_the_next_tick(desk: Desk) -> None:
+    job = desk.drop()
+    desk.ledger.claim()
+    desk.ledger.move(job, JobState.RUNNING, JobState.DONE)
+    assert (desk.folder.inbox / "cat.jpg").exists()
+    desk.worker.tick()
+    assert (desk.folder.archive / "cat.jpg").exists()
+
+
+def test_a_submitted_photo_stays_where_it_is(desk: Desk, tmp_path: Path) -> None:
+    photo = tmp_path / "elsewhere.jpg"
+    photo.write_bytes(b"mine")
+    desk.ledger.add(
+        NewJob(
+            key="submitted",
+            photo=str(photo),
+            original=photo,
+            copy=photo,
+            photo_sha256=file_sha256(photo),
+            inbox=None,
+            outbox=desk.folder.outbox,
+            origin=Origin.SUBMIT,
+            styles=(Style(name="dots", path=photo, sha256="s"),),
+            recipe=resolve({}),
+        )
+    )
+    desk.worker.tick()
+    assert photo.read_bytes() == b"mine"
+    assert (desk.folder.outbox / "elsewhere.dots.jpg").exists()

@@ -1,0 +1,99 @@
+"""Make the pictures of the documentation: photo, style and result side by side, and a sheet of all styles.
+
+    python tools/make_figures.py [--size 640] [--only hero|styles]
+
+Uses nothing but the sample photo and the built-in styles, by way of `nst-daemon render`.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+PHOTO = ROOT / "nst_daemon" / "sample" / "chelsea.jpg"
+STYLES = ROOT / "nst_daemon" / "styles"
+FIGURES = ROOT / "docs" / "images"
+HERO_STYLE = "swirling_oil"
+GAP = 10  # px
+PAPER = (255, 255, 255)
+
+
+def render(style: str, folder: Path, *settings: str) -> Image.Image:
+    """Return the sample photo painted in a style."""
+    target = folder / f"{style}.png"
+    (folder / "config.yaml").write_text("inbox: inbox\noutbox: outbox\nstate_dir: state\n")
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    command = [sys.executable, "-m", "nst_daemon", "render", str(PHOTO), "--style", style, "-o", str(target)]
+    subprocess.run([*command, *chosen, "--config", str(folder / "config.yaml")], check=True)
+    return Image.open(target).convert("RGB")
+
+
+def fitted(image: Image.Image, height: int) -> Image.Image:
+    """Return the picture at this height."""
+    return image.resize((round(image.width * height / image.height), height), Image.Resampling.LANCZOS)
+
+
+def strip(images: list[Image.Image]) -> Image.Image:
+    """Return pictures of one height side by side."""
+    width = sum(image.width for image in images) + GAP * (len(images) - 1)
+    sheet = Image.new("RGB", (width, images[0].height), PAPER)
+    left = 0
+    for image in images:
+        sheet.paste(image, (left, 0))
+        left += image.width + GAP
+    return sheet
+
+
+def hero(folder: Path, size: int) -> Image.Image:
+    """Return photo, style and result."""
+    result = render(HERO_STYLE, folder, f"size={size}")
+    height = result.height
+    with Image.open(PHOTO) as photo, Image.open(STYLES / f"{HERO_STYLE}.jpg") as style:
+        return strip([fitted(photo.convert("RGB"), height), fitted(style.convert("RGB"), height), result])
+
+
+def sheet_of_styles(folder: Path, size: int) -> Image.Image:
+    """Return every built-in style beside the sample photo painted in it, three pairs a row."""
+    height = 200
+    pairs = []
+    for path in sorted(STYLES.glob("*.jpg")):
+        with Image.open(path) as style:
+            pairs.append(
+                strip(
+                    [
+                        fitted(style.convert("RGB"), height),
+                        fitted(render(path.stem, folder, f"size={size}"), height),
+                    ]
+                )
+            )
+    columns, width = 3, pairs[0].width
+    rows = -(-len(pairs) // columns)
+    sheet = Image.new("RGB", (columns * (width + 2 * GAP) - 2 * GAP, rows * (height + GAP) - GAP), PAPER)
+    for index, pair in enumerate(pairs):
+        row, column = divmod(index, columns)
+        sheet.paste(pair, (column * (width + 2 * GAP), row * (height + GAP)))
+    return sheet
+
+
+def main() -> None:
+    """Write docs/images/hero.jpg and docs/images/styles.jpg."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--size", type=int, default=640)
+    parser.add_argument("--styles-size", type=int, default=384)
+    parser.add_argument("--only", choices=["hero", "styles"])
+    arguments = parser.parse_args()
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if arguments.only != "styles":
+            hero(folder, arguments.size).save(FIGURES / "hero.jpg", quality=88)
+        if arguments.only != "hero":
+            sheet_of_styles(folder, arguments.styles_size).save(FIGURES / "styles.jpg", quality=85)
+
+
+if __name__ == "__main__":
+    main()
