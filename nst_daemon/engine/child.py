@@ -23,6 +23,8 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     with contextlib.suppress(AttributeError, OSError):  # Windows has no nice
         os.nice(NICENESS)
+    # Threads that wait by spinning lose to every other busy program: steps take twice as long beside one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     desk = Desk(pipe)
     threading.Thread(target=desk.listen, name="engine-listen", daemon=True).start()
     try:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst_daemon.engine import winograd
 from nst_daemon.engine.weights import CONV_NAMES, Weights
 from nst_daemon.recipe import LAYERS, Pooling
 
@@ -19,8 +20,10 @@ Features = dict[str, Tensor]  # layer -> (B, C, H, W)
 class Trunk(nn.Module):
     """VGG19 without its classifier. Weights are buffers: nothing here can be trained."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, *, use_winograd: bool = True) -> None:
         super().__init__()
+        self.use_winograd = use_winograd
+        self._transformed: dict[str, Tensor] = {}  # kernels for Winograd, made when first needed
         for name in CONV_NAMES:
             kernel, bias = weights[name]
             # channels_last is 1.4 times as fast on CPUs and no slower on accelerators.
@@ -48,9 +51,15 @@ class Trunk(nn.Module):
         return features
 
     def _convolve(self, maps: Tensor, name: str) -> Tensor:
-        kernel, bias = getattr(self, f"{name}_kernel"), getattr(self, f"{name}_bias")
+        kernel: Tensor = getattr(self, f"{name}_kernel")
+        bias: Tensor = getattr(self, f"{name}_bias")
         if name == "conv1_1":
             return functional.conv2d(functional.pad(maps, (1, 1, 1, 1), mode="replicate"), kernel, bias)
+        if self.use_winograd and winograd.is_worth_it(kernel):
+            if name not in self._transformed:
+                self._transformed[name] = winograd.transform(kernel)
+            sums = winograd.convolve(maps, self._transformed[name])
+            return sums + bias.view(1, -1, 1, 1)
         return functional.conv2d(maps, kernel, bias, padding=1)
 
 
