@@ -1,5 +1,6 @@
 """The engine in its own process: warm, cancelled, dead, and gone with its parent."""
 
+import logging
 import multiprocessing
 import os
 import time
@@ -15,7 +16,7 @@ from PIL import Image
 
 from nst_daemon.engine.process import EngineDiedError, EngineProcess, probe
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import CancelledError, MissingError, PhotoError, StyleError
+from nst_daemon.errors import CancelledError, EngineError, MissingError, PhotoError, StyleError
 from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
 
 TINTS = {0: (1.0, 0.7, 0.3), 2: (0.2, 0.5, 1.0)}  # a warm photo, a cold style
@@ -169,6 +170,14 @@ def test_a_photo_or_style_that_cannot_be_read_leaves_the_engine_warm(
     with pytest.raises(StyleError):
         _paint(engine, bad_style)
     assert engine.is_warm
+
+
+def test_what_the_engine_logs_arrives_in_the_daemons_log(
+    engine: EngineProcess, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), pytest.raises(EngineError, match="smaller steps did not help"):
+        _paint(engine, _order(tmp_path, tv_weight=1e300))  # more than a float32 holds
+    assert any("the loss became" in record.message for record in caplog.records)
 
 
 def test_a_running_order_is_cancelled_within_a_step(engine: EngineProcess, tmp_path: Path) -> None:

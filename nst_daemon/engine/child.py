@@ -8,7 +8,7 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 
-from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Refused, Stepped, Stop
+from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Logged, Refused, Stepped, Stop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import EngineError, NstError
 from nst_daemon.recipe import Order, Progress
@@ -26,6 +26,7 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     # Threads that wait by spinning lose to every other busy program: steps take twice as long beside one.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     desk = Desk(pipe)
+    logging.getLogger("nst_daemon").addHandler(_ToParent(desk))
     threading.Thread(target=desk.listen, name="engine-listen", daemon=True).start()
     try:
         from nst_daemon.engine.studio import Studio  # imports torch: seconds
@@ -37,6 +38,18 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     desk.say(Loaded(device=str(studio.device)))
     while (order := desk.orders.get()) is not None:
         desk.fulfil(studio, order)
+
+
+class _ToParent(logging.Handler):
+    """Hands log records to the daemon: two processes must not write one log file."""
+
+    def __init__(self, desk: "Desk") -> None:
+        super().__init__(logging.INFO)
+        self.desk = desk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record."""
+        self.desk.say(Logged(record.levelno, self.format(record)))
 
 
 class Desk:

@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 CHANNELS: Final = (64, 128, 256, 512, 512)  # of VGG19's five blocks
 BYTES: Final = 4  # float32
 # Measured peak over the sum of all maps: gradients on the way back, the convolutions' own space.
-OVERHEAD: Final = 1.9
-FIXED_BYTES: Final = 600 * 2**20  # the network, torch itself, style targets
+OVERHEAD: Final = 1.45
+FIXED_BYTES: Final = 850 * 2**20  # torch itself, the network twice, style targets
 SHARE_OF_FREE: Final = 0.8  # the photo editor beside us needs some too
 
 
@@ -54,20 +54,22 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
-def bytes_needed(width: int, height: int, recipe: Recipe) -> int:
+def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0) -> int:
     """Return a forecast of the memory that one step at this size takes, in bytes."""
     layers = (*recipe.content_layers, *recipe.style_layers)
     per_pixel, depth = 0.0, depth_of(layers)
     for block, convs in enumerate(CONVS_IN_BLOCK):
         here = max(0, min(convs, depth - sum(CONVS_IN_BLOCK[:block])))
         per_pixel += 2 * here * CHANNELS[block] / 4**block  # before and behind the rectifier
+    for layer in recipe.style_layers if regions else ():  # a guided copy of the maps, there and back
+        per_pixel += 2 * (regions + 1) * CHANNELS[int(layer[4]) - 1] / 4 ** (int(layer[4]) - 1) / OVERHEAD
     history = 2 * 20 * 3 if recipe.optimizer == "lbfgs" else 6
     return FIXED_BYTES + int(width * height * BYTES * (per_pixel * OVERHEAD + history))
 
 
-def largest_side(width: int, height: int, recipe: Recipe, limit_bytes: int) -> int:
+def largest_side(width: int, height: int, recipe: Recipe, limit_bytes: int, regions: int = 0) -> int:
     """Return the longer side in px, at most the asked one, of the largest picture that fits."""
-    per_pixel = (bytes_needed(width, height, recipe) - FIXED_BYTES) / (width * height)
+    per_pixel = (bytes_needed(width, height, recipe, regions) - FIXED_BYTES) / (width * height)
     pixels = max(0.0, limit_bytes - FIXED_BYTES) / per_pixel
     return min(max(width, height), int((pixels * max(width, height) / min(width, height)) ** 0.5))
 

@@ -39,6 +39,14 @@ class Stepped:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """From the engine: a line for the daemon's log."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """From the engine: the painting is there."""
 

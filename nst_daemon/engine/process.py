@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from nst_daemon.engine.child import serve
-from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Refused, Stepped, Stop
+from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Logged, Refused, Stepped, Stop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError
 from nst_daemon.jobs import EngineFacts
@@ -161,6 +161,8 @@ class EngineProcess:
         match message:
             case Loaded(device):
                 self._tell("warm", device)
+            case Logged(level, text):
+                logger.log(level, "%s", text)
             case Died(reason):
                 self._kill()
                 raise reason
