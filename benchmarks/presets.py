@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nst_daemon.engine.painter import Painter, StyleSource
+from nst_daemon.engine.painter import Painter
+from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import fit
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_original

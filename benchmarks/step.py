@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nst_daemon.engine.losses import StyleTarget, gram
-from nst_daemon.engine.painter import Climb, Goal
+from nst_daemon.engine.climb import Climb
+from nst_daemon.engine.losses import StyleTarget, WholeLosses, gram
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import CONV_NAMES, Weights, load_original
@@ -80,11 +80,12 @@ def our_step(weights: Weights, picture: Tensor, recipe: Recipe) -> Callable[[], 
     with torch.no_grad():
         features = trunk(picture, (*recipe.content_layers, *recipe.style_layers))
     style = {
-        layer: StyleTarget.of(gram(features[layer])[0], recipe.style_loss) for layer in recipe.style_layers
+        layer: [(None, StyleTarget.of(gram(features[layer])[0], recipe.style_loss))]
+        for layer in recipe.style_layers
     }
-    goal = Goal({layer: features[layer] for layer in recipe.content_layers}, style)
     scale = plan(picture.shape[-1], picture.shape[-2], recipe)[-1]
-    climb = Climb(trunk, goal, recipe, scale, picture)
+    losses = WholeLosses(trunk, picture, style, recipe, content_weight=scale.content_weight)
+    climb = Climb(losses, recipe, scale, picture)
     return lambda: (climb._step(), None)[1]
 
 

@@ -13,6 +13,7 @@ from nst_daemon.files import file_sha256
 from nst_daemon.inspector import Inspection, Readable
 from nst_daemon.jobs import Job, JobState, NewJob
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
+from nst_daemon.masks import take_masks
 from nst_daemon.recipe import blend_name
 from nst_daemon.settling import Stamp, stamp_of
 from nst_daemon.sidecars import find_sidecar
@@ -20,6 +21,7 @@ from nst_daemon.sidecars import find_sidecar
 logger = logging.getLogger(__name__)
 
 GONE = "the photo is gone"
+IS_MASK = "it is a mask, by the word of a sidecar"
 SUPERSEDED = "its sidecar asks for something else now"
 WAITING = (JobState.HELD, JobState.QUEUED)
 UNFINISHED = (*WAITING, JobState.RUNNING)
@@ -47,7 +49,7 @@ class Admission:
 
     def admit(self, arrival: Arrival) -> Verdict | None:
         """Make a photo's jobs; return what became of it. None: ask again in a moment."""
-        wanted = jobs_for(arrival, find_sidecar(arrival.path), self._library)
+        wanted = self._jobs_for(arrival)
         verdicts = [self._admit(new, arrival) for new in wanted]
         if None in verdicts:
             return None
@@ -55,7 +57,7 @@ class Admission:
 
     def mend(self, arrival: Arrival, jobs: list[Job]) -> None:
         """Pair a photo anew: its jobs that have not started become what it asks for now."""
-        wanted = {new.key: new for new in jobs_for(arrival, find_sidecar(arrival.path), self._library)}
+        wanted = {new.key: new for new in self._jobs_for(arrival)}
         waiting = [job for job in jobs if job.state in WAITING]
         for job in jobs:
             new = wanted.pop(job.key, None)
@@ -70,6 +72,11 @@ class Admission:
                 self._admit(new, arrival)
         for job in waiting:
             self._ledger.cancel(job.id, reason=SUPERSEDED)
+
+    def _jobs_for(self, arrival: Arrival) -> list[NewJob]:
+        sidecar = find_sidecar(arrival.path)
+        masks = take_masks(arrival.path, sidecar, arrival.copy.parent)
+        return jobs_for(arrival, sidecar, self._library, masks)
 
     def fail(self, path: Path, folder: Folder, stamp: Stamp, reason: str) -> bool:
         """Record a file that is no whole picture as a failed job, and put it where failed photos belong.

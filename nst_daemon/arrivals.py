@@ -1,16 +1,20 @@
 """A photo that has arrived, and the jobs that it asks for. Starts nothing and writes nothing."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Protocol
 
 from nst_daemon import __version__
+from nst_daemon.blends import Blend
 from nst_daemon.config import Folder
 from nst_daemon.errors import StyleError
-from nst_daemon.jobs import JobState, NewJob
+from nst_daemon.inspector import Unreadable
+from nst_daemon.jobs import JobState, NewJob, Problem
+from nst_daemon.masks import NO_MASKS, Masks, areas_of
 from nst_daemon.pairing import Choice, Paired, pair
-from nst_daemon.recipe import Blend, Sidecar, Style, job_key, resolve
+from nst_daemon.recipe import Sidecar, Style, job_key, resolve
 from nst_daemon.settling import Stamp
 
 
@@ -39,8 +43,28 @@ class Arrival:
     keywords: tuple[str, ...] = ()
 
 
-def jobs_for(arrival: Arrival, sidecar: Sidecar | None, library: Styles) -> list[NewJob]:
-    """Return the jobs that a photo asks for; one, held, where it has to wait for a style or a sidecar."""
+@dataclass(slots=True)
+class Growing:
+    """A picture that breaks off: somebody may still be writing it."""
+
+    stamp: Stamp
+    since: float
+    answer: Unreadable
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A photo that is ready but for a sidecar which may still come."""
+
+    arrival: Arrival
+    sidecars: str  # their fingerprint
+    due: float
+
+
+def jobs_for(
+    arrival: Arrival, sidecar: Sidecar | None, library: Styles, masks: Masks = NO_MASKS
+) -> list[NewJob]:
+    """Return the jobs that a photo asks for; one, held, where it has to wait for style, sidecar or mask."""
     folder = arrival.folder
     outcome = pair(
         arrival.relative,
@@ -54,8 +78,10 @@ def jobs_for(arrival: Arrival, sidecar: Sidecar | None, library: Styles) -> list
     held = _held(arrival, sidecar)
     if not isinstance(outcome, Paired):
         return [replace(held, error=outcome.reason)]
+    if masks.fault is not None:
+        return [replace(held, error=masks.fault)]
     try:
-        return [_queued(held, choice, library) for choice in outcome.choices]
+        return [_queued(held, choice, library, masks) for choice in outcome.choices]
     except (StyleError, ValueError) as error:
         return [replace(held, error=str(error))]
 
@@ -74,11 +100,12 @@ def _held(arrival: Arrival, sidecar: Sidecar | None) -> NewJob:
     )
 
 
-def _queued(held: NewJob, choice: Choice, library: Styles) -> NewJob:
+def _queued(held: NewJob, choice: Choice, library: Styles, masks: Masks) -> NewJob:
     styles = styles_of(choice.blend, library)
+    areas = areas_of(choice.regions, masks, lambda blend: styles_of(blend, library))
     recipe = resolve(choice.settings)
-    key = job_key(held.photo_sha256, styles, recipe, __version__)
-    return replace(held, key=key, styles=styles, recipe=recipe, state=JobState.QUEUED)
+    key = job_key(held.photo_sha256, styles, recipe, __version__, areas)
+    return replace(held, key=key, styles=styles, recipe=recipe, areas=areas, state=JobState.QUEUED)
 
 
 def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
@@ -110,3 +137,12 @@ def shown(path: PurePath) -> str:
     """Return a path in words, with `/`: bytes that are no UTF-8 and control characters are spelt out."""
     text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def problem_of(code: str, paths: Collection[Path], what: str, remedy: str) -> list[Problem]:
+    """Return the problem that several files have; none without files."""
+    if not paths:
+        return []
+    first = shown(next(iter(paths)))
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return [Problem(code=code, message=f"{first}{more}: {what}.", remedy=remedy)]

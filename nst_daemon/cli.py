@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from nst_daemon import __version__, cli_paint, cli_setup
+from nst_daemon import __version__, cli_bench, cli_explain, cli_paint, cli_service, cli_setup
 from nst_daemon.cli_common import (
     ConfigOption,
     JsonOption,
@@ -225,6 +225,9 @@ def _half_a_second() -> bool:
 COMMANDS = (
     cli_setup.init,
     cli_setup.run,
+    cli_service.start,
+    cli_service.stop,
+    cli_service.restart,
     status,
     jobs,
     show,
@@ -234,12 +237,14 @@ COMMANDS = (
     cancel,
     cli_paint.submit,
     cli_paint.render,
-    cli_paint.styles,
-    cli_paint.explain,
+    cli_explain.styles,
+    cli_explain.explain,
     cli_setup.check,
     cli_paint.demo,
+    cli_service.service,
     logs,
-    cli_paint.bench,
+    cli_bench.bench,
 )
 for _command in COMMANDS:
     app.command()(guarded(_command))
+app.command(hidden=True)(guarded(cli_service.tray))  # for the desktop's autostart

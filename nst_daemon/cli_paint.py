@@ -1,21 +1,20 @@
-"""The commands that paint, or say what would be painted: submit, render, styles, explain, demo, bench."""
+"""The commands that paint: submit, render, demo."""
 
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from nst_daemon.blends import Blend, Regions
 from nst_daemon.cli_common import (
     ConfigOption,
-    JsonOption,
     SetOption,
     answer,
-    answer_json,
     config_if_any,
     is_running,
     ledger_of,
@@ -23,11 +22,10 @@ from nst_daemon.cli_common import (
     progress_shown,
     say,
     snapshots_shown,
-    table,
 )
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
 from nst_daemon.jobs import Job, JobState, Snapshot
-from nst_daemon.recipe import Blend, Format, Order, Painting, Preset, Style
+from nst_daemon.recipe import Areas, Format, Order, Painting, Style
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -133,37 +131,34 @@ def only(snapshot: Snapshot, job: int) -> Snapshot:
 
 def render(
     photo: PhotoArgument,
-    style: Annotated[str, typer.Option("--style", help="A style of the library, or a picture file.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT", help="The ending decides the format.")
     ],
+    style: Annotated[
+        str | None, typer.Option("--style", help="A style of the library, or a picture file.")
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", metavar="RESULT", help="A painting of ours: its style and settings."),
+    ] = None,
     settings: SetOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Paint one picture now, without the daemon.
+    """Paint one picture now, without the daemon. A mask beside the photo counts, and its sidecar's style.
 
     Example: nst-daemon render cat.jpg --style mosaic -o cat.mosaic.png --set size=800
     """
     from nst_daemon import outbox
     from nst_daemon.config import parse_assignments
-    from nst_daemon.recipe import resolve
 
     over = parse_assignments(settings or [])
     loaded = config_if_any(config)
-    known = dict(loaded.folders[0].set) if loaded else {}
     form = EXTENSIONS.get(output.suffix.lower())
     if form is None or output.is_dir():
         raise ConfigError(f"{output}: the name must end in one of {', '.join(EXTENSIONS)}.")
-    photo, styles = existing(photo), chosen_styles(style, loaded)
+    photo = existing(photo)
     with engine_of(loaded) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
-        order = Order(
-            job=0,
-            photo=photo,
-            photo_name=photo.name,
-            styles=styles,
-            recipe=resolve({**known, **over, "format": form}),
-            result=Path(folder) / "result",
-        )
+        order = order_for(photo, Path(folder), style, like, {**over, "format": form}, loaded)
         painting = paint(engine, order)
         outbox.publish(painting.picture, output)
         if painting.report is not None:
@@ -171,6 +166,67 @@ def render(
     for note in painting.notes:
         say(note)
     answer(str(output))
+
+
+def order_for(
+    photo: Path,
+    folder: Path,
+    style: str | None,
+    like: Path | None,
+    over: dict[str, object],
+    config: "Config | None",
+) -> Order:
+    """Return what `render` shall paint, in a folder of its own.
+
+    Style: the one that is named, that of the painting to be like, or the sidecar's. Settings: the config's,
+    or the painting's; over them the sidecar's, where it gives the style, and those that are named.
+    """
+    from nst_daemon import provenance
+    from nst_daemon.recipe import resolve
+    from nst_daemon.sidecars import find_sidecar
+
+    known = dict(config.folders[0].set) if config else {}
+    sidecar = find_sidecar(photo)
+    regions: Regions = ()
+    if like is not None:
+        weights = config.engine.weights if config else "original"
+        model = provenance.likeness(provenance_of(like, config), weights=weights)
+        known = dict(model.settings)
+        styles = chosen_styles(style, config) if style else blended(model.blend, config)
+        for note in model.notes(styles):
+            say(f"{like.name}: {note}")
+    elif style is not None:
+        styles = chosen_styles(style, config)
+    elif sidecar is not None and sidecar.style is not None:
+        styles, regions, known = blended(sidecar.style, config), sidecar.regions, {**known, **sidecar.set}
+    else:
+        raise ConfigError("No style was named.", remedy="Add --style NAME, or --like RESULT.")
+    return Order(
+        job=0,
+        photo=photo,
+        photo_name=photo.name,
+        styles=styles,
+        recipe=resolve({**known, **over}),
+        result=folder / "result",
+        areas=areas_beside(photo, regions, folder, config),
+    )
+
+
+def provenance_of(result: Path, config: "Config | None") -> Mapping[str, str]:
+    """Return what a painting of ours says of itself."""
+    said = inspected(existing(result), config).provenance
+    if said is None:
+        raise ConfigError(f"{result} is no painting of ours: it does not say how it was made.")
+    return said
+
+
+def areas_beside(photo: Path, regions: Regions, folder: Path, config: "Config | None") -> Areas:
+    """Return where a photo is painted, by the masks beside it."""
+    from nst_daemon import submission
+    from nst_daemon.library import Library
+
+    library = Library(config.styles if config else None)
+    return submission.areas_for(photo, regions, library=library, folder=folder)
 
 
 def paint(engine: "EngineProcess", order: Order) -> Painting:
@@ -194,8 +250,8 @@ def engine_of(config: "Config | None") -> Iterator["EngineProcess"]:
 
 def style_blend(style: str | None) -> Blend | None:
     """Return `--style`: a name, or a list as in a sidecar: "[mosaic, {etching: 0.4}]"."""
-    from nst_daemon.config_text import read
-    from nst_daemon.recipe import blend_of
+    from nst_daemon.blends import blend_of
+    from nst_daemon.config.text import read
 
     if style is None:
         return None
@@ -209,8 +265,7 @@ def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
     """Return the style pictures that `render --style` names; a file of one's own will do."""
     import hashlib
 
-    from nst_daemon.library import SUFFIXES, Library
-    from nst_daemon.submission import styles_of
+    from nst_daemon.library import SUFFIXES
 
     path = Path(style).expanduser()
     if path.suffix.lower() in SUFFIXES and path.is_file():
@@ -218,6 +273,14 @@ def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
         return (Style(name=path.stem, path=path.absolute(), sha256=sha256),)
     blend = style_blend(style)
     assert blend is not None  # `style` is text
+    return blended(blend, config)
+
+
+def blended(blend: Blend, config: "Config | None") -> tuple[Style, ...]:
+    """Return the pictures of a blend."""
+    from nst_daemon.library import Library
+    from nst_daemon.submission import styles_of
+
     return styles_of(blend, Library(config.styles if config else None))
 
 
@@ -229,7 +292,7 @@ def existing(photo: Path) -> Path:
     return path
 
 
-def inspected(photo: Path, config: "Config") -> "Readable":
+def inspected(photo: Path, config: "Config | None") -> "Readable":
     """Return what a photo is and says; it is read in a process of its own.
 
     Raises:
@@ -237,64 +300,11 @@ def inspected(photo: Path, config: "Config") -> "Readable":
     """
     from nst_daemon.inspector import Inspector, Unreadable
 
-    with Inspector(max_megapixels=config.max_megapixels) as inspector:
+    with Inspector(max_megapixels=config.max_megapixels) if config else Inspector() as inspector:
         inspection = inspector.inspect(photo)
     if isinstance(inspection, Unreadable):
         raise PhotoError(inspection.reason, remedy=inspection.remedy)
     return inspection
-
-
-def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the style library: the built-in pictures and your own.
-
-    Example: nst-daemon styles
-    """
-    from nst_daemon.library import Library
-
-    loaded = config_if_any(config)
-    entries = Library(loaded.styles if loaded else None).entries()
-    if as_json:
-        rows = [{"name": e.name, "path": str(e.path), "builtin": e.is_builtin} for e in entries]
-        answer_json(rows)
-        return
-    table(
-        "",
-        ["style", "from", "file"],
-        [[e.name, "built-in" if e.is_builtin else "yours", str(e.path)] for e in entries],
-    )
-    if loaded:
-        say(f"Every picture in {loaded.styles} is a style as well.")
-
-
-def explain(photo: PhotoArgument, config: ConfigOption = None) -> None:
-    """Say which style and settings a photo would get, and why.
-
-    Example: nst-daemon explain ~/Pictures/inbox/trip/a.jpg
-    """
-    from nst_daemon.config import absolute
-    from nst_daemon.library import Library
-    from nst_daemon.pairing import Unpaired, spell_blend
-    from nst_daemon.submission import wish_for
-
-    loaded = load_config(config)
-    path = absolute(photo)
-    keywords: tuple[str, ...] = ()
-    if path.is_file():
-        readable = inspected(path, loaded)
-        keywords = readable.keywords
-        if readable.provenance is not None:
-            say(f"{photo} is a painting of ours: in an inbox it would be left alone.")
-    else:
-        say(f"{photo} is not there: explained by its name alone.")
-    wish = wish_for(path, config=loaded, library=Library(loaded.styles), keywords=keywords)
-    outcome = wish.outcome
-    if isinstance(outcome, Unpaired):
-        answer(f"{wish.photo} waits: {outcome.reason}")
-    else:
-        answer(f"{wish.photo} gets {' and '.join(spell_blend(choice.blend) for choice in outcome.choices)}")
-    answer(f"  inbox: {wish.folder.inbox}")
-    for reason in outcome.reasons:
-        answer(f"  {reason}")
 
 
 def demo(
@@ -336,55 +346,3 @@ def sample_photo() -> Path:
     if not photos:
         raise MissingError(f"There is no sample photo in {SAMPLE}.", remedy="Install the package again.")
     return photos[0]
-
-
-def bench(
-    config: ConfigOption = None,
-    presets: Annotated[list[Preset] | None, typer.Option("--preset", help="Else draft and balanced.")] = None,
-    sizes: Annotated[list[int] | None, typer.Option("--size", min=16, help="px; else 256 and 512.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="One small picture only.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure the seconds per picture on this machine's device.
-
-    Example: nst-daemon bench --size 512 --preset draft --preset fine
-    """
-    sizes = sizes or ([128] if quick else [256, 512])
-    presets = presets or ([Preset.DRAFT] if quick else [Preset.DRAFT, Preset.BALANCED])
-    rows = list(_measured(config_if_any(config), presets, sizes))
-    if as_json:
-        answer_json(rows)
-    else:
-        cells = [[str(value) for value in row.values()] for row in rows]
-        table("Seconds per picture", list(rows[0]), cells)
-
-
-def _measured(
-    config: "Config | None", presets: list[Preset], sizes: list[int]
-) -> Iterator[dict[str, object]]:
-    from nst_daemon.config import DEFAULT_STYLE
-    from nst_daemon.recipe import resolve
-
-    photo, styles = (
-        sample_photo(),
-        chosen_styles(config.folders[0].style if config else DEFAULT_STYLE, config),
-    )
-    with engine_of(config) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
-        for preset in presets:
-            for size in sizes:
-                order = Order(
-                    job=0,
-                    photo=photo,
-                    photo_name=f"{preset} at {size} px",
-                    styles=styles,
-                    recipe=resolve({"preset": preset, "size": size}),
-                    result=Path(folder) / f"{preset}-{size}",
-                )
-                painting = paint(engine, order)
-                yield {
-                    "preset": str(preset),
-                    "picture": f"{painting.width} × {painting.height}",
-                    "seconds": round(painting.seconds, 1),
-                    "first step after": round(painting.seconds_to_first_step, 1),
-                    "device": painting.device,
-                }

@@ -77,7 +77,7 @@ def make(source: Path, home: Path, changes: Mapping[str, object]) -> Path:
         MissingError: a folder cannot be made.
     """
     from nst_daemon.config import load
-    from nst_daemon.example import example
+    from nst_daemon.config.example import example
 
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -144,7 +144,7 @@ class Finding(NamedTuple):
 
 
 def check(config: ConfigOption = None) -> None:
-    """Check config, folders, disk, watch limits, device and weights; each problem with its fix.
+    """Check config, folders, disk, watch limits, tray, device and weights; each problem with its fix.
 
     Example: nst-daemon check
     """
@@ -168,6 +168,7 @@ def findings(config: "Config") -> Iterator[Finding]:
     yield from _styles(config)
     yield from _disks(config)
     yield from _watches(config)
+    yield from _tray(config)
     yield _engine(config)
     is_up = is_running(config)
     yield Finding(True, "daemon is running" if is_up else "daemon is not running (nst-daemon start)")
@@ -197,8 +198,8 @@ def _writable(key: str, folder: Path, *, may_be_made: bool = False) -> Finding:
 
 
 def _styles(config: "Config") -> Iterator[Finding]:
+    from nst_daemon.blends import blend_of, style_key
     from nst_daemon.library import Library
-    from nst_daemon.recipe import blend_of, style_key
 
     library = Library(config.styles)
     known = {style_key(name) for name in library.names()}
@@ -236,6 +237,22 @@ def _watches(config: "Config") -> Iterator[Finding]:
     needed = sum(1 for folder in config.folders for _ in os.walk(folder.inbox))
     fix = f"sudo sysctl fs.inotify.max_user_watches={max(524_288, 2 * needed)}; until then it polls."
     yield Finding(needed < limit, f"watch limit {limit} folders, {needed} needed", fix)
+
+
+def _tray(config: "Config") -> Iterator[Finding]:
+    """Yield whether the tray icon can be seen; a missing one is no fault unless `tray: on` asks for it."""
+    from nst_daemon import panels
+    from nst_daemon.config import TrayMode
+
+    if config.tray is TrayMode.OFF or (config.tray is TrayMode.AUTO and not panels.may_show_tray()):
+        return
+    problems = panels.problems()
+    for problem in problems:
+        is_ok = config.tray is TrayMode.AUTO
+        said = f"{problem.message} {problem.remedy}" if is_ok else problem.message
+        yield Finding(is_ok, f"tray {said}", problem.remedy)
+    if not problems:
+        yield Finding(True, "tray this desktop draws the icon")
 
 
 def _engine(config: "Config") -> Finding:

@@ -33,8 +33,10 @@ def statistics(rgb: Picture) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return mean + 0.5, products / count - np.outer(mean, mean)
 
 
-def match_colors(rgb: Picture, to: Picture) -> Picture:
+def match_colors(rgb: Picture, to: Picture, *, within: Picture | None = None) -> Picture:
     """Return `rgb` with the mean and the covariance of the colours of `to`, clipped to 0..1.
+
+    `within`: a mask (H, W) of the part of `rgb` that shall have them; the rest moves along.
 
     Colours that `rgb` does not vary in, a grey photo's say, stay unvaried: nothing is divided by zero.
 
@@ -43,10 +45,19 @@ def match_colors(rgb: Picture, to: Picture) -> Picture:
         square roots, which may turn hues, the symmetric map that moves colours least (Pitié and Kokaram
         2007, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer").
     """
-    mean, covariance = statistics(rgb)
+    mean, covariance = statistics(rgb if within is None else part(rgb, within))
     wanted_mean, wanted = statistics(to)
     matrix = covariance_map(covariance, wanted)
     return _affine(rgb, matrix, wanted_mean - matrix @ mean)
+
+
+def part(rgb: Picture, mask: Picture) -> Picture:
+    """Return the pixels where a mask is more white than black; all where it nowhere is.
+
+    Shapes: (H, W, 3), (H, W) -> (1, N, 3).
+    """
+    chosen = rgb[mask > 0.5]
+    return chosen[None] if len(chosen) else rgb
 
 
 def covariance_map(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,6 +111,11 @@ def _room(light: Picture, chroma: Picture) -> Picture:
     factor: Picture = np.minimum((1 - light) / np.maximum(above, tiny), light / np.maximum(below, tiny))
     np.clip(factor, 0.0, 1.0, out=factor)
     return factor
+
+
+def masked(photo: Picture, painting: Picture, mask: Picture) -> Picture:
+    """Return the painting where a mask is white, the photo where it is black. Shapes: mask (H, W)."""
+    return np.clip(photo + mask[..., None] * (painting - photo), 0.0, 1.0)
 
 
 def mix(photo: Picture, painting: Picture, strength: float) -> Picture:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.conditions import condition_of
+from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.errors import PhotoError
 from nst_daemon.files import is_left_over, sync_folder, temporary_in, write_whole
 
@@ -32,6 +33,7 @@ def private_copy(photo: Path, folder: Path) -> tuple[Path, str]:
         temporary = temporary_in(folder)
         try:
             write_whole(photo, temporary, on_block=digest.update)
+            crash_at(CrashPoint.COPYING)
             target = folder / f"{digest.hexdigest()}{photo.suffix.lower()}"
             temporary.replace(target)
         finally:
@@ -43,6 +45,7 @@ def private_copy(photo: Path, folder: Path) -> tuple[Path, str]:
             raise PhotoError(f"{photo.name}: cannot be read: {error.strerror}.") from error
         raise condition_of(error, folder, name="state_dir") or error from error
     sync_folder(folder)
+    crash_at(CrashPoint.COPIED)
     return target, digest.hexdigest()
 
 

@@ -2,26 +2,26 @@
 
 import logging
 import os
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from nst_daemon import __version__, locks, logs, outbox
+from nst_daemon import __version__, crash, halves, locks, logs, outbox, watching
 from nst_daemon.config import Config
-from nst_daemon.engine.process import EngineProcess
-from nst_daemon.engine.settings import EngineSettings
+from nst_daemon.desktop import DesktopKeeper
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
-from nst_daemon.inbox import Inbox
-from nst_daemon.inspector import Inspector
-from nst_daemon.intake import Intake
+from nst_daemon.halves import LeftHalf, MakeEngine, MakeReader, RightHalf
 from nst_daemon.jobs import JobState, Snapshot
-from nst_daemon.ledger import Ledger
-from nst_daemon.library import Library
-from nst_daemon.worker import Worker
+from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.pulse import Pulse
+from nst_daemon.reloading import ConfigWatch
+from nst_daemon.supervision import Supervision
 
 logger = logging.getLogger(__name__)
 
@@ -29,17 +29,29 @@ INTAKE_SECONDS: Final = 0.2  # between two ticks of the intake
 WORKER_SECONDS: Final = 0.2  # between two looks for a job
 BEAT_SECONDS: Final = 1.0  # between two heartbeats and two snapshots
 GRACE_SECONDS: Final = 30.0  # for a thread to come to its end
+FIRST_LOOK_SECONDS: Final = 30.0  # the worker waits so long for the intake to see which jobs lost their photo
 
 OnChange = Callable[[Snapshot], None]
 
 
 class Daemon:
-    """One config, one state folder, one run."""
+    """One config file, one state folder, one run."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        make_engine: MakeEngine = halves.make_engine,
+        make_reader: MakeReader = halves.make_reader,
+    ) -> None:
         self.config = config
+        self._make_engine = make_engine
+        self._make_reader = make_reader
         self._stop = threading.Event()
+        self._reload = threading.Event()
         self._failure: BaseException | None = None
+        self._pulse = Pulse("intake", "worker")
+        self._is_ready = threading.Event()
 
     def run(self, *, once: bool = False, on_change: OnChange | None = None) -> ExitCode:
         """Watch and paint until told to stop; with `once`, until everything that is there is done.
@@ -48,25 +60,29 @@ class Daemon:
             AlreadyRunningError: another daemon holds the lock.
             MissingError: with `once`, something on this machine is missing.
         """
+        crash.check_variable()
         with ExitStack() as stack:
             stack.enter_context(locks.held(self.config.state_dir))
             stack.enter_context(logs.logging_to(self.config.state_dir))
             stack.enter_context(self._signals())
             ledger = stack.enter_context(Ledger(self.config.state_dir / "ledger.db"))
             begun = self._begin(ledger)
-            stack.callback(ledger.set_daemon, None, __version__)
-            engine = EngineProcess(engine_settings(self.config), on_facts=ledger.set_engine)
-            stack.callback(engine.end)
-            intake, worker = self._parts(ledger, engine, stack)
+            stack.callback(self._leave, ledger)
+            desktop = None if once else stack.enter_context(DesktopKeeper(self.config))
+            left = stack.enter_context(LeftHalf(self.config, ledger, self._make_reader))
+            right = stack.enter_context(
+                RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop)
+            )
             threads = [
-                self._thread("intake", lambda: self._repeat(intake.tick, INTAKE_SECONDS)),
-                self._thread("worker", lambda: self._repeat(worker.tick, WORKER_SECONDS)),
+                self._thread("intake", lambda: self._repeat("intake", left.tick, INTAKE_SECONDS)),
+                self._thread("worker", lambda: self._work(right)),
             ]
             stack.callback(self._join, threads)
-            self._watch(ledger, intake, worker, once=once, on_change=on_change)
+            self._watch(ledger, left, right, desktop, once=once, on_change=on_change)
         if self._failure is not None:
             raise self._failure
-        return self._verdict(begun)
+        # A daemon that was told to stop has done its work, whatever became of single photos.
+        return self._verdict(begun) if once else ExitCode.FINE
 
     def stop(self) -> None:
         """Ask a running daemon to end; safe from any thread and from a signal handler."""
@@ -75,59 +91,116 @@ class Daemon:
     def _begin(self, ledger: Ledger) -> float:
         """Give back what a crash left, and say that we are here; return the time."""
         ledger.clear_problems()
+        ledger.set_ready(None)
+        for wish in Wish:
+            ledger.take(wish)
         ledger.set_daemon(os.getpid(), __version__)
         for job in ledger.recover():
             logger.info("job %d was interrupted and is queued again", job)
-        for folder in self.config.folders:
-            try:
-                outbox.sweep(folder.outbox)
-            except ConditionError as error:
-                logger.warning("%s", error)
+        self._sweep()
         logger.info("nst-daemon %s watches %s", __version__, _inboxes(self.config))
         return time.time()
 
-    def _parts(self, ledger: Ledger, engine: EngineProcess, stack: ExitStack) -> tuple[Intake, Worker]:
-        config = self.config
-        inspector = stack.enter_context(Inspector(max_megapixels=config.max_megapixels))
-        inbox = stack.enter_context(Inbox(config.folders, config.watch))
-        intake = Intake(
-            config=config,
-            inbox=inbox,
-            inspector=inspector,
-            ledger=ledger,
-            library=Library(config.styles),
-        )
-        worker = Worker(
-            ledger=ledger,
-            engine=engine,
-            folders=config.folders,
-            work_dir=config.state_dir / "work",
-            idle_seconds=config.engine.idle_seconds,
-            should_stop=self._stop.is_set,
-        )
-        return intake, worker
+    def _sweep(self) -> None:
+        """Remove what a crash left half done."""
+        shutil.rmtree(self.config.state_dir / "work", ignore_errors=True)
+        for folder in self.config.folders:
+            try:
+                watching.sweep(folder.inbox)
+                for place in (folder.outbox, folder.archive, folder.failed):
+                    outbox.sweep(place)
+            except OSError as error:
+                logger.warning("%s", error)
 
     def _watch(
-        self, ledger: Ledger, intake: Intake, worker: Worker, *, once: bool, on_change: OnChange | None
+        self,
+        ledger: Ledger,
+        left: LeftHalf,
+        right: RightHalf,
+        desktop: DesktopKeeper | None,
+        *,
+        once: bool,
+        on_change: OnChange | None,
     ) -> None:
         """Wait in the main thread: beat, show, and see whether there is an end."""
+        supervision = Supervision(self._pulse)
+        edits = ConfigWatch(self.config)
         while not self._stop.wait(BEAT_SECONDS if not on_change else BEAT_SECONDS / 4):
-            ledger.beat()
-            if on_change:
-                on_change(ledger.snapshot(running=True))
-            if once and isinstance(worker.blocked, MissingError):
-                self._failure = worker.blocked
+            with suppress(ConditionError):  # a full disk is intake's and worker's to report
+                ledger.beat()
+                if ledger.take(Wish.QUIT):
+                    self._stop.set()
+                if self._is_ready.is_set():
+                    self._speak(ledger, supervision)
+                if on_change:
+                    on_change(ledger.snapshot(running=True))
+                if once and _is_idle(ledger, left):
+                    self._stop.set()
+                self._follow(edits, ledger, left, right, desktop)
+            if desktop is not None:
+                desktop.tend()
+            if once and isinstance(right.blocked, MissingError):
+                self._failure = right.blocked
                 self._stop.set()
-            if once and _is_idle(ledger, intake):
-                self._stop.set()
+        supervision.stopping()
         if on_change:
-            on_change(ledger.snapshot(running=True))
+            with suppress(ConditionError):
+                on_change(ledger.snapshot(running=True))
 
-    def _repeat(self, tick: Callable[[], object], pause: float) -> None:
+    def _follow(
+        self,
+        edits: ConfigWatch,
+        ledger: Ledger,
+        left: LeftHalf,
+        right: RightHalf,
+        desktop: DesktopKeeper | None,
+    ) -> None:
+        """Take on an edit of config.yaml, or show why not."""
+        was_asked = self._reload.is_set()
+        self._reload.clear()
+        config = edits.look(at_once=was_asked)
+        if config is not None:
+            self.config = config
+            left.follow(config)
+            right.follow(config)
+            if desktop is not None:
+                desktop.follow(config)
+        ledger.set_problems("config", edits.problems)
+
+    def _speak(self, ledger: Ledger, supervision: Supervision) -> None:
+        """Tell `start` and systemd that the daemon is ready, and systemd that it lives."""
+        if ledger.ready_pid() != os.getpid():
+            ledger.set_ready(os.getpid())
+        supervision.tell(ledger.snapshot(running=True))
+
+    def _work(self, right: RightHalf) -> None:
+        """Paint, once the intake has seen which photos have gone and which inboxes are another daemon's."""
+        deadline = time.monotonic() + FIRST_LOOK_SECONDS
+        while not (self._is_ready.wait(WORKER_SECONDS) or self._stop.is_set()):
+            self._pulse.beat("worker")
+            if time.monotonic() > deadline:
+                break
+        self._repeat("worker", right.tick, WORKER_SECONDS)
+
+    def _repeat(self, name: str, tick: Callable[[], object], pause: float) -> None:
         """Call `tick` until the stop; a true answer means: again at once."""
         while not self._stop.is_set():
-            if not tick():
+            is_more = tick()
+            self._pulse.beat(name)
+            if name == "intake":
+                self._is_ready.set()  # the inboxes are watched, and were read once
+            if not is_more:
                 self._stop.wait(pause)
+
+    def _should_stop(self) -> bool:
+        """Return whether the worker is to stop; it asks many times a second while the engine paints."""
+        self._pulse.beat("worker")
+        return self._stop.is_set()
+
+    def _leave(self, ledger: Ledger) -> None:
+        with suppress(ConditionError):
+            ledger.set_ready(None)
+            ledger.set_daemon(None, __version__)
 
     def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
         def run() -> None:
@@ -149,7 +222,7 @@ class Daemon:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Let SIGTERM and Ctrl-C stop the daemon; a second one means now."""
+        """Let SIGTERM and Ctrl-C stop the daemon; a second one means now. SIGHUP reads the config anew."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -160,6 +233,10 @@ class Daemon:
             self._stop.set()
 
         before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        # In a terminal SIGHUP says that it was closed, and under nohup it says nothing.
+        is_ours = hasattr(signal, "SIGHUP") and not sys.stderr.isatty()
+        if is_ours and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._reload.set())
         try:
             yield
         finally:
@@ -174,23 +251,9 @@ class Daemon:
         return ExitCode.JOB_FAILED if recent else ExitCode.FINE
 
 
-def engine_settings(config: Config) -> EngineSettings:
-    """Return what the config says of the engine."""
-    return EngineSettings(
-        weights=config.engine.weights,
-        device=config.engine.device,
-        memory_limit=config.engine.memory_bytes,
-        cache_dir=config.state_dir / "weights",
-        max_megapixels=config.max_megapixels,
-    )
-
-
-def _is_idle(ledger: Ledger, intake: Intake) -> bool:
+def _is_idle(ledger: Ledger, left: LeftHalf) -> bool:
     """Whether nothing is left to do without a person: all that lies in the inbox is known, and done."""
-    if not intake.is_idle():
-        return False
-    counts = ledger.snapshot(running=True).counts
-    return ledger.is_paused() or not (counts[JobState.QUEUED] or counts[JobState.RUNNING])
+    return left.is_idle() and (ledger.is_paused() or not ledger.has_work())
 
 
 def _inboxes(config: Config) -> str:

@@ -13,10 +13,12 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
+
+from nst_daemon.crash import CrashPoint, crash_at
 
 TEMPORARY: Final = ".nst-"  # a hidden name: file managers, indexers and our own inbox walk leave it alone
 SUFFIX: Final = ".tmp"
@@ -42,7 +44,7 @@ def is_left_over(path: Path) -> bool:
         return False
     parts = path.name.removeprefix(TEMPORARY).removesuffix(SUFFIX).split("-")
     if len(parts) == 3 and parts[0] == _HOST and parts[1].isdecimal():
-        return int(parts[1]) == os.getpid() or not _is_alive(int(parts[1]))
+        return int(parts[1]) == os.getpid() or not is_alive(int(parts[1]))
     try:
         return time.time() - path.stat().st_mtime > OLD_SECONDS
     except OSError:
@@ -59,6 +61,7 @@ def copy_whole(source: Path, target: Path, *, replace: bool) -> None:
     temporary = temporary_in(target.parent)
     try:
         write_whole(source, temporary)
+        crash_at(CrashPoint.WRITTEN)
         if replace:
             temporary.replace(target)
         else:
@@ -66,6 +69,7 @@ def copy_whole(source: Path, target: Path, *, replace: bool) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
+    crash_at(CrashPoint.PUBLISHED)
 
 
 def write_whole(
@@ -112,19 +116,28 @@ def move_beside(source: Path, folder: Path, *, stem: str | None = None) -> Path:
     A crash leaves it in one place or in both, and never in none; a second call ends what the first began.
     `stem`: another name before the suffix.
     """
-    base = source.stem if stem is None else stem
-    for count in itertools.count(1):
-        target = folder / f"{base}{'' if count == 1 else f'.{count}'}{source.suffix}"
+    name = source.name if stem is None else f"{stem}{source.suffix}"
+    for target in names_beside(folder, name):
         try:
             _move_to(source, target)
         except FileExistsError:
             if not _is_moved(source, target):
                 continue
+        crash_at(CrashPoint.LINKED)
         source.unlink(missing_ok=True)
         sync_folder(folder)
         sync_folder(source.parent)
+        crash_at(CrashPoint.MOVED)
         return target
-    raise AssertionError("unreachable: there is always a further number")
+    raise AssertionError("unreachable: there is always a further name")
+
+
+def names_beside(folder: Path, name: str) -> Iterator[Path]:
+    """Yield a file's name in a folder, `a.jpg`, and those that it gets where others have it: `a.2.jpg`."""
+    path = PurePath(name)
+    yield folder / name
+    for count in itertools.count(2):
+        yield folder / f"{path.stem}.{count}{path.suffix}"
 
 
 def _move_to(source: Path, target: Path) -> None:
@@ -161,9 +174,10 @@ def _appear(temporary: Path, target: Path) -> None:
         temporary.rename(target)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Return whether a process of this machine lives; false on Windows, where asking would end it."""
     if os.name == "nt":
-        return False  # os.kill(pid, 0) would end it; on Windows an open file cannot be removed anyway
+        return False  # os.kill(pid, 0) would end it; a file that it writes cannot be removed anyway
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,369 +1,20 @@
-"""The inboxes: watched for events and read anew at intervals. The only import of watchdog.
+"""All inboxes of a config: each watched, and worked on by one daemon only."""
 
-The reading is the truth and the events are hints: under load, systems lose events and do not say so, and
-network shares send none. An event's handler only puts a path into a set: an exception in it would end the
-watching for good (watchdog#427, #793).
-"""
-
-import contextlib
-import errno
-import logging
-import os
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from watchdog import events
-from watchdog.observers import Observer
-
-from nst_daemon import mounts
-from nst_daemon.config import Folder, Watch, WatchMode
+from nst_daemon.config import Folder, Watch
 from nst_daemon.jobs import Problem
-from nst_daemon.walk import Found, Kind, Scan, is_foreign, kind_of, scan
+from nst_daemon.lease import Lease
+from nst_daemon.watching import Hint, Root, Watching
 
-logger = logging.getLogger(__name__)
-
-PROBE: Final = ".nst-probe-"
-PROBE_SECONDS: Final = 3.0  # a native event comes within milliseconds; a loaded machine gets its time
-POLL_SECONDS: Final = 2.0  # between two readings of an inbox that sends no events
-POLL_SHARE: Final = 0.05  # of the time at most goes into reading
-HEALTH_SECONDS: Final = 1.0  # between two looks at the watching
-BACK_OFF: Final = (1.0, 60.0)  # seconds before watching is begun again: first, and at most
-MAX_HINTS: Final = 20_000  # paths kept between two ticks; beyond, the folder is read anew
-LATE_SECONDS: Final = 10.0  # a file that lay there for so long without an event: the event was lost
-SHOWN_SECONDS: Final = 600.0  # lost events are shown for so long
-WATCHED: Final = [
-    events.FileCreatedEvent,
-    events.FileModifiedEvent,
-    events.FileMovedEvent,
-    events.FileClosedEvent,
-    events.FileDeletedEvent,
-    events.DirCreatedEvent,  # without it watchdog would not watch new sub-folders
-    events.DirMovedEvent,
-    events.DirDeletedEvent,
-]  # not opened, not closed unwritten: our own reading would flood the queue
-SYSCTL: Final = (
-    "sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024"
-    " (put both into /etc/sysctl.d/ to keep them)"
-)
-
-
-class Watching(StrEnum):
-    """How an inbox is watched at this moment."""
-
-    OFF = "off"  # it is not there, or the watching broke
-    PROBING = "probing"  # events are on; a probe file shows whether they arrive
-    NATIVE = "native"
-    POLLING = "polling"
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """A path at which something happened."""
-
-    path: Path
-    was_written: bool  # not only found below a folder that appeared
-
-
-class _Collector(events.FileSystemEventHandler):
-    """Collects paths on watchdog's thread for the intake's."""
-
-    def __init__(self, probe: str) -> None:
-        self.probe = probe
-        self.was_probed = threading.Event()
-        self.has_overflown = False
-        self._lock = threading.Lock()
-        self._paths: dict[str, None] = {}
-
-    def dispatch(self, event: events.FileSystemEvent) -> None:
-        for raw in (event.src_path, event.dest_path):
-            if raw:
-                self._put(os.fsdecode(raw))
-
-    def _put(self, path: str) -> None:
-        name = os.path.basename(path)  # noqa: PTH119  on every event: twenty times faster than a Path
-        if name == self.probe:
-            self.was_probed.set()
-        if is_foreign(name):
-            return
-        with self._lock:
-            if len(self._paths) < MAX_HINTS:
-                self._paths[path] = None
-            else:
-                self.has_overflown = True
-
-    def drain(self) -> list[str]:
-        with self._lock:
-            paths = list(self._paths)
-            self._paths.clear()
-        return paths
-
-
-class Root:
-    """One inbox. Lives on the intake's thread; watchdog's threads only fill the set of paths."""
-
-    def __init__(
-        self,
-        folder: Folder,
-        watch: Watch,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        make_observer: Callable[[], Any] = Observer,
-        mount_point_of: Callable[[Path], Path] = mounts.mount_point_of,
-        is_silent: Callable[[Path], bool] = mounts.is_silent,
-    ) -> None:
-        self.folder = folder
-        self.path = folder.inbox
-        self.watching = Watching.OFF
-        self.expected_mount: Path | None = None  # the disk that the inbox was on before
-        self._watch = watch
-        self._clock = clock
-        self._make_observer = make_observer
-        self._mount_point_of = mount_point_of
-        self._is_silent = is_silent
-        self._observer: Any = None
-        self._collector = _Collector("")
-        self._identity: tuple[int, int] | None = None
-        self._since = 0.0  # when the watching began
-        self._retry = 0.0  # when it may begin again
-        self._failures = 0
-        self._next_look = 0.0
-        self._next_scan = 0.0
-        self._scan_seconds = 0.0
-        self._lost = (0, float("-inf"))  # how many events were lost, and when that was seen
-        self._trouble: dict[str, Problem] = {}  # by code
-        self.has_been_read = False
-
-    # Is it there?
-
-    def is_present(self) -> bool:
-        """Return whether the inbox is there, and on the disk where it belongs."""
-        mount = self._mount_point_of(self.path)
-        absence = mounts.absence_of(self.path, mount=mount, expected=self.expected_mount)
-        if absence is None:
-            self.expected_mount = mount
-            self._trouble.pop("inbox_missing", None)
-            return True
-        what, remedy = absence
-        if "inbox_missing" not in self._trouble:
-            logger.warning("The inbox %s %s", self.path, what)
-        self._trouble["inbox_missing"] = Problem(
-            code="inbox_missing", message=f"The inbox {self.path} {what}.", remedy=remedy
-        )
-        return False
-
-    # Watching.
-
-    def tend(self) -> None:
-        """Begin to watch, see whether it works, and begin anew where it broke. Cheap; call it every tick."""
-        now = self._clock()
-        if self.watching is Watching.PROBING:
-            self._judge_probe(now)
-        if now < self._next_look:
-            return
-        self._next_look = now + HEALTH_SECONDS
-        if not self.is_present():
-            self._stop()
-            self.has_been_read = True  # there is nothing to read
-        elif self.watching is Watching.OFF:
-            if now >= self._retry:
-                self._begin(now)
-        elif self.watching is not Watching.POLLING and not self._is_healthy():
-            self._break(now, "the watching ended")
-
-    def _begin(self, now: float) -> None:
-        self._next_scan = now  # whatever came while nobody watched
-        self._since = now
-        self._identity = self._current_identity()
-        if self._watch.mode is WatchMode.POLLING:
-            return self._poll("the config says so")
-        if self._watch.mode is WatchMode.AUTO and self._is_silent(self.path):
-            return self._poll("it is on a network share")
-        self._collector = _Collector(f"{PROBE}{os.getpid()}-{id(self):x}")
-        self._observer = self._make_observer()
-        try:
-            self._observer.schedule(
-                self._collector, str(self.path), recursive=self._watch.recursive, event_filter=WATCHED
-            )
-            self._observer.start()
-        except OSError as error:
-            return self._observer_failed(error, now)
-        self.watching = Watching.NATIVE
-        if self._watch.mode is WatchMode.AUTO:
-            self._probe()
-        return None
-
-    def _observer_failed(self, error: OSError, now: float) -> None:
-        self._end_observer()
-        if error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
-            self._trouble["watch_limit"] = Problem(
-                code="watch_limit",
-                message=f"The system has no watches left for {self.path}: it is read at intervals instead.",
-                remedy=SYSCTL,
-            )
-            self._poll("the system has no watches left")
-        else:
-            self._break(now, str(error))
-
-    def _probe(self) -> None:
-        """Write a file whose event shows that events arrive here at all."""
-        self.watching = Watching.PROBING
-        probe = self.path / self._collector.probe
-        try:
-            probe.write_bytes(b"")
-        except OSError as error:
-            logger.debug("No probe in %s: %s", self.path, error)
-            self._end_observer()
-            self._poll("it cannot be probed")
-        finally:
-            with contextlib.suppress(OSError):
-                probe.unlink(missing_ok=True)
-
-    def _judge_probe(self, now: float) -> None:
-        if self._collector.was_probed.is_set():
-            self.watching = Watching.NATIVE
-            self._failures = 0
-            logger.debug("%s is watched natively", self.path)
-        elif now - self._since >= PROBE_SECONDS:
-            self._end_observer()
-            self._poll("no event came from a probe")
-
-    def _poll(self, why: str) -> None:
-        self.watching = Watching.POLLING
-        logger.info("%s is read every few seconds: %s", self.path, why)
-
-    def _is_healthy(self) -> bool:
-        """Return whether all of watchdog's threads live, and watch the folder that has this name now."""
-        observer = self._observer
-        return (
-            observer is not None
-            and observer.is_alive()
-            and all(emitter.is_alive() for emitter in observer.emitters)
-            and self._identity == self._current_identity()
-        )
-
-    def _break(self, now: float, why: str) -> None:
-        self._stop()
-        first, most = BACK_OFF
-        pause = min(most, first * 2**self._failures)
-        self._failures += 1
-        self._retry = now + pause
-        self._next_scan = now
-        logger.warning("The watching of %s begins anew in %g s: %s", self.path, pause, why)
-
-    def _stop(self) -> None:
-        self._end_observer()
-        self.watching = Watching.OFF
-        self._trouble.pop("watch_limit", None)
-
-    def _end_observer(self) -> None:
-        if self._observer is None:
-            return
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
-        else:  # it never began, or died: its emitters may live
-            self._observer.unschedule_all()
-        self._observer = None
-
-    def _current_identity(self) -> tuple[int, int] | None:
-        try:
-            facts = self.path.stat()
-        except OSError:
-            return None
-        return facts.st_dev, facts.st_ino
-
-    # What is in it.
-
-    def hints(self) -> list[Hint]:
-        """Return the paths at which something happened since the last call, those in new folders as well."""
-        if self._collector.has_overflown:
-            self._collector.has_overflown = False
-            self._next_scan = self._clock()
-        found: dict[Path, Hint] = {}
-        for text in self._collector.drain():
-            path = Path(text)
-            if path == self.path or not path.is_relative_to(self.path):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                for each in self._scan_below(path):
-                    found.setdefault(each.path, Hint(each.path, was_written=False))
-            elif kind_of(path.relative_to(self.path), self._watch.ignore) is not Kind.OTHER:
-                found[path] = Hint(path, was_written=True)
-        return list(found.values())
-
-    def _scan_below(self, folder: Path) -> list[Found]:
-        if not self._watch.recursive or any(is_foreign(part) for part in folder.relative_to(self.path).parts):
-            return []
-        return scan(self.path, ignore=self._watch.ignore, below=folder).found
-
-    def is_due(self) -> bool:
-        """Return whether the inbox is to be read anew."""
-        return self.watching is not Watching.OFF and self._clock() >= self._next_scan
-
-    def rescan(self) -> Scan | None:
-        """Read the whole inbox; None if it is not there."""
-        begun = time.perf_counter()
-        try:
-            result = scan(self.path, recursive=self._watch.recursive, ignore=self._watch.ignore)
-        except OSError as error:
-            logger.debug("%s could not be read: %s", self.path, error)
-            self._next_look = 0.0
-            self._next_scan = self._clock() + HEALTH_SECONDS
-            return None
-        self._scan_seconds = time.perf_counter() - begun
-        self._next_scan = self._clock() + self._interval()
-        self._report_unreadable(result.unreadable)
-        self.has_been_read = True
-        return result
-
-    def _interval(self) -> float:
-        most = self._watch.rescan_seconds
-        if self.watching is not Watching.POLLING:
-            return most
-        return min(most, max(POLL_SECONDS, self._scan_seconds / POLL_SHARE))
-
-    def _report_unreadable(self, folders: Sequence[Path]) -> None:
-        self._trouble.pop("folder_unreadable", None)
-        if folders:
-            self._trouble["folder_unreadable"] = Problem(
-                code="folder_unreadable",
-                message=f"{len(folders)} folders in the inbox cannot be read, among them {folders[0]}.",
-                remedy="Give the daemon's user the right to read them.",
-            )
-
-    def note_unreported(self, found: Sequence[Found], *, now: float) -> None:
-        """Hear of files that a reading found and no event had named; `now` in seconds since 1970.
-
-        Where they lay there for long, events were lost: the kernel's queue has overflown.
-        """
-        is_native = self.watching is Watching.NATIVE
-        late = [each for each in found if now - each.changed > LATE_SECONDS]
-        if is_native and late and self._clock() - self._since > self._watch.rescan_seconds / 2:
-            self._lost = (len(late), self._clock())
-            logger.warning("%d files came to %s without an event; none is lost", len(late), self.path)
-
-    def problems(self) -> list[Problem]:
-        """Return what a user could mend."""
-        count, moment = self._lost
-        lost = Problem(
-            code="events_lost",
-            message=f"The system did not report {count} files in {self.path}; they were found all the same.",
-            remedy="sudo sysctl fs.inotify.max_queued_events=131072, or a smaller rescan_seconds.",
-        )
-        return [*self._trouble.values(), *([lost] if self._clock() - moment < SHOWN_SECONDS else [])]
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._stop()
+__all__ = ["Hint", "Inbox", "Root", "Watching"]
 
 
 class Inbox:
-    """All inboxes of a config. Lives on the intake's thread."""
+    """Every inbox, with its lease. Lives on the intake's thread."""
 
     def __init__(
         self,
@@ -374,6 +25,8 @@ class Inbox:
         **parts: Any,
     ) -> None:
         self.roots = tuple(Root(folder, watch, clock=clock, **parts) for folder in folders)
+        self._clock = clock
+        self._leases: dict[Path, Lease] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -381,10 +34,23 @@ class Inbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def claim_for(self, owner: str) -> None:
+        """Work on the inboxes in the name of a ledger, unless another daemon does."""
+        self._leases = {root.path: Lease(root.path, owner, clock=self._clock) for root in self.roots}
+
     def tend(self) -> None:
         """Keep the watching of every inbox alive."""
         for root in self.roots:
             root.tend()
+
+    def is_ours(self, root: Root) -> bool:
+        """Return whether no other daemon works on an inbox. What happens in another's is not followed."""
+        lease = self._leases.get(root.path)
+        if lease is None or not root.is_watched() or lease.is_held():
+            return True
+        root.hints()
+        root.leave_to_another(is_certain=lease.holder is not None)
+        return False
 
     def root_of(self, path: Path) -> Root | None:
         """Return the inbox that a path lies in."""
@@ -392,9 +58,22 @@ class Inbox:
 
     def problems(self) -> list[Problem]:
         """Return what a user could mend."""
-        return [problem for root in self.roots for problem in root.problems()]
+        found = [problem for root in self.roots for problem in root.problems()]
+        for path, lease in self._leases.items():
+            if lease.holder is not None:
+                who = f"{lease.holder.host}, process {lease.holder.pid}"
+                found.append(
+                    Problem(
+                        code="inbox_shared",
+                        message=f"Another daemon ({who}) works on the inbox {path}; this one stands by.",
+                        remedy="Stop one of them; this one goes on by itself when the other has ended.",
+                    )
+                )
+        return found
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching, and leave the inboxes to other daemons."""
         for root in self.roots:
             root.close()
+        for lease in self._leases.values():
+            lease.release()

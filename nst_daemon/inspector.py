@@ -79,7 +79,6 @@ class Inspector:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
     def is_running(self) -> bool:
         """Whether the process exists."""
         return self._process is not None and self._process.is_alive()

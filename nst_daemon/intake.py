@@ -8,14 +8,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from nst_daemon.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
-from nst_daemon.arrivals import Arrival, Styles, shown
+from nst_daemon.arrivals import Arrival, Growing, Styles, Waiting, problem_of
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy, sweep_copies
+from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.errors import ConditionError, PhotoError
 from nst_daemon.inbox import Inbox, Root
 from nst_daemon.inspector import Readable, Unreadable
@@ -24,32 +25,15 @@ from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.mending import Mender
 from nst_daemon.settling import Settler, Stamp, stamp_of
 from nst_daemon.sidecars import fingerprint, sidecars_beside
-from nst_daemon.walk import Found, Kind, kind_of, photos_of
+from nst_daemon.walk import Found, Kind, kind_of
 
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 30.0  # a copy that stands still in its middle for longer was broken off
 BLOCK_SECONDS: Final = 10.0  # between looks at a full disk
 SWEEP_SECONDS: Final = 6 * 3600.0  # between two sweeps of the private copies
+HISTORY_SECONDS: Final = 90 * 86_400.0  # then a job that is done is forgotten; its result stays
 REPLACED: Final = "the photo was replaced by another of the same name"
-
-
-@dataclass(slots=True)
-class _Growing:
-    """A picture that breaks off: somebody may still be writing it."""
-
-    stamp: Stamp
-    since: float
-    answer: Unreadable
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A photo that is ready but for a sidecar which may still come."""
-
-    arrival: Arrival
-    sidecars: str  # their fingerprint
-    due: float
 
 
 class Intake:
@@ -87,8 +71,8 @@ class Intake:
             clock=clock,
         )
         self._ready: dict[Path, None] = {}  # settled; a queue without doubles
-        self._growing: dict[Path, _Growing] = {}
-        self._waiting: dict[Path, _Waiting] = {}
+        self._growing: dict[Path, Growing] = {}
+        self._waiting: dict[Path, Waiting] = {}
         self._forbidden: dict[Path, None] = {}  # may not be read
         self._broke_us: dict[Path, Stamp | None] = {}
         self._condition: ConditionError | None = None
@@ -96,9 +80,21 @@ class Intake:
         self._sweep_due = float("-inf")
         self._mounts: dict[Path, Path | None] = {}
         self._is_idle = False
+        inbox.claim_for(ledger.identity)
         for root in inbox.roots:
             known = ledger.recall(f"mount {root.path}")
             root.expected_mount = self._mounts[root.path] = None if known is None else Path(known)
+        self._look_back()
+
+    def _look_back(self) -> None:
+        """Mend what waits in the ledger, before a worker takes it from there.
+
+        Photos and sidecars may have changed while no daemon ran.
+        """
+        with self._conditions():
+            for root in self._inbox.roots:
+                if root.is_present() and (found := root.read()) is not None:
+                    self._mender.look_after(root, found)
 
     def is_idle(self) -> bool:
         """Return whether all that lies in the inboxes was dealt with, at the end of the last tick."""
@@ -109,7 +105,9 @@ class Intake:
         with self._conditions():
             self._inbox.tend()
             self._remember_mounts()
-            for root in self._inbox.roots:
+            ours = [root for root in self._inbox.roots if self._inbox.is_ours(root)]
+            self._ledger.set_foreign([root.path for root in self._inbox.roots if root not in ours])
+            for root in ours:
                 for hint in root.hints():
                     self._follow(root, hint.path, was_written=hint.was_written)
                 if root.is_due():
@@ -135,21 +133,21 @@ class Intake:
         if self._condition is not None:
             error = self._condition
             found.append(Problem(code=error.code, message=error.message, remedy=error.remedy))
-        found += _problem(
+        found += problem_of(
             "photo_restless",
             self._settler.restless(),
             "never stand still, and were not taken",
             "Is it written?",
         )
-        found += _problem(
+        found += problem_of(
             "photo_forbidden",
-            list(self._forbidden),
+            self._forbidden,
             "may not be read",
             "Give the daemon's user the right to read them.",
         )
-        found += _problem(
+        found += problem_of(
             "photo_bug",
-            list(self._broke_us),
+            self._broke_us,
             "met a bug, and were set aside until they change",
             "Please report it, with the log: nst-daemon logs",
         )
@@ -183,12 +181,13 @@ class Intake:
         """Look at one path at which something happened."""
         if kind_of(path.relative_to(root.path)) is Kind.SIDECAR:
             self._settler.notice(path, was_touched=was_written)
-            return
+            return self._mender.expect(path)
         stamp = stamp_of(path)
         if stamp is None:
             self._gone(root, path)
         elif path.is_file() and not path.is_symlink() and not self._is_dealt_with(path, stamp):
             self._notice(path, was_written=was_written)
+        return None
 
     def _is_dealt_with(self, path: Path, stamp: Stamp) -> bool:
         seen = self._ledger.seen(path)
@@ -256,9 +255,9 @@ class Intake:
                 continue
             if kind_of(path.relative_to(root.path)) is Kind.PHOTO:
                 self._ready[path] = None
+                crash_at(CrashPoint.SETTLED)
             else:
-                for photo in set(photos_of(path)):
-                    self._mender.mend(root, photo)
+                self._mender.follow_sidecar(root, path)
 
     def _watch_growing(self) -> None:
         for path, growing in list(self._growing.items()):
@@ -299,6 +298,8 @@ class Intake:
         stamp = stamp_of(path)
         if stamp is None:
             return self._gone(root, path)
+        if self._mender.set_mask_aside(root, path, stamp):
+            return None
         if not os.access(path, os.R_OK):
             self._forbidden[path] = None
             return None
@@ -306,10 +307,11 @@ class Intake:
         answer = self._inspector.inspect(path)
         if stamp_of(path) != stamp:  # it was written while it was read
             return self._settler.notice(path)
+        crash_at(CrashPoint.INSPECTED)
         if isinstance(answer, Readable):
             return self._accept(root, path, stamp, answer)
         if answer.may_grow:
-            self._growing[path] = _Growing(stamp, self._clock(), answer)
+            self._growing[path] = Growing(stamp, self._clock(), answer)
             return None
         return self._fail(root, path, stamp, answer)
 
@@ -336,7 +338,7 @@ class Intake:
             copy=copy,
             keywords=answer.keywords,
         )
-        self._waiting[path] = _Waiting(arrival, fingerprint(path), self._sidecar_due(path))
+        self._waiting[path] = Waiting(arrival, fingerprint(path), self._sidecar_due(path))
         return None
 
     def _sidecar_due(self, path: Path) -> float:
@@ -365,15 +367,18 @@ class Intake:
                 self._broke_us[path] = waiting.arrival.stamp
             self._waiting.pop(path, None)
 
-    def _admit(self, path: Path, waiting: _Waiting) -> None:
+    def _admit(self, path: Path, waiting: Waiting) -> None:
         arrival = waiting.arrival
         root = self._inbox.root_of(path)
         if root is None or stamp_of(path) != arrival.stamp:
             return self._settler.notice(path)
+        if self._mender.set_mask_aside(root, path, arrival.stamp):  # its sidecar has come meanwhile
+            return None
         for job in self._ledger.jobs_of_photo(path):
             if job.state in UNFINISHED and job.photo_sha256 != arrival.sha256:
                 self._ledger.cancel(job.id, reason=REPLACED)
         verdict = self._admission.admit(arrival)
+        crash_at(CrashPoint.ADDED)
         if verdict is None:
             return self._settler.notice(path)
         seen = seen_as(verdict, path, root.path, arrival.stamp)
@@ -385,10 +390,5 @@ class Intake:
         if self._clock() >= self._sweep_due:
             self._sweep_due = self._clock() + SWEEP_SECONDS
             sweep_copies(self.config.state_dir / "photos", self._ledger.copies())
-
-
-def _problem(code: str, paths: list[Path], what: str, remedy: str) -> list[Problem]:
-    if not paths:
-        return []
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return [Problem(code=code, message=f"{shown(paths[0])}{more}: {what}.", remedy=remedy)]
+            if count := self._ledger.prune(time.time() - HISTORY_SECONDS):
+                logger.info("%d jobs that ended long ago were forgotten", count)

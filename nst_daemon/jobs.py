@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.recipe import Progress, Recipe, Style, blend_name
+from nst_daemon.recipe import EVERYWHERE, Areas, Progress, Recipe, Style, blend_name
 
 
 class JobState(StrEnum):
@@ -64,6 +64,7 @@ class NewJob:
     sidecar: Path | None = None
     state: JobState = JobState.QUEUED
     error: str | None = None  # why it is held
+    areas: Areas = EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ class Job:
     result: Path | None = None
     error: str | None = None
     cancel_requested: bool = False
+    areas: Areas = EVERYWHERE
 
     @property
     def style(self) -> str:

@@ -8,12 +8,17 @@ import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
 from nst_daemon.ledger_facts import Facts, Wish
 from nst_daemon.ledger_rows import (
+    AHEAD_SECONDS,
+    CLAIMABLE,
     ENDS,
     FRESH,
     UNREAD,
+    WORK,
+    arrival,
     begin_anew,
     check_move,
     duplicate_of,
@@ -26,11 +31,11 @@ from nst_daemon.ledger_rows import (
 from nst_daemon.ledger_schema import (
     Seen,
     Verdict,
+    copies_of_row,
     engine_out,
     job_columns,
     job_of_row,
     path_in,
-    path_out,
     progress_in,
     progress_out,
     text_in,
@@ -102,8 +107,16 @@ class Ledger(Facts):
             if columns["state"] != row["state"]:
                 check_move(JobState(row["state"]), JobState(str(columns["state"])))
             columns["finished"] = self._clock() if columns["state"] in ENDS else None
-            update(db, job, columns)
+            update(db, job, columns | {"not_before": 0.0})
             return True
+
+    def postpone(self, original: Path, seconds: float) -> None:
+        """Let the queued jobs of a photo wait: its sidecar is just being written."""
+        with self.file.write(durable=False) as db:
+            db.execute(
+                "UPDATE jobs SET not_before = max(not_before, ?) WHERE original = ? AND state = ?",
+                (self._clock() + seconds, path_in(original), JobState.QUEUED),
+            )
 
     def revive(self, job: int, new: NewJob) -> bool:
         """Take a FAILED or CANCELLED job up again because its photo has come once more, maybe elsewhere.
@@ -143,10 +156,7 @@ class Ledger(Facts):
             if db.execute("SELECT 1 FROM facts WHERE name = 'paused'").fetchone():
                 return None
             now = self._clock()
-            row = db.execute(
-                "SELECT id FROM jobs WHERE state = ? AND not_before <= ? ORDER BY id LIMIT 1",
-                (JobState.QUEUED, now),
-            ).fetchone()
+            row = db.execute(CLAIMABLE, (JobState.QUEUED, now, now + AHEAD_SECONDS)).fetchone()
             if row is None:
                 return None
             db.execute(
@@ -155,7 +165,8 @@ class Ledger(Facts):
                 (JobState.RUNNING, now, row["id"]),
             )
             claimed = row_of(db, row["id"])
-            return None if claimed is None else job_of_row(claimed)
+        crash_at(CrashPoint.CLAIMED)
+        return None if claimed is None else job_of_row(claimed)
 
     def next_claim(self) -> float | None:
         """Return when the next job may begin, in seconds since 1970; None: none waits, or all are paused."""
@@ -166,6 +177,11 @@ class Ledger(Facts):
                 (JobState.QUEUED,),
             ).fetchone()
         return None if row["due"] is None else float(row["due"])
+
+    def has_work(self) -> bool:
+        """Return whether a job is running, or will be; not those of another daemon's inbox."""
+        with self.file.read() as db:
+            return db.execute(WORK, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
     def move(
         self,
@@ -194,7 +210,10 @@ class Ledger(Facts):
                 return False
             if target is JobState.QUEUED and source is JobState.RUNNING and row["cancel_requested"]:
                 target = JobState.CANCELLED
-            columns = self._arrival(row, target) | {"seconds": seconds, "not_before": not_before or 0.0}
+            columns = arrival(row, target, self._clock()) | {
+                "seconds": seconds,
+                "not_before": not_before or 0.0,
+            }
             if error is not None or target not in (JobState.CANCELLED, JobState.QUEUED):
                 columns["error"] = text_in(error)
             if refund_attempt:
@@ -202,19 +221,9 @@ class Ledger(Facts):
             update(db, job, columns)
             if result is not None:
                 own_result(db, job, result)
-            return True
-
-    def _arrival(self, row: sqlite3.Row, target: JobState) -> dict[str, object]:
-        """Return what changes in any job that arrives in a state."""
-        columns: dict[str, object] = {"state": target.value, "progress": None, "cancel_requested": 0}
-        columns["finished"] = self._clock() if target in ENDS else None
         if target is JobState.DONE:
-            columns |= {"was_done": 1, "is_disposed": 0}
-        elif target is JobState.FAILED:
-            columns["is_disposed"] = 0
-        if target in (JobState.FAILED, JobState.CANCELLED) and not row["was_done"]:
-            columns |= {"result": None, "result_name": None}  # a name that was reserved and never used
-        return columns
+            crash_at(CrashPoint.DONE)
+        return True
 
     def report_progress(self, job: int, progress: Progress | None) -> None:
         """Keep how far a running job is, for the views."""
@@ -233,7 +242,7 @@ class Ledger(Facts):
             rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
             for row in rows:
                 target = JobState.CANCELLED if row["cancel_requested"] else JobState.QUEUED
-                update(db, row["id"], self._arrival(row, target))
+                update(db, row["id"], arrival(row, target, self._clock()))
             return [row["id"] for row in rows]
 
     def reserve_result(self, job: int, target: Path) -> bool:
@@ -247,7 +256,8 @@ class Ledger(Facts):
             if owner not in (None, job):
                 return False
             own_result(db, job, target)
-            return True
+        crash_at(CrashPoint.RESERVED)
+        return True
 
     def results_of(self, target: Path) -> int | None:
         """Return the job that owns a result's path: it reserved it, or published it and it is still there."""
@@ -295,7 +305,7 @@ class Ledger(Facts):
             if state is JobState.RUNNING:
                 update(db, job, {"cancel_requested": 1, "error": text_in(reason)})
             elif JobState.CANCELLED in TRANSITIONS[state]:
-                update(db, job, self._arrival(row, JobState.CANCELLED) | {"error": text_in(reason)})
+                update(db, job, arrival(row, JobState.CANCELLED, self._clock()) | {"error": text_in(reason)})
                 state = JobState.CANCELLED
             return state
 
@@ -355,8 +365,8 @@ class Ledger(Facts):
     def copies(self) -> set[Path]:
         """Return the private copies that jobs may still need: of all but those that are done."""
         with self.file.read() as db:
-            rows = db.execute("SELECT DISTINCT copy FROM jobs WHERE state != ?", (JobState.DONE,)).fetchall()
-        return {path for row in rows if (path := path_out(row["copy"])) is not None}
+            rows = db.execute("SELECT copy, areas FROM jobs WHERE state != ?", (JobState.DONE,)).fetchall()
+        return {path for row in rows for path in copies_of_row(row)}
 
     def snapshot(self, *, running: bool) -> Snapshot:
         """Return all that the views show, of one moment; what a dead daemon left behind is not shown."""

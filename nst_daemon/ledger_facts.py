@@ -6,12 +6,13 @@ new daemon would write them anew anyway.
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from nst_daemon.jobs import EngineFacts, Problem
+from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.jobs import EngineFacts, JobState, Problem
 from nst_daemon.ledger_file import LedgerFile
 from nst_daemon.ledger_schema import Seen, engine_in, path_in, seen_columns, seen_of_row, text_in
 
@@ -90,7 +91,7 @@ class Facts:
         return True
 
     def set_ready(self, pid: int | None) -> None:
-        """Keep that a daemon holds its lock, watches its inboxes and has read them once; None: it does not."""
+        """Keep that a daemon holds its lock and has read its inboxes once; None: it does not."""
         self.remember("ready", None if pid is None else str(pid), durable=False)
 
     def ready_pid(self) -> int | None:
@@ -111,6 +112,30 @@ class Facts:
         with self.file.write(durable=False) as db:
             db.execute("DELETE FROM problems WHERE source = ?", (source,))
             db.executemany("INSERT INTO problems VALUES (?, ?, ?, ?, ?)", rows)
+
+    def set_foreign(self, inboxes: Collection[Path]) -> None:
+        """Replace the inboxes that another daemon works on: their jobs wait, for it may be painting them."""
+        rows = {path_in(inbox) for inbox in inboxes}
+        with self.file.read() as db:
+            if {row["path"] for row in db.execute("SELECT path FROM foreign_inboxes")} == rows:
+                return  # said every tick, written once
+        with self.file.write(durable=False) as db:
+            db.execute("DELETE FROM foreign_inboxes")
+            db.executemany("INSERT INTO foreign_inboxes VALUES (?)", [(path,) for path in rows])
+
+    def prune(self, before: float) -> int:
+        """Forget the jobs that ended before a moment in seconds since 1970; return how many.
+
+        Kept is what failed, what still owes its original a place, and every job of a photo that lies in an
+        inbox: without it the photo would be painted again.
+        """
+        with self.file.write() as db:
+            return db.execute(
+                "DELETE FROM jobs WHERE finished < ? AND (state = ? OR (state = ? AND is_disposed = 1)) "
+                "AND original NOT IN (SELECT path FROM seen) "
+                "AND photo_sha256 NOT IN (SELECT photo_sha256 FROM seen)",
+                (before, JobState.CANCELLED, JobState.DONE),
+            ).rowcount
 
     def clear_problems(self) -> None:
         """Forget the problems of all sources: those of a daemon that has ended."""
@@ -148,6 +173,7 @@ class Facts:
         """Keep what became of a file of an inbox."""
         with self.file.write() as db:
             db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", seen_columns(seen))
+        crash_at(CrashPoint.SEEN)
 
     def seen_under(self, root: Path) -> dict[Path, Seen]:
         """Return all that was seen in one inbox."""

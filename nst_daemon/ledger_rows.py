@@ -9,6 +9,15 @@ from nst_daemon.ledger_schema import path_in, path_out, result_name, text_in
 
 ENDS: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 UNREAD: Final = "waits to be read again"  # the error of a job that was retried before it ever had a style
+AHEAD_SECONDS: Final = 600.0  # no job waits so long: the clock was set back
+CLAIMABLE: Final = """
+    SELECT id FROM jobs WHERE state = ? AND (not_before <= ? OR not_before > ?)
+    AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes)) ORDER BY id LIMIT 1
+"""  # the oldest job that may begin
+WORK: Final = """
+    SELECT 1 FROM jobs WHERE state IN (?, ?)
+    AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes)) LIMIT 1
+"""  # a job that runs or will
 FRESH: Final[dict[str, object]] = {
     "attempts": 0,
     "started": None,
@@ -50,6 +59,19 @@ def check_move(source: JobState, target: JobState) -> None:
     """
     if target not in TRANSITIONS[source]:
         raise ValueError(f"A job never moves from {source} to {target}")
+
+
+def arrival(row: sqlite3.Row, target: JobState, now: float) -> dict[str, object]:
+    """Return what changes in any job that arrives in a state."""
+    columns: dict[str, object] = {"state": target.value, "progress": None, "cancel_requested": 0}
+    columns["finished"] = now if target in ENDS else None
+    if target is JobState.DONE:
+        columns |= {"was_done": 1, "is_disposed": 0}
+    elif target is JobState.FAILED:
+        columns["is_disposed"] = 0
+    if target in (JobState.FAILED, JobState.CANCELLED) and not row["was_done"]:
+        columns |= {"result": None, "result_name": None}  # a name that was reserved and never used
+    return columns
 
 
 def begin_anew(db: sqlite3.Connection, row: sqlite3.Row) -> bool:

@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any, Final, Protocol, get_type_hints
 
 from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
-from nst_daemon.recipe import SETTINGS, Progress, Recipe, Style, resolve
+from nst_daemon.recipe import (
+    EVERYWHERE,
+    SETTINGS,
+    Areas,
+    Mask,
+    Progress,
+    Recipe,
+    Region,
+    Style,
+    resolve,
+)
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -74,6 +84,13 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE TABLE facts (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
     ),
+    ("ALTER TABLE jobs ADD COLUMN areas TEXT",),  # JSON: masks and regions; NULL where there are none
+    (
+        # The worker asks for these all the time, also when thousands of jobs are done.
+        "CREATE INDEX jobs_undisposed ON jobs (state, id) WHERE is_disposed = 0",
+        # Inboxes that another daemon works on: their jobs wait.
+        "CREATE TABLE foreign_inboxes (path PRIMARY KEY NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 ENUM_SETTINGS: Final = {
@@ -96,6 +113,7 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"  # the same work was done or is waiting already
     PAINTING = "painting"  # a result of ours: never painted again
     UNREADABLE = "unreadable"  # recorded as a failed job
+    MASK = "mask"  # of another photo, by the word of a sidecar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,17 +173,8 @@ def job_columns(new: NewJob) -> dict[str, object]:
         "inbox": path_in(new.inbox),
         "outbox": path_in(new.outbox),
         "origin": new.origin.value,
-        "styles": json.dumps(
-            [
-                {
-                    "name": style.name,
-                    "path": os.fspath(style.path),
-                    "sha256": style.sha256,
-                    "weight": style.weight,
-                }
-                for style in new.styles
-            ]
-        ),
+        "styles": json.dumps([_style_in(style) for style in new.styles]),
+        "areas": areas_in(new.areas),
         "recipe": None if new.recipe is None else json.dumps(new.recipe.as_settings()),
         "sidecar": path_in(new.sidecar),
         "state": new.state.value,
@@ -199,18 +208,66 @@ def job_of_row(row: Row) -> Job:
         result=path_out(row["result"]),
         error=row["error"],
         cancel_requested=bool(row["cancel_requested"]),
+        areas=areas_out(row["areas"]),
     )
+
+
+def copies_of_row(row: Row) -> set[Path]:
+    """Return the private copies that a row of the table `jobs` names: of its photo and its masks."""
+    found = {path_out(row["copy"]), *(mask.path for mask in areas_out(row["areas"]).masks)}
+    return {path for path in found if path is not None}
 
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def _style_in(style: Style) -> dict[str, object]:
+    return {
+        "name": style.name,
+        "path": os.fspath(style.path),
+        "sha256": style.sha256,
+        "weight": style.weight,
+    }
+
+
+def _style_out(known: dict[str, Any]) -> Style:
+    return Style(name=known["name"], path=Path(known["path"]), sha256=known["sha256"], weight=known["weight"])
+
+
 def _styles_of(text: str) -> tuple[Style, ...]:
-    return tuple(
-        Style(name=style["name"], path=Path(style["path"]), sha256=style["sha256"], weight=style["weight"])
-        for style in json.loads(text)
+    return tuple(map(_style_out, json.loads(text)))
+
+
+def areas_in(areas: Areas) -> str | None:
+    """Return masks and regions as JSON; None where there are none."""
+    if areas == EVERYWHERE:
+        return None
+    regions = [
+        {"mask": _mask_in(region.mask), "styles": [_style_in(style) for style in region.styles]}
+        for region in areas.regions
+    ]
+    return json.dumps({"mask": areas.mask and _mask_in(areas.mask), "regions": regions})
+
+
+def areas_out(text: str | None) -> Areas:
+    """Return the masks and regions that `areas_in` was given."""
+    if text is None:
+        return EVERYWHERE
+    known = json.loads(text)
+    regions = tuple(
+        Region(mask=_mask_out(each["mask"]), styles=tuple(map(_style_out, each["styles"])))
+        for each in known["regions"]
     )
+    return Areas(mask=known["mask"] and _mask_out(known["mask"]), regions=regions)
+
+
+def _mask_in(mask: Mask) -> dict[str, str]:
+    return {"name": mask.name, "path": os.fspath(mask.path), "sha256": mask.sha256}
+
+
+def _mask_out(known: dict[str, str]) -> Mask:
+    return Mask(name=known["name"], path=Path(known["path"]), sha256=known["sha256"])
 
 
 def _recipe_of(text: str | None) -> Recipe | None:

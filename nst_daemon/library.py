@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from nst_daemon.blends import style_key
 from nst_daemon.errors import StyleError
-from nst_daemon.recipe import Style, style_key
+from nst_daemon.recipe import Style
 
 logger = logging.getLogger(__name__)
 

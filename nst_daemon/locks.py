@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-from filelock import FileLock, Timeout
-
 from nst_daemon.errors import AlreadyRunningError
 
 LOCK_NAME = "daemon.lock"
@@ -26,6 +23,8 @@ def held(state_dir: Path) -> Iterator[None]:
     Raises:
         AlreadyRunningError: another daemon holds it; names the holder.
     """
+    from filelock import FileLock, Timeout
+
     state_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(state_dir / LOCK_NAME)
     try:
@@ -48,6 +47,8 @@ def holder(state_dir: Path) -> int | None:
     path = state_dir / LOCK_NAME
     if not path.exists():
         return None
+    from filelock import FileLock, Timeout  # not at the top: every `status` would wait for it
+
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -62,4 +63,6 @@ def _written_pid(state_dir: Path) -> int | None:
         pid = json.loads((state_dir / HOLDER_NAME).read_text())["pid"]
     except (OSError, ValueError, KeyError, TypeError):
         return None  # the holder is just starting
+    import psutil
+
     return int(pid) if psutil.pid_exists(pid) else None

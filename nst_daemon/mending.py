@@ -1,12 +1,14 @@
 """Jobs that have not started, held against what has become of their photos, sidecars and styles."""
 
+import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Final
 
-from nst_daemon.admission import GONE, WAITING, Admission, Reader, stamp_seen
+from nst_daemon.admission import GONE, IS_MASK, UNFINISHED, WAITING, Admission, Reader, seen_as, stamp_seen
 from nst_daemon.arrivals import Arrival, Styles
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy
@@ -14,11 +16,16 @@ from nst_daemon.errors import PhotoError
 from nst_daemon.inbox import Root
 from nst_daemon.inspector import Readable
 from nst_daemon.jobs import Job, JobState
-from nst_daemon.ledger import UNREAD, Ledger
+from nst_daemon.ledger import UNREAD, Ledger, Verdict
+from nst_daemon.masks import namers_of
+from nst_daemon.pairing import SIDECAR_SUFFIXES
 from nst_daemon.settling import Settler, Stamp, stamp_of
-from nst_daemon.sidecars import fingerprint, sidecars_beside
-from nst_daemon.walk import Kind, Scan
+from nst_daemon.sidecars import fingerprint, masks_named_in, sidecars_beside
+from nst_daemon.walk import Kind, Scan, bare, photos_of
 
+logger = logging.getLogger(__name__)
+
+HOLD_BACK_SECONDS: Final = 2.0  # for the tick that pairs a photo anew, once its sidecar has settled
 HELD_SECONDS: Final = 2.0  # between looks at the style library for those that wait for a style
 
 
@@ -59,7 +66,9 @@ class Mender:
         if sidecars == before:
             return
         changed = {path for path, _ in sidecars.items() ^ (before or {}).items()}
-        owners = {path.with_suffix("") for path in changed}
+        owners = {bare(path) for path in changed}
+        for path in changed:
+            self._claim_masks(root, path)
         jobs = self._ledger.waiting_in(root.path)
         if before is None:
             jobs += [job for job in self._ledger.jobs(state=JobState.RUNNING) if job.inbox == root.path]
@@ -76,10 +85,23 @@ class Mender:
         if seen is None or seen.sidecar == fingerprint(photo):
             return
         sidecars = sidecars_beside(photo)
-        for sidecar in sidecars:
-            self._settler.notice(sidecar)  # it is paired once it stands still
-        if not sidecars:
+        if all(_age(sidecar) >= self._config.watch.settle_seconds for sidecar in sidecars):
             self.mend(root, photo)
+            return
+        for sidecar in sidecars:
+            self._settler.notice(sidecar)
+        self.hold_back(photo)
+
+    def expect(self, sidecar: Path) -> None:
+        """Keep the worker from the photos of a sidecar that is being written."""
+        for photo in set(photos_of(sidecar)):
+            self.hold_back(photo)
+
+    def hold_back(self, photo: Path) -> None:
+        """Keep the worker from a photo whose sidecar has just been written, until that stands still."""
+        seconds = self._config.watch.settle_seconds + HOLD_BACK_SECONDS
+        if any(job.state is JobState.QUEUED for job in self._ledger.jobs_of_photo(photo)):
+            self._ledger.postpone(photo, seconds)
 
     def look_after_held(self, roots: Sequence[Root]) -> None:
         """Pair the held photos anew when the style library has changed."""
@@ -97,6 +119,32 @@ class Mender:
                 self._read_again(root, job)
             else:
                 self.mend(root, job.original)
+
+    def follow_sidecar(self, root: Root, sidecar: Path) -> None:
+        """Pair the photos of a sidecar or a mask anew; a photo that it names as a mask is none any more."""
+        self._claim_masks(root, sidecar)
+        for photo in set(photos_of(sidecar)):
+            self.mend(root, photo)
+
+    def _claim_masks(self, root: Root, sidecar: Path) -> None:
+        for mask in masks_named_in(sidecar) if sidecar.suffix in SIDECAR_SUFFIXES else ():
+            stamp = stamp_of(mask)
+            if stamp is not None and self._ledger.jobs_of_photo(mask):
+                self.set_mask_aside(root, mask, stamp)
+
+    def set_mask_aside(self, root: Root, picture: Path, stamp: Stamp) -> bool:
+        """Return whether a picture is a mask by the word of a sidecar; its photos are paired anew then."""
+        namers = list(namers_of(picture))
+        if not namers:
+            return False
+        logger.info("%s is a mask of %s, and was left alone", picture.name, namers[0].name)
+        self._ledger.mark_seen(seen_as(Verdict.MASK, picture, root.path, stamp))
+        for job in self._ledger.jobs_of_photo(picture):
+            if job.state in UNFINISHED and not job.cancel_requested:
+                self._ledger.cancel(job.id, reason=IS_MASK)
+        for photo in {photo for namer in namers for photo in photos_of(namer)}:
+            self.mend(root, photo)
+        return True
 
     def mend(self, root: Root, photo: Path) -> None:
         """Pair a photo anew, if a job of it has not started and it is still the one that was read."""
@@ -148,6 +196,14 @@ class Mender:
             copy=copy,
             keywords=answer.keywords,
         )
+
+
+def _age(path: Path) -> float:
+    """Return for how many seconds a file has not been written."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _xmp(sidecars: str) -> list[str]:

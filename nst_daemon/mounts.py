@@ -29,6 +29,11 @@ def absence_of(folder: Path, *, mount: Path, expected: Path | None) -> tuple[str
     """
     if not folder.is_dir():
         return "is not there", "Make the folder, or mount its disk; it goes on by itself."
+    return bareness_of(folder, mount=mount, expected=expected)
+
+
+def bareness_of(folder: Path, *, mount: Path, expected: Path | None) -> tuple[str, str] | None:
+    """Return, as `absence_of` does, whether the disk of a folder is gone; the folder may not exist."""
     is_bare = expected is not None and expected != mount and expected.is_relative_to(mount)
     if is_bare and not (folder / MEANT).exists():
         return (

@@ -24,7 +24,7 @@ class Notice:
     title: str
     text: str
     folder: Path | None = None
-    is_urgent: bool = False
+    is_urgent: bool = False  # stays until somebody has seen it
 
 
 class Notices:
@@ -101,13 +101,12 @@ def _failures(failed: Sequence[Job]) -> list[Notice]:
                 title=f"{job.photo} failed",
                 text=job.error or "The log says more.",
                 folder=_home(job),
-                is_urgent=True,
             )
             for job in failed
         ]
     first = failed[0]
     title = f"{len(failed)} photos failed"
-    return [Notice(title=title, text=f"The first: {first.error}", folder=_home(first), is_urgent=True)]
+    return [Notice(title=title, text=f"The first: {first.error}", folder=_home(first))]
 
 
 def _condition(problem: Problem) -> Notice:

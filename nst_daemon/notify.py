@@ -104,30 +104,40 @@ class DesktopMessenger:
         from desktop_notifier import DesktopNotifier, Urgency
 
         if self._notifier is None:
+            logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # we say it in our own words
             self._notifier = DesktopNotifier(app_name=APP_TITLE, app_icon=None)
         folder = notice.folder
+        arrived: list[bool] = []
         sent = self._notifier.send(
             title=_cut(notice.title, MAX_TITLE),
             message=_cut(notice.text, MAX_TEXT),
             urgency=Urgency.Critical if notice.is_urgent else Urgency.Normal,
+            on_dispatched=lambda: arrived.append(True),
             on_clicked=None if folder is None else lambda: self._open_folder(folder),
         )
         await asyncio.wait_for(sent, SEND_SECONDS)
+        if not arrived:
+            self._drop_bus()
+            raise ConnectionError("no notification service answers")
 
-    async def _hang_up(self) -> None:
+    def _drop_bus(self) -> None:
+        """Forget the connection: a bus or a service that has ended comes back as another."""
         bus = getattr(getattr(self._notifier, "_backend", None), "bus", None)
         if bus is not None:
             bus.disconnect()
+        self._notifier = None
+
+    async def _hang_up(self) -> None:
+        self._drop_bus()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     def _judge(self, sent: Future[None]) -> None:
-        """Say once that notifications do not get through, and try all anew with the next one."""
+        """Say once that notifications do not get through."""
         if sent.cancelled() or (error := sent.exception()) is None:
             return
-        self._notifier = None
         level = logging.DEBUG if self._was_reported else logging.INFO
         logger.log(level, "a notification was dropped: %s: %s", type(error).__name__, error)
         self._was_reported = True

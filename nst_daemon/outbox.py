@@ -10,19 +10,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
+from nst_daemon.blends import MASK_END
 from nst_daemon.conditions import condition_of, missing
 from nst_daemon.config import Folder, Originals
 from nst_daemon.errors import ConditionError, JobError
-from nst_daemon.files import TEMPORARY, copy_whole, file_sha256, is_left_over, is_plain_file, move_beside
+from nst_daemon.files import (
+    TEMPORARY,
+    copy_whole,
+    file_sha256,
+    is_left_over,
+    is_plain_file,
+    move_beside,
+    names_beside,
+)
 from nst_daemon.jobs import Job, NewJob, Origin
+from nst_daemon.masks import masks_of_alone
 from nst_daemon.pairing import SIDECAR_SUFFIXES, sidecar_names
 from nst_daemon.recipe import blend_name
+from nst_daemon.sidecars import own_mask
 
 logger = logging.getLogger(__name__)
 
 MAX_NAME: Final = 220  # bytes; file systems end at 255, and `.2`, `.report.png`, `.error.txt` want room
 MAX_STYLE: Final = 80  # bytes; a blend of many styles has a long name
-RESULT_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp")
+RESULT_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif")
 FORBIDDEN: Final = frozenset('/\\:*?"<>|')  # on one file system or another
 
 
@@ -131,7 +142,7 @@ def dispose_original(job: Job, folder: Folder) -> Path | None:
     """
     photo = job.original
     if not _is_ours(job):
-        return photo if photo.exists() else None
+        return photo if photo.exists() else _moved_before(job, folder, folder.archive, name="archive")
     match folder.originals:
         case Originals.KEEP:
             _forget_failure(photo, folder)
@@ -152,9 +163,13 @@ def fail_original(job: Job, folder: Folder, reason: str) -> Path | None:
         ConditionError: the folder cannot be written; call again later.
     """
     photo = job.original
-    if not _is_ours(job):
+    if _is_ours(job):
+        is_there = photo.is_relative_to(folder.failed)
+        moved = photo if is_there else _move(job, folder.failed, folder, name="failed")
+    elif photo.exists() or (found := _moved_before(job, folder, folder.failed, name="failed")) is None:
         return photo if photo.exists() else None
-    moved = photo if photo.is_relative_to(folder.failed) else _move(job, folder.failed, folder, name="failed")
+    else:
+        moved = found
     try:
         with _failure_note(moved).open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{photo.name}: {reason}\nTo try again: nst-daemon retry {job.id}\n")
@@ -187,7 +202,7 @@ def _is_ours(job: Job) -> bool:
 
 def _delete(photo: Path, folder: Folder) -> None:
     try:
-        for path in (*_own_sidecars(photo), photo):
+        for path in (*_own_masks(photo), *_own_sidecars(photo), photo):
             path.unlink(missing_ok=True)
         _forget_failure(photo, folder)
     except OSError as error:
@@ -199,17 +214,44 @@ def _move(job: Job, target: Path, folder: Folder, *, name: str) -> Path:
     photo, place = job.original, target / _sub_folder(job)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        sidecars = _own_sidecars(photo)
+        sidecars, masks = _own_sidecars(photo), _own_masks(photo)
         moved = move_beside(photo, place)
-        for sidecar in sidecars:
-            # photo.jpg.yaml becomes photo.2.jpg.yaml, and photo.yaml photo.2.yaml
-            is_full = sidecar.stem == photo.name
-            move_beside(sidecar, place, stem=moved.name if is_full else moved.stem)
+        _move_after(photo, moved, sidecars, masks)
         _forget_failure(photo, folder)
     except OSError as error:
         raise condition_of(error, target, name=name) or as_condition(error, target) from error
     logger.debug("%s was moved to %s", photo, moved)
     return moved
+
+
+def _move_after(photo: Path, moved: Path, sidecars: list[Path], masks: list[Path]) -> None:
+    """Move what belongs to a photo to where the photo is now."""
+    for sidecar in sidecars:
+        # photo.jpg.yaml becomes photo.2.jpg.yaml, and photo.yaml photo.2.yaml
+        is_full = sidecar.stem == photo.name
+        move_beside(sidecar, moved.parent, stem=moved.name if is_full else moved.stem)
+    for mask in masks:
+        move_beside(mask, moved.parent, stem=_mask_stem(mask, photo, moved))
+
+
+def _moved_before(job: Job, folder: Folder, target: Path, *, name: str) -> Path | None:
+    """Return where a crash left a photo that it had moved and not recorded; what it left behind follows."""
+    if job.origin is not Origin.INBOX:
+        return None
+    photo = job.original
+    for path in names_beside(target / _sub_folder(job), photo.name):
+        if not is_plain_file(path):
+            return None
+        if file_sha256(path) != job.photo_sha256:
+            continue
+        try:
+            if photo.parent.is_dir():
+                _move_after(photo, path, _own_sidecars(photo), _own_masks(photo))
+            _forget_failure(photo, folder)
+        except OSError as error:
+            raise condition_of(error, target, name=name) or as_condition(error, target) from error
+        return path
+    return None
 
 
 def _own_sidecars(photo: Path) -> list[Path]:
@@ -218,6 +260,24 @@ def _own_sidecars(photo: Path) -> list[Path]:
     if any(sidecar.stem != photo.name for sidecar in sidecars) and _has_twin(photo):
         return [sidecar for sidecar in sidecars if sidecar.stem == photo.name]
     return sidecars
+
+
+def _own_masks(photo: Path) -> list[Path]:
+    """Return the masks that belong to this photo alone, by their name or by the word of its own sidecars."""
+    masks = masks_of_alone(photo, _own_sidecars(photo))
+    default = own_mask(photo)
+    if default is None or default in masks:
+        return masks
+    is_shared = not default.name.startswith(photo.name) and _has_twin(photo)
+    return masks if is_shared else [*masks, default]
+
+
+def _mask_stem(mask: Path, photo: Path, moved: Path) -> str | None:
+    """Return a mask's name beside the moved photo, without `.png`; None: the name that it has."""
+    for name, new in ((photo.name, moved.name), (photo.stem, moved.stem)):
+        if mask.name == f"{name}{MASK_END}":
+            return f"{new}{MASK_END.removesuffix('.png')}"
+    return None
 
 
 def _has_twin(photo: Path) -> bool:

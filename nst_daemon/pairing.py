@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
+from nst_daemon.blends import MASK_END, Blend, Regions, blend_of, style_key
+from nst_daemon.config import parse_assignments
 from nst_daemon.errors import ConfigError
 from nst_daemon.globs import matches
-from nst_daemon.recipe import Blend, Rule, Sidecar, blend_of, style_key
-from nst_daemon.settings import parse_assignments
+from nst_daemon.recipe import Rule, Sidecar
 
 # nst|starry_night (lr:hierarchicalSubject), nst/starry_night (digiKam:TagsList), nst:… and style:… (flat).
 # With a = it is a setting: nst:size=2048.
@@ -32,12 +33,18 @@ def sidecar_names(photo: str) -> tuple[str, ...]:
     return tuple(f"{name}{suffix}" for suffix in SIDECAR_SUFFIXES for name in (photo, stem))
 
 
+def mask_names(photo: str) -> tuple[str, ...]:
+    """Return the names that a photo's mask may have; the first that is there counts."""
+    return f"{photo}{MASK_END}", f"{PurePath(photo).stem}{MASK_END}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One painting to make of a photo."""
 
     blend: Blend  # names as the library spells them
     settings: Mapping[str, object]  # checked, partial; `recipe.resolve` completes them
+    regions: Regions = ()  # parts of it in styles of their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,29 +128,38 @@ def pair(
     )
     winner = next(source for source in sources if source.blends)
     reasons = tuple(_reason(source, winner) for source in sources)
-    return _settle(winner, total, spellings, reasons)
+    regions = () if sidecar is None else sidecar.regions
+    return _settle(winner, regions, total, spellings, reasons)
 
 
 def _settle(
-    winner: _Source, total: _Settings, spellings: Mapping[str, str], reasons: tuple[str, ...]
+    winner: _Source,
+    regions: Regions,
+    total: _Settings,
+    spellings: Mapping[str, str],
+    reasons: tuple[str, ...],
 ) -> Paired | Unpaired:
-    names = [name for blend in winner.blends for name, _ in blend]
-    unknown = [name for name in names if style_key(name) not in spellings]
+    asked = [(name, winner.name) for blend in winner.blends for name, _ in blend]
+    asked += [(name, "sidecar's regions") for _, blend in regions for name, _ in blend]
+    unknown = {name: source for name, source in asked if style_key(name) not in spellings}
     if unknown:
-        near = _near(unknown, spellings)
+        near = _near(list(unknown), spellings)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        reason = (
-            f"No style named {' or '.join(unknown)} in the library (asked for by its {winner.name}).{hint}"
-        )
+        sources = " and ".join(dict.fromkeys(unknown.values()))
+        reason = f"No style named {' or '.join(unknown)} in the library (asked for by its {sources}).{hint}"
         return Unpaired(reason=reason, near=near, reasons=reasons)
+    spelt = tuple((mask, _spelt(blend, spellings)) for mask, blend in regions)
     choices = tuple(
-        Choice(
-            blend=tuple((spellings[style_key(name)], share) for name, share in blend),
-            settings=dict(total.values),
-        )
+        Choice(blend=_spelt(blend, spellings), settings=dict(total.values), regions=spelt)
         for blend in winner.blends
     )
-    return Paired(choices=choices, reasons=(*reasons, total.reason()))
+    words = [f"region {mask}: {spell_blend(blend)}" for mask, blend in spelt]
+    return Paired(choices=choices, reasons=(*reasons, *words, total.reason()))
+
+
+def _spelt(blend: Blend, spellings: Mapping[str, str]) -> Blend:
+    """Return a blend with its names as the library spells them."""
+    return tuple((spellings[style_key(name)], share) for name, share in blend)
 
 
 def _from_sidecar(sidecar: Sidecar | None) -> _Source:

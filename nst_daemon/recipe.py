@@ -7,7 +7,6 @@ import hashlib
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
+
+from nst_daemon.blends import Blend, Regions
 
 CONVS_IN_BLOCK: Final = (2, 2, 4, 4, 4)  # VGG19's convolutions before each pooling
 LAYERS: Final = tuple(
@@ -106,6 +107,7 @@ class Format(StrEnum):
     PNG = "png"
     TIFF = "tiff"
     WEBP = "webp"
+    AVIF = "avif"
 
 
 CHOICES: Final[Mapping[str, type[StrEnum]]] = {
@@ -148,7 +150,8 @@ class Recipe:
     pooling: Pooling = Pooling.MAX
     seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 0
     format: Format = Format.SAME
-    quality: Annotated[int, Ge(1), Le(100)] = 95  # of JPEG and WebP
+    quality: Annotated[int, Ge(1), Le(100)] = 95  # of JPEG, WebP and AVIF
+    strip_gps: bool = False  # the result does not say where the photo was taken
     report: bool = False  # a picture of photo, style, result and loss curves beside the result
 
     def __post_init__(self) -> None:
@@ -214,49 +217,48 @@ def blend_name(styles: tuple[Style, ...]) -> str:
     return "+".join(style.name for style in styles)
 
 
-Blend = tuple[tuple[str, float], ...]  # names of styles and their shares, relative to each other
-MAX_BLEND: Final = 16  # styles in one picture; each costs a pass of the network before the first step
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """A grey picture of where something counts: white does, black does not."""
+
+    name: str  # as the file beside the photo is called
+    path: Path  # a private copy
+    sha256: str
 
 
-def style_key(name: str) -> str:
-    """Return what all spellings of one style's name share: "Starry Night" and "starry-night" are one."""
-    return re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFC", name).strip().casefold())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A part of the photo that is painted in styles of its own."""
+
+    mask: Mask
+    styles: tuple[Style, ...]
 
 
-def blend_of(style: object) -> Blend:
-    """Return a choice of style as names and shares, from a name or a list of `name` and `{name: share}`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Areas:
+    """Where on a photo what is painted; empty: all of it, in the job's styles."""
 
-    Raises:
-        ValueError: it is none, or names a path or a URL: styles come from the library only.
-    """
-    entries = style if isinstance(style, (list, tuple)) else [style]
-    blend = tuple(share for entry in entries for share in _shares(entry))
-    if not 1 <= len(blend) <= MAX_BLEND:
-        raise ValueError(f"names {len(blend)} styles, allowed are 1 to {MAX_BLEND}")
-    if len({style_key(name) for name, _ in blend}) < len(blend):
-        raise ValueError("names one style twice")
-    return blend
+    mask: Mask | None = None  # of the painting: black stays photo
+    regions: tuple[Region, ...] = ()
 
+    @property
+    def masks(self) -> tuple[Mask, ...]:
+        """Every mask that is needed."""
+        own = () if self.mask is None else (self.mask,)
+        return (*own, *(region.mask for region in self.regions))
 
-def _shares(entry: object) -> Blend:
-    if not isinstance(entry, Mapping):
-        return ((_style_name(entry), 1.0),)
-    return tuple((_style_name(name), _share(name, share)) for name, share in entry.items())
-
-
-def _style_name(name: object) -> str:
-    if not isinstance(name, (str, int)) or isinstance(name, bool):  # a style may be called 1984
-        raise ValueError(f"got {name!r}, allowed is the name of a style, or a list of names")
-    text = str(name).strip()
-    if not text or len(text) > 200 or re.search(r'[/\\:*?"<>|\x00-\x1f\x7f]', text) or text.startswith("."):
-        raise ValueError(f"got {name!r}, allowed is the name of a style in the library: no path and no URL")
-    return text
+    def as_work(self) -> dict[str, object]:
+        """Return what decides on the picture, as plain JSON values."""
+        return {
+            "mask": None if self.mask is None else self.mask.sha256,
+            "regions": [
+                (region.mask.sha256, [(style.sha256, style.weight) for style in region.styles])
+                for region in self.regions
+            ],
+        }
 
 
-def _share(name: object, share: object) -> float:
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < math.inf:
-        raise ValueError(f"got {share!r} as the share of {name}, allowed is a number above 0")
-    return float(share)
+EVERYWHERE: Final = Areas()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +268,8 @@ class Sidecar:
     path: Path
     style: Blend | None = None
     set: Mapping[str, object] = field(default_factory=dict)
+    mask: str | None = None  # a file beside the photo
+    regions: Regions = ()
     fault: str | None = None  # why it cannot be used; then its photo is held
 
 
@@ -289,6 +293,7 @@ class Order:
     recipe: Recipe
     result: Path  # where the engine writes, without the extension: the format decides it
     key: str = ""  # the job's unique key, for the result's provenance
+    areas: Areas = EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,12 +332,20 @@ class Painting:
     notes: tuple[str, ...] = ()  # what a user should know: "scaled down to …", "no EXIF in …"
 
 
-def job_key(photo_sha256: str, styles: tuple[Style, ...], recipe: Recipe, engine_version: str) -> str:
-    """Return the key under which the same work is done once: photo, styles, settings, engine."""
-    work = {
+def job_key(
+    photo_sha256: str,
+    styles: tuple[Style, ...],
+    recipe: Recipe,
+    engine_version: str,
+    areas: Areas = EVERYWHERE,
+) -> str:
+    """Return the key under which the same work is done once: photo, styles, settings, engine, masks."""
+    work: dict[str, object] = {
         "photo": photo_sha256,
         "styles": [(style.sha256, style.weight) for style in styles],
         "settings": recipe.as_settings(),
         "engine": engine_version,
     }
+    if areas != EVERYWHERE:
+        work["areas"] = areas.as_work()
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()

@@ -225,7 +225,8 @@ def _points(px: float) -> float:
 def _picture(figure: Figure, page: Page, box: Box, rgb: Picture) -> None:
     axes = _axes(figure, page, box)
     axes.set_axis_off()
-    axes.imshow(_reduced(rgb, box), aspect="auto", interpolation="antialiased")
+    smooth = "bicubic" if rgb.shape[1] < box.width else "antialiased"  # which shows blocks when it enlarges
+    axes.imshow(_reduced(rgb, box), aspect="auto", interpolation=smooth)
 
 
 def _reduced(rgb: Picture, box: Box) -> Picture:

@@ -3,25 +3,23 @@
 The left half for a single photo: no watching, no waiting; its answers go to the person who asked.
 """
 
-import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import BinaryIO, Final
 
 from nst_daemon import __version__
+from nst_daemon.blends import Blend, Regions, style_key
 from nst_daemon.config import Config, Folder
+from nst_daemon.config.overlaps import is_inside
+from nst_daemon.copies import private_copy
 from nst_daemon.errors import ConfigError, MissingError, PhotoError
 from nst_daemon.jobs import JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.library import Library
-from nst_daemon.overlaps import is_inside
+from nst_daemon.masks import areas_of, take_masks
 from nst_daemon.pairing import Choice, Paired, Unpaired, pair
-from nst_daemon.recipe import Blend, Recipe, Style, job_key, resolve, style_key
+from nst_daemon.recipe import Areas, Recipe, Style, job_key, resolve
 from nst_daemon.sidecars import find_sidecar
-
-BLOCK: Final = 1 << 20  # bytes copied at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +97,43 @@ def submit(
     The same work is never done twice: a job that does it already is returned, and taken up again if it
     failed, was cancelled, or its result is gone.
     """
-    paints = [(styles_of(choice.blend, library), resolve(choice.settings)) for choice in choices]
-    return [_submit(photo, styles, recipe, wish, config, ledger) for styles, recipe in paints]
+    folder = config.state_dir / "photos"
+    paints = [
+        (
+            styles_of(choice.blend, library),
+            resolve(choice.settings),
+            areas_for(photo, choice.regions, library=library, folder=folder),
+        )
+        for choice in choices
+    ]
+    return [_submit(photo, *paint, wish=wish, config=config, ledger=ledger) for paint in paints]
+
+
+def areas_for(photo: Path, regions: Regions, *, library: Library, folder: Path) -> Areas:
+    """Return where on a photo what is painted; its masks are copied into a folder of ours.
+
+    Raises:
+        ConfigError: a mask is not there.
+    """
+    masks = take_masks(photo, find_sidecar(photo), folder)
+    if masks.fault is not None:
+        raise ConfigError(masks.fault, remedy="Put it there, or mend the sidecar.")
+    return areas_of(regions, masks, lambda blend: styles_of(blend, library))
 
 
 def _submit(
-    photo: Path, styles: tuple[Style, ...], recipe: Recipe, wish: Wish, config: Config, ledger: Ledger
+    photo: Path,
+    styles: tuple[Style, ...],
+    recipe: Recipe,
+    areas: Areas,
+    *,
+    wish: Wish,
+    config: Config,
+    ledger: Ledger,
 ) -> Submitted:
-    copy, sha256 = private_copy(photo, config.state_dir / "photos")
+    copy, sha256 = copy_of(photo, config)
     new = NewJob(
-        key=job_key(sha256, styles, recipe, __version__),
+        key=job_key(sha256, styles, recipe, __version__, areas),
         photo=str(photo),
         original=photo,
         copy=copy,
@@ -119,12 +144,12 @@ def _submit(
         styles=styles,
         recipe=recipe,
         sidecar=wish.sidecar,
+        areas=areas,
     )
     added = ledger.add(new)
     if isinstance(added, Added):
         return Submitted(added.job, is_new=True)
-    if not _take_up(added.job, new, ledger):
-        copy.unlink(missing_ok=True)
+    _take_up(added.job, new, ledger)  # the copy may be that job's own: what is not needed is swept
     return Submitted(added.job, is_new=False)
 
 
@@ -140,37 +165,21 @@ def _take_up(job: int, new: NewJob, ledger: Ledger) -> bool:
     return False
 
 
-def private_copy(photo: Path, folder: Path) -> tuple[Path, str]:
-    """Copy a photo into a folder of ours, whole or not at all; return the copy and its sha256.
+def copy_of(photo: Path, config: Config) -> tuple[Path, str]:
+    """Copy a photo to where the jobs' photos are; return the copy and its sha256.
+
+    No sweep takes it before its job is in the ledger: a copy stays for a day, and this one is new.
 
     Raises:
-        PhotoError: it cannot be read.
-        MissingError: the folder cannot be written.
+        PhotoError: it is gone, or cannot be read.
+        ConditionError, MissingError: the folder cannot be written.
     """
-    target = folder / f"{uuid.uuid4().hex}{photo.suffix.lower()}"
+    folder = config.state_dir / "photos"
     try:
-        source = photo.open("rb")
+        return private_copy(photo, folder)
+    except FileNotFoundError as error:
+        raise PhotoError(f"{photo}: is gone.") from error
     except OSError as error:
-        raise PhotoError(f"{photo}: cannot be read: {error.strerror}.") from error
-    with source:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return target, _copy(source, target)
-        except OSError as error:
-            raise MissingError(
-                f"{folder}: cannot be written: {error.strerror}.", remedy="Check state_dir in config.yaml."
-            ) from error
-
-
-def _copy(source: BinaryIO, target: Path) -> str:
-    unfinished = target.with_name(f".{target.name}.tmp")
-    digest = hashlib.sha256()
-    try:
-        with unfinished.open("wb") as file:
-            while block := source.read(BLOCK):
-                digest.update(block)
-                file.write(block)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return digest.hexdigest()
+        raise MissingError(
+            f"{folder}: cannot be written: {error.strerror}.", remedy="Check state_dir in config.yaml."
+        ) from error

@@ -15,12 +15,13 @@ STEPS: Final = 24  # of the arc: an icon is drawn and sent at most this often fo
 FINE: Final = 8  # drawn this much larger, then averaged: smooth edges
 
 Color = tuple[int, int, int]
+Picture = Image.Image
 
 # Luminance about 0.2: a contrast of 3:1 and more to white, to light panels and to dark ones alike.
-BLUE: Final[Color] = (46, 124, 214)
+BLUE: Final[Color] = (50, 130, 222)
 GREY: Final[Color] = (122, 130, 142)
-AMBER: Final[Color] = (196, 108, 0)
-RED: Final[Color] = (222, 53, 60)
+AMBER: Final[Color] = (204, 112, 0)
+RED: Final[Color] = (233, 66, 72)
 WHITE: Final[Color] = (255, 255, 255)
 PAINTS: Final[tuple[Color, ...]] = (WHITE, (255, 214, 74), (255, 171, 145), (165, 240, 180))
 
@@ -44,7 +45,7 @@ COLORS: Final[Mapping[Look, Color]] = {
 }
 
 
-def draw(look: Look, side: int, progress: float = 0.0) -> Image.Image:
+def draw(look: Look, side: int, progress: float = 0.0) -> Picture:
     """Return the icon for a look, square, RGBA, transparent around it.
 
     `progress` from 0 to 1 is shown while working, in STEPS steps.
@@ -59,10 +60,10 @@ def step_of(progress: float) -> int:
     return max(0, min(STEPS, math.floor(progress * STEPS)))
 
 
-def flattened(image: Image.Image, ground: Color) -> Image.Image:
-    """Return an icon on a ground, for panels that know no transparency."""
-    flat = Image.new("RGBA", image.size, (*ground, 255))
-    flat.alpha_composite(image)
+def flattened(image: Picture, ground: Color, room: tuple[int, int]) -> Picture:
+    """Return an icon in the middle of a ground, for panels that know no transparency and no shape."""
+    flat = Image.new("RGBA", room, (*ground, 255))
+    flat.alpha_composite(image, ((room[0] - image.width) // 2, (room[1] - image.height) // 2))
     return flat
 
 
@@ -116,10 +117,12 @@ class _Canvas:
         level = round(255 * opacity)
         self._paint(lambda pen: pen.arc(box, -90, end, fill=level, width=round(width * FINE)), color)
 
-    def image(self) -> Image.Image:
+    def image(self) -> Picture:
         """Return the finished icon."""
         # Averaged with their alpha, or the colour of what is transparent would grey the edges.
-        return self._image.convert("RGBa").resize((self.side, self.side), Image.Resampling.BOX).convert("RGBA")
+        return (
+            self._image.convert("RGBa").resize((self.side, self.side), Image.Resampling.BOX).convert("RGBA")
+        )
 
     def _paint(self, shape: Callable[[ImageDraw.ImageDraw], None], color: Color | None) -> None:
         mask = Image.new("L", self._image.size, 0)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.jobs import Current, JobState, Snapshot
+from nst_daemon.jobs import Current, JobState, Problem, Snapshot
 from nst_daemon.report import counts_text, duration
 from nst_daemon.tray_icons import Look
 
@@ -58,6 +58,11 @@ class View:
         """The job that is painted."""
         return next(iter(self.snapshot.current), None)
 
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All but the tray's own: who reads this sees the icon."""
+        return tuple(problem for problem in self.snapshot.problems if not problem.code.startswith("tray_"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -80,9 +85,9 @@ def look_of(view: View) -> Look:
         return Look.CANNOT_WORK
     if snapshot.current:
         return Look.WORKING
-    if any(problem.code in STOPPERS for problem in snapshot.problems):
+    if any(problem.code in STOPPERS for problem in view.problems):
         return Look.CANNOT_WORK
-    if snapshot.problems or snapshot.counts[JobState.HELD] or view.new_failures:
+    if view.problems or snapshot.counts[JobState.HELD] or view.new_failures:
         return Look.ATTENTION
     return Look.PAUSED if snapshot.paused else Look.IDLE
 
@@ -140,8 +145,8 @@ def _standing(view: View) -> str:
     snapshot = view.snapshot
     if not snapshot.running:
         return "nst-daemon is not running"
-    if snapshot.problems:
-        return snapshot.problems[0].message
+    if view.problems:
+        return view.problems[0].message
     return "Paused" if snapshot.paused else "Waiting for photos"
 
 
@@ -161,7 +166,7 @@ def _status(view: View) -> Iterator[Entry]:
     words = f"{_painting(view.current)}{_roughly(view.current)}" if view.current else _standing(view)
     paused = ["then paused"] if view.current and view.snapshot.paused else []
     yield Entry(label=shortened(" · ".join([words, *paused, *_waiting(view)]), MAX_TOOLTIP))
-    for problem in view.snapshot.problems[0 if view.current else 1 : 3]:
+    for problem in view.problems[0 if view.current else 1 : 3]:
         yield Entry(label=f"! {shortened(problem.message, 80)}")
 
 

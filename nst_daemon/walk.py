@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Final
 
+from nst_daemon.blends import MASK_END
+from nst_daemon.files import is_plain_file
 from nst_daemon.globs import matches
 from nst_daemon.settling import Stamp
 
@@ -21,7 +23,7 @@ PICTURES: Final = frozenset(
 RAWS: Final = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
     | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
-)  # taken in, so that they fail with a reason and not in silence
+)  # developed where rawpy is installed; else they fail with a reason and not in silence
 SIDECARS: Final = frozenset({".yaml", ".yml", ".json", ".xmp"})
 FOREIGN_NAMES: Final = frozenset(
     {"thumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "__macosx"}
@@ -37,7 +39,7 @@ class Kind(StrEnum):
     """What a file of an inbox is to us, by its name."""
 
     PHOTO = "photo"
-    SIDECAR = "sidecar"
+    SIDECAR = "sidecar"  # a photo's mask too
     OTHER = "other"  # left alone
 
 
@@ -79,7 +81,8 @@ def kind_of(relative: PurePath, ignore: Sequence[str] = ()) -> Kind:
         return Kind.OTHER
     if any(matches(pattern, relative) for pattern in ignore):
         return Kind.OTHER
-    return Kind.SIDECAR if suffix in SIDECARS else Kind.PHOTO
+    is_mask = relative.name.casefold().endswith(MASK_END)
+    return Kind.SIDECAR if is_mask or suffix in SIDECARS else Kind.PHOTO
 
 
 def scan(
@@ -132,17 +135,24 @@ def _is_open_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
+def bare(sidecar: Path) -> Path:
+    """Return a sidecar's path without its ending: `a` of `a.yaml` and `a.mask.png`."""
+    if sidecar.name.casefold().endswith(MASK_END):
+        return sidecar.with_name(sidecar.name[: -len(MASK_END)] or sidecar.name)
+    return sidecar.with_suffix("")
+
+
 def photos_of(sidecar: Path) -> Iterator[Path]:
-    """Yield the photos that a sidecar may belong to: `a.jpg.yaml` to a.jpg, `a.yaml` to a.jpg and a.png."""
-    owner = sidecar.with_suffix("")
+    """Yield the photos that a sidecar may belong to: `a.jpg.yaml` to a.jpg, `a.yaml` to a.jpg and a.png.
+
+    Asks for the likely names, and does not read the folder: thousands of sidecars may come at once.
+    """
+    owner = bare(sidecar)
     if owner.suffix.casefold() in PICTURES | RAWS:
         yield owner
-    try:
-        with os.scandir(sidecar.parent) as entries:
-            names = [entry.name for entry in entries]
-    except OSError:
         return
-    for name in names:
-        path = PurePath(name)
-        if path.stem == sidecar.stem and path.suffix.casefold() in PICTURES | RAWS:
-            yield sidecar.with_name(name)
+    for suffix in sorted(PICTURES | RAWS):
+        for spelling in (suffix, suffix.upper(), suffix.title()):
+            photo = owner.with_name(f"{owner.name}{spelling}")
+            if is_plain_file(photo):
+                yield photo

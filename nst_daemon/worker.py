@@ -9,12 +9,14 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
 from nst_daemon import logs, outbox
 from nst_daemon.conditions import condition_of
-from nst_daemon.config import Folder
+from nst_daemon.config import Folder, Originals
+from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
@@ -24,14 +26,17 @@ from nst_daemon.errors import (
     NstError,
 )
 from nst_daemon.jobs import EngineFacts, Job, JobState, Origin, Problem
-from nst_daemon.ledger import Ledger
+from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.places import Places
 from nst_daemon.recipe import Order, Painting, Progress
 
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 3  # a photo that broke the engine this often is quarantined
+MAX_INTERRUPTIONS: Final = 5  # attempts that never came to an end: this photo ends the daemon itself
 BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
 CONDITION_SECONDS: Final = 15.0  # between looks at a full disk or a missing folder
+DISPOSE_SECONDS: Final = 2.0  # between looks for originals that were left where they were
 PROGRESS_SECONDS: Final = 0.5  # between two entries of the progress in the ledger
 UNFINISHED: Final = (JobState.HELD, JobState.QUEUED, JobState.RUNNING)
 
@@ -82,23 +87,65 @@ class Worker:
         self.should_stop = should_stop
         self.clock = clock
         self.blocked: NstError | None = None  # why nothing can be painted at the moment
+        self._places = Places(ledger)
         self._last_work = clock()
+        self._rests_until = float("-inf")  # the ledger cannot be written
+        self._dispose_due = float("-inf")
+        self._in_hand: int | None = None  # a claimed job whose end is not in the ledger yet
 
     def tick(self) -> bool:
         """Work off one job; return whether there was one."""
-        self._dispose_all()
+        if self._has_to_wait(self._rests_until):
+            return False
+        try:
+            self._put_back()
+            self._dispose_all()
+            was_working = self._work()
+            self._unblock_if_over()
+            return was_working
+        except ConditionError as error:  # the ledger's own disk
+            if self.blocked is None or self.blocked.message != error.message:
+                logger.warning("The worker waits: %s", error)
+            self.blocked = error
+            self._rests_until = self.clock() + CONDITION_SECONDS
+            with suppress(ConditionError):
+                self._show("worker", error)
+            return False
+
+    def follow(self, folders: tuple[Folder, ...], idle_seconds: float) -> None:
+        """Take on another config, between two jobs."""
+        self.folders = {folder.inbox: folder for folder in folders}
+        self.idle_seconds = idle_seconds
+        self._dispose_due = float("-inf")
+
+    def _work(self) -> bool:
         job = self.ledger.claim()
         if job is None:
             self._rest()
             return False
+        self._in_hand = job.id
         with logs.job_in_log(job.id):
             self._attempt(job)
+        self._in_hand = None
         self._last_work = self.clock()
         return True
 
+    def _put_back(self) -> None:
+        """Give back a job whose end could not be written: it is painted again, over its own result."""
+        if self._in_hand is not None:
+            self.ledger.move(self._in_hand, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
+            self._in_hand = None
+
+    def _has_to_wait(self, until: float) -> bool:
+        """Return whether a moment is yet to come; one that is far off says that the clock was set back."""
+        return 0 < until - self.clock() <= CONDITION_SECONDS
+
     def _rest(self) -> None:
-        """End an engine that nobody needed for `keep_warm`."""
-        if self.engine.is_warm and self.clock() - self._last_work >= self.idle_seconds:
+        """End an engine that nobody needed for `keep_warm`, or that the user wants ended."""
+        is_asked = self.ledger.take(Wish.UNLOAD)
+        self._last_work = min(self._last_work, self.clock())  # the clock may have been set back
+        is_idle = self.clock() - self._last_work >= self.idle_seconds
+        if self.engine.is_warm and (is_asked or is_idle):
             self.engine.end()
 
     def _attempt(self, job: Job) -> None:
@@ -108,6 +155,7 @@ class Worker:
             shutil.rmtree(desk, ignore_errors=True)
             desk.mkdir(parents=True)
             painting = self._paint(job, desk)
+            crash_at(CrashPoint.PAINTED)
             result = self._publish(job, painting)
         except CancelledError:
             self._hand_back(job)
@@ -129,6 +177,11 @@ class Worker:
     def _paint(self, job: Job, desk: Path) -> Painting:
         if job.recipe is None or not job.styles:
             raise JobError(f"{job.photo}: the job has no style.", remedy="Hand the photo over again.")
+        if job.attempts > MAX_INTERRUPTIONS:
+            raise JobError(
+                f"{job.photo}: the daemon ended {job.attempts - 1} times while it was painted.",
+                remedy="Lower `size` or engine.memory_limit, and try again.",
+            )
         logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
         order = Order(
             job=job.id,
@@ -138,21 +191,33 @@ class Worker:
             recipe=job.recipe,
             result=desk / "painting",
             key=job.key,
+            areas=job.areas,
         )
         painting = self.engine.paint(
             order,
-            on_progress=_seldom(lambda progress: self.ledger.report_progress(job.id, progress)),
-            should_stop=lambda: self.should_stop() or self.ledger.is_cancelled(job.id),
+            on_progress=_seldom(lambda progress: self._report(job, progress)),
+            should_stop=lambda: self.should_stop() or self._is_cancelled(job),
         )
-        if self.ledger.is_cancelled(job.id):
+        if self._is_cancelled(job):
             raise CancelledError(f"{job.photo}: cancelled.")
         return painting
 
+    def _report(self, job: Job, progress: Progress) -> None:
+        with suppress(ConditionError):  # hours of painting are not thrown away for a line of progress
+            self.ledger.report_progress(job.id, progress)
+
+    def _is_cancelled(self, job: Job) -> bool:
+        with suppress(ConditionError):
+            return self.ledger.is_cancelled(job.id)
+        return False
+
     def _publish(self, job: Job, painting: Painting) -> Path:
         """Bring the finished files to the outbox; return the result's path."""
+        self._places.check(job.outbox, name="outbox")
         target = self._reserved_target(job, painting.picture.suffix)
         if painting.report is not None:
             outbox.publish(painting.report, outbox.report_target(target), outbox=job.outbox)
+        crash_at(CrashPoint.REPORTED)
         outbox.publish(painting.picture, target, outbox=job.outbox)
         return target
 
@@ -221,6 +286,12 @@ class Worker:
         self._unblock()
         self._dispose(job)
 
+    def _unblock_if_over(self) -> None:
+        """End a condition that no job is left to end: the ledger's own, or a cancelled job's."""
+        was_ledgers, self._rests_until = self._rests_until > float("-inf"), float("-inf")
+        if self.blocked and (was_ledgers or not self.ledger.jobs(state=JobState.QUEUED, limit=1)):
+            self._unblock()
+
     def _unblock(self) -> None:
         if self.blocked is not None:
             self.blocked = None
@@ -228,31 +299,41 @@ class Worker:
 
     def _dispose_all(self) -> None:
         """Finish what a crash or a full disk left: originals of ended jobs that are still in the inbox."""
-        for job in self.ledger.undisposed():
-            self._dispose(job)
+        if self._has_to_wait(self._dispose_due):
+            return
+        self._dispose_due = self.clock() + DISPOSE_SECONDS
+        if all(self._dispose(job) for job in self.ledger.undisposed()):
+            self.ledger.set_problems("originals", [])
+        else:
+            self._dispose_due = self.clock() + CONDITION_SECONDS
 
-    def _dispose(self, job: Job) -> None:
-        """Put the original where the policy says, once no job needs it any more."""
+    def _dispose(self, job: Job) -> bool:
+        """Put the original where the policy says, once no job needs it any more; False: it cannot be now."""
         current = self.ledger.job(job.id)
         folder = self.folders.get(job.inbox) if job.inbox else None
         if current is None or folder is None or job.origin is not Origin.INBOX:
-            return
+            return True
         siblings = [
             each for each in self.ledger.jobs_of_photo(job.original) if each.photo_sha256 == job.photo_sha256
         ]
         if any(each.state in UNFINISHED for each in siblings):
-            return
+            return True
         failed = next((each for each in siblings if each.state is JobState.FAILED), None)
         try:
             if failed is not None:
+                self._places.check(folder.failed, name="failed")
                 moved = outbox.fail_original(failed, folder, failed.error or "unknown")
             else:
+                if folder.originals is Originals.MOVE:
+                    self._places.check(folder.archive, name="archive")
                 moved = outbox.dispose_original(current, folder)
         except ConditionError as error:
             logger.warning("job %d: the original stays where it is: %s", job.id, error)
             self._show("originals", error)
-        else:
-            self.ledger.mark_disposed(job.id, moved)
+            return False
+        self.ledger.mark_disposed(job.id, moved)
+        crash_at(CrashPoint.DISPOSED)
+        return True
 
     def _show(self, source: str, error: NstError, code: str = "condition") -> None:
         """Show a condition in the views while it lasts."""

@@ -25,6 +25,13 @@ XDG_FOLDERS = {
     "XDG_CACHE_HOME": ".cache",
     "XDG_RUNTIME_DIR": ".run",
 }
+DESKTOP_VARIABLES = (
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "NOTIFY_SOCKET",
+    "PYSTRAY_BACKEND",
+)
 LEAK_SECONDS = 5.0  # a thread or process that was told to end gets this long
 
 
@@ -67,6 +74,8 @@ def no_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
         monkeypatch.setenv(variable, str(home))
     for variable, folder in XDG_FOLDERS.items():
         monkeypatch.setenv(variable, str(home / folder))
+    for variable in DESKTOP_VARIABLES:  # no daemon of a test draws on the desktop of who runs it
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.delenv("NST_DAEMON_CONFIG", raising=False)
     monkeypatch.delenv("NST_CRASH_AT", raising=False)
     return home

@@ -85,7 +85,7 @@ def test_a_file_name_cannot_steer_the_terminal() -> None:
 
 # ── how fast ────────────────────────────────────────────────────────────────────────────────────────────
 
-HEAVY = ("torch", "numpy", "PIL", "matplotlib", "watchdog", "rich", "multiprocessing")
+HEAVY = ("torch", "numpy", "PIL", "matplotlib", "watchdog", "rich", "multiprocessing", "psutil")
 
 
 @pytest.mark.parametrize("command", ["status", "styles", "jobs"])

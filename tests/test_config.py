@@ -99,6 +99,17 @@ def test_off_is_a_word_and_not_a_boolean(source: Path) -> None:
     assert parse("tray: off\nnotify: off", source).tray is TrayMode.OFF
 
 
+def test_a_word_may_be_in_any_case_and_a_number_may_be_text(source: Path) -> None:
+    loaded = parse("tray: Off\nwatch: {recursive: No, settle_seconds: '3'}\nengine: {device: CUDA:1}", source)
+    assert (loaded.tray, loaded.watch.recursive, loaded.watch.settle_seconds) == (TrayMode.OFF, False, 3.0)
+    assert loaded.engine.device == "cuda:1"
+
+
+def test_a_folder_or_a_style_may_be_called_by_a_number(source: Path) -> None:
+    loaded = parse("styles: 2024\nstyle: 1984", source)
+    assert (loaded.styles.name, loaded.folders[0].style) == ("2024", "1984")
+
+
 def test_an_empty_key_is_a_key_that_is_not_there(source: Path) -> None:
     assert parse("rules:\nset:\nwatch:\n", source).watch == Watch()
 
@@ -193,6 +204,14 @@ def test_the_environment_names_the_config(tmp_path: Path, monkeypatch: pytest.Mo
         ("set: [", ["line 3"]),
         ("rules: [{match: *.jpg}]", ["line 3", "quotes"]),
         ("set:\n\tsize: 3", ["line 4", "spaces"]),
+        ('styles: "\\ud800"', ["line 3", "'\\ud800' is no text"]),
+        ('archive: "a\\0b"', ["line 3", "is no text"]),
+        ("folders: !!set {a}", ["line 3", "set"]),
+        ("watch: {settle_seconds: true}", ["watch.settle_seconds", "got True", "a number, 0 or more"]),
+        ("tray: [ON]", ["tray", "got ['ON']", "auto, on or off"]),
+        ("watch: {mode: NATIV}", ["watch.mode", "'NATIV'", "native?"]),
+        ("folders: [b]", ["folders[0]", "got 'b'", "keys with values"]),
+        ("watch: {ignore: '*.bak'}", ["watch.ignore", "got '*.bak'", "a list"]),
     ],
 )
 def test_a_mistake_names_file_line_key_and_remedy(source: Path, text: str, words: list[str]) -> None:

@@ -16,7 +16,14 @@ from PIL import Image
 
 from nst_daemon.engine.process import EngineDiedError, EngineProcess, probe
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import CancelledError, EngineError, MissingError, PhotoError, StyleError
+from nst_daemon.errors import (
+    CancelledError,
+    EngineError,
+    MissingError,
+    OutOfMemoryError,
+    PhotoError,
+    StyleError,
+)
 from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
 
 TINTS = {0: (1.0, 0.7, 0.3), 2: (0.2, 0.5, 1.0)}  # a warm photo, a cold style
@@ -245,3 +252,40 @@ def test_an_engine_ends_with_its_killed_parent_in_the_middle_of_a_painting(tmp_p
         assert time.monotonic() < deadline, "the engine outlived its parent by two seconds"
         time.sleep(0.02)
     ours.close()
+
+
+def test_memory_that_runs_out_is_met_with_smaller_tiles_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nst_daemon.engine.studio import Studio
+
+    studio = Studio(_settings(tmp_path))
+    budgets: list[int] = []
+    paint = studio.painter.paint
+
+    def run_out(*arguments: Any, **keywords: Any) -> Any:
+        budgets.append(keywords["memory"])
+        if len(budgets) < 3:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
+        return paint(*arguments, **keywords)
+
+    monkeypatch.setattr(studio.painter, "paint", run_out)
+    painting = studio.fulfil(_order(tmp_path), lambda _: None, lambda: False)
+    assert budgets == sorted(budgets, reverse=True)
+    assert len(set(budgets)) == 3
+    assert any("smaller tiles" in note for note in painting.notes)
+
+
+def test_memory_that_never_suffices_ends_the_job_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nst_daemon.engine.studio import Studio
+
+    studio = Studio(_settings(tmp_path))
+
+    def run_out(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(studio.painter, "paint", run_out)
+    with pytest.raises(OutOfMemoryError, match="lower `size`"):
+        studio.fulfil(_order(tmp_path), lambda _: None, lambda: False)

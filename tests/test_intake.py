@@ -4,160 +4,19 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import FakeClock
+from place import SCREAM, STARRY, Place
 
 from nst_daemon import admission, copies, intake, mounts
-from nst_daemon.config import Config, Folder, Watch, WatchMode
+from nst_daemon.config import Watch, WatchMode
 from nst_daemon.errors import ConditionError
-from nst_daemon.inbox import Inbox
-from nst_daemon.inspector import Inspection, Readable, Unreadable
-from nst_daemon.intake import Intake
-from nst_daemon.jobs import Job, JobState
-from nst_daemon.ledger import Ledger, Verdict
-from nst_daemon.library import Library
-
-STARRY = "starry_night"
-SCREAM = "the_scream"
-
-
-class FakeReader:
-    """Takes every file for a picture, but for those whose bytes say otherwise."""
-
-    def __init__(self) -> None:
-        self.keywords: dict[str, tuple[str, ...]] = {}
-        self.read: list[str] = []
-        self.on_read: Callable[[Path], None] = lambda path: None
-
-    def inspect(self, path: Path) -> Inspection:
-        self.read.append(path.name)
-        content = path.read_bytes()
-        self.on_read(path)
-        if not content or content.startswith(b"half"):
-            return Unreadable(reason=f"{path.name} breaks off.", remedy="Copy it again.", may_grow=True)
-        if content.startswith(b"text"):
-            return Unreadable(reason=f"{path.name} is no picture.", remedy="Export it as JPEG.")
-        provenance = None
-        if content.startswith(b"painting"):
-            provenance = {"job_key": content.partition(b":")[2].decode()}
-        return Readable(
-            width=8, height=8, format="jpeg", keywords=self.keywords.get(path.name, ()), provenance=provenance
-        )
-
-    def rest(self) -> None:
-        pass
-
-
-@dataclass
-class Place:
-    """An inbox with everything around it, and an intake that is ticked by hand."""
-
-    base: Path
-    clock: FakeClock
-    watch: Watch = field(default_factory=lambda: Watch(mode=WatchMode.POLLING))
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.inbox, self.outbox = self.base / "inbox", self.base / "outbox"
-        self.styles = self.base / "styles"
-        for folder in (self.inbox, self.outbox, self.styles):
-            folder.mkdir(parents=True, exist_ok=True)
-        for name in (STARRY, SCREAM):
-            (self.styles / f"{name}.jpg").write_bytes(name.encode())
-        self.reader = FakeReader()
-        self.folders = [
-            Folder(
-                inbox=self.inbox,
-                outbox=self.outbox,
-                archive=self.base / "archive",
-                failed=self.base / "failed",
-                style=STARRY,
-            )
-        ]
-        self.open()
-
-    def open(self) -> None:
-        self.config = Config(
-            source=self.base / "config.yaml",
-            folders=tuple(self.folders),
-            styles=self.styles,
-            state_dir=self.base / "state",
-            watch=self.watch,
-        )
-        self.ledger = Ledger(self.base / "state" / "ledger.db", clock=self.clock)
-        self.roots = Inbox(self.config.folders, self.watch, clock=self.clock, **self.options)
-        self.intake = Intake(
-            config=self.config,
-            inbox=self.roots,
-            inspector=self.reader,
-            ledger=self.ledger,
-            library=Library(self.styles, built_in=self.base / "none"),
-            clock=self.clock,
-        )
-
-    def close(self) -> None:
-        self.roots.close()
-        self.ledger.close()
-
-    def restart(self) -> None:
-        self.close()
-        self.open()
-
-    def drop(self, name: str, content: bytes = b"photo") -> Path:
-        path = self.inbox / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return path
-
-    def run(self, seconds: float = 10.0, step: float = 0.5) -> None:
-        """Let time pass in small steps, with a tick after each."""
-        self.tick()
-        for _ in range(round(seconds / step)):
-            self.clock.advance(step)
-            self.tick()
-
-    def tick(self) -> None:
-        while self.intake.tick():
-            pass
-
-    def jobs(self, state: JobState | None = None) -> list[Job]:
-        return self.ledger.jobs(state=state, newest_first=False)
-
-    def only_job(self) -> Job:
-        (job,) = self.jobs()
-        return job
-
-    def states(self) -> list[JobState]:
-        return [job.state for job in self.jobs()]
-
-    def codes(self) -> list[str]:
-        return [problem.code for problem in self.ledger.snapshot(running=True).problems]
-
-    def verdict(self, path: Path) -> Verdict | None:
-        seen = self.ledger.seen(path)
-        return None if seen is None else seen.verdict
-
-    def paint(self, job: Job) -> Path:
-        """Do what the worker does: paint, publish, archive."""
-        claimed = self.ledger.claim()
-        assert claimed is not None
-        assert claimed.id == job.id
-        result = self.outbox / f"{job.original.stem}.{job.style}.jpg"
-        result.write_bytes(f"painting:{job.key}".encode())
-        self.ledger.move(job.id, JobState.RUNNING, JobState.DONE, result=result)
-        return result
-
-    def archive(self, job: Job) -> Path:
-        target = self.base / "archive" / job.original.name
-        target.parent.mkdir(exist_ok=True)
-        job.original.replace(target)
-        self.ledger.mark_disposed(job.id, target)
-        return target
+from nst_daemon.jobs import JobState
+from nst_daemon.ledger import Verdict
 
 
 @pytest.fixture
@@ -249,7 +108,7 @@ def test_a_writer_that_never_rests_shows_as_a_problem_and_is_taken_in_the_end(pl
     photo = place.drop("a.jpg", b"1")
     place.tick()
     for _ in range(700):
-        place.clock.advance(1)
+        place.advance(1)
         with photo.open("ab") as file:
             file.write(b"1")
         place.tick()
@@ -694,6 +553,42 @@ def test_a_late_sidecar_changes_no_job_that_has_started(place: Place) -> None:
     place.drop("a.yaml", b"style: the_scream")
     place.run(70)
     assert place.only_job().style == STARRY
+
+
+def test_a_sidecar_that_changed_while_no_daemon_ran_counts_before_the_worker_begins(place: Place) -> None:
+    sidecar = place.drop("a.yaml", b"style: the_scream")
+    place.drop("a.jpg")
+    place.run()
+    place.close()
+    sidecar.write_bytes(b"style: starry_night\nset: {size: 64}")
+    os.utime(sidecar, (1, 1))  # long ago: it stands still
+    place.open()
+    job = place.ledger.claim()
+    assert job is not None
+    assert job.style == STARRY
+
+
+def test_a_job_whose_sidecar_is_just_being_written_is_not_begun(place: Place) -> None:
+    place.drop("a.jpg")
+    place.run()
+    place.close()
+    place.drop("a.yaml", b"style: the_scream")
+    place.open()
+    assert place.ledger.claim() is None
+    place.run(70)
+    job = place.ledger.claim()
+    assert job is not None
+    assert job.style == SCREAM
+
+
+def test_a_photo_deleted_while_no_daemon_ran_is_not_painted(place: Place) -> None:
+    photo = place.drop("a.jpg")
+    place.run()
+    place.close()
+    photo.unlink()
+    place.open()
+    assert place.ledger.claim() is None
+    assert place.states() == [JobState.CANCELLED]
 
 
 def test_a_sidecar_that_is_taken_away_gives_the_default_back(place: Place) -> None:

@@ -192,11 +192,19 @@ def test_a_job_that_backs_off_is_passed_over_until_its_time(ledger: Ledger, cloc
     assert job is not None
     assert job.id == second
     assert ledger.claim() is None
-    assert ledger.next_claim() == clock() + 5
     clock.advance(5)
     job = ledger.claim()
     assert job is not None
     assert (job.id, job.attempts, job.error) == (first, 2, None)
+
+
+def test_a_postponed_photo_waits_and_pairing_it_anew_ends_the_wait(ledger: Ledger, clock: FakeClock) -> None:
+    job = ledger.add(new_job()).job
+    ledger.postpone(Path("/inbox/trip/a.jpg"), 4.0)
+    assert ledger.claim() is None
+    clock.advance(3.0)
+    ledger.repair(job, new_job("other"))
+    assert ledger.claim() is not None
 
 
 def test_a_condition_of_the_machine_costs_no_attempt(ledger: Ledger) -> None:
@@ -214,7 +222,6 @@ def test_a_paused_ledger_gives_no_job_also_after_a_restart(path: Path) -> None:
     with Ledger(path) as ledger:
         assert ledger.is_paused()
         assert ledger.claim() is None
-        assert ledger.next_claim() is None
         ledger.resume()
         assert ledger.claim() is not None
 
@@ -614,9 +621,10 @@ def test_an_older_ledger_is_migrated_behind_a_backup(path: Path, monkeypatch: py
         assert ledger.job(job) is not None
         with ledger.file.read() as db:
             assert db.execute("SELECT mood FROM jobs").fetchone()[0] == "good"
-    backup = sqlite3.connect(path.with_name("ledger.schema-1.db"))
+    before = len(ledger_schema.MIGRATIONS)
+    backup = sqlite3.connect(path.with_name(f"ledger.schema-{before}.db"))
     assert backup.execute("SELECT count(*) FROM jobs").fetchone()[0] == 1
-    assert backup.execute("PRAGMA user_version").fetchone()[0] == 1
+    assert backup.execute("PRAGMA user_version").fetchone()[0] == before
     backup.close()
 
 

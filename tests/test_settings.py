@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_daemon import config
-from nst_daemon.config_text import read
+from nst_daemon.config.text import read
 from nst_daemon.errors import ConfigError
 from nst_daemon.recipe import PreserveColor, Preset, resolve
 
@@ -105,6 +105,8 @@ def test_a_sidecar_names_styles_and_settings(name: str, text: str) -> None:
         ("a.yaml", "just words", "no keys"),
         ("a.yaml", "!!python/object/apply:os.system [ls]", "could not determine a constructor"),
         ("a.json", '{"style": "a", "style": "b"}', "twice"),
+        ("a.yaml", 'style: "\\ud800"', "is no text"),
+        ("a.json", '{"style": "\\ud800"}', "half of a character"),
         ("a.json", '{"style": "a",', "line 1"),
         ("a.json", "[" * 20_000, "a.json"),
         ("a.json", '{"set": {"size": NaN}}', "NaN"),

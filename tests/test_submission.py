@@ -1,3 +1,4 @@
+import os
 from hashlib import sha256
 from pathlib import Path, PurePath
 
@@ -5,10 +6,11 @@ import pytest
 
 from nst_daemon import config
 from nst_daemon.config import Config
+from nst_daemon.copies import sweep_copies
 from nst_daemon.errors import ConfigError, MissingError, PhotoError
 from nst_daemon.library import Library
 from nst_daemon.pairing import Paired, Unpaired
-from nst_daemon.submission import choices_of, private_copy, styles_of, wish_for
+from nst_daemon.submission import choices_of, copy_of, styles_of, wish_for
 
 
 @pytest.fixture
@@ -66,22 +68,34 @@ def test_the_pictures_of_a_blend_carry_their_shares(library: Library) -> None:
         styles_of((("wodcut", 1.0),), library)
 
 
-def test_a_private_copy_is_whole_and_known_by_its_hash(tmp_path: Path) -> None:
+def test_a_private_copy_is_whole_and_known_by_its_hash(loaded: Config, tmp_path: Path) -> None:
     photo = tmp_path / "A.JPG"
     photo.write_bytes(b"a cat")
-    copy, digest = private_copy(photo, tmp_path / "photos")
+    copy, digest = copy_of(photo, loaded)
     assert copy.read_bytes() == b"a cat"
     assert (copy.suffix, digest) == (".jpg", sha256(b"a cat").hexdigest())
-    assert list((tmp_path / "photos").iterdir()) == [copy]
+    assert list((loaded.state_dir / "photos").iterdir()) == [copy]
 
 
-def test_a_photo_that_cannot_be_read_is_not_taken(tmp_path: Path) -> None:
+def test_no_sweep_takes_a_copy_before_its_job_is_in_the_ledger(loaded: Config, tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"a cat")
+    copy, _ = copy_of(photo, loaded)
+    os.utime(copy, (0, 0))  # of an old job
+    assert copy_of(photo, loaded)[0] == copy
+    assert sweep_copies(copy.parent, ()) == 0
+    assert copy.exists()
+
+
+def test_a_photo_that_cannot_be_read_is_not_taken(loaded: Config, tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match=r"gone\.jpg"):
-        private_copy(tmp_path / "gone.jpg", tmp_path / "photos")
+        copy_of(tmp_path / "gone.jpg", loaded)
+    assert list((loaded.state_dir / "photos").iterdir()) == []
 
 
-def test_a_state_folder_that_cannot_be_made_is_said_to_be_missing(tmp_path: Path) -> None:
-    (tmp_path / "photos").write_text("no folder")
+def test_a_state_folder_that_cannot_be_made_is_said_to_be_missing(loaded: Config, tmp_path: Path) -> None:
+    loaded.state_dir.mkdir(parents=True)
+    (loaded.state_dir / "photos").write_text("no folder")
     (tmp_path / "a.jpg").write_bytes(b"a cat")
     with pytest.raises(MissingError, match="photos"):
-        private_copy(tmp_path / "a.jpg", tmp_path / "photos")
+        copy_of(tmp_path / "a.jpg", loaded)

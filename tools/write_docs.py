@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nst_daemon.config import ConfigText, EngineConfig, Watch, keys_of
-from nst_daemon.example import SHOWN, WHY, default, example, spell
+from nst_daemon.config import EngineConfig, Watch, keys_of
+from nst_daemon.config.example import SHOWN, WHY, default, example, spell
+from nst_daemon.config.model import ConfigText
+from nst_daemon.config.refusals import allowed
 from nst_daemon.recipe import PRESETS, Preset, Recipe
-from nst_daemon.shapes import allowed, hints_of
 
 ROOT = Path(__file__).parent.parent
 PARTS: dict[str, type] = {"": ConfigText, "watch": Watch, "engine": EngineConfig, "set": Recipe}
@@ -46,7 +47,7 @@ def _allowed(part: Any, key: str) -> str:
         return OPEN[key]
     if key.endswith("_layers"):
         return LAYERS
-    words = allowed(hints_of(part)[key])
+    words = allowed(part, (key,))
     return "a path" if part is ConfigText and words == "text" and key != "style" else words
 
 

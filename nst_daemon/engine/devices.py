@@ -1,10 +1,12 @@
 """Which device, and how large a picture fits there."""
 
 import logging
+import math
 from typing import Final
 
 import torch
 
+from nst_daemon.engine.tiles import halo_of
 from nst_daemon.engine.vgg import depth_of
 from nst_daemon.errors import MissingError
 from nst_daemon.recipe import CONVS_IN_BLOCK, Recipe
@@ -16,6 +18,10 @@ BYTES: Final = 4  # float32
 # Measured peak over the sum of all maps: gradients on the way back, the convolutions' own space.
 OVERHEAD: Final = 1.45
 FIXED_BYTES: Final = 850 * 2**20  # torch itself, the network twice, style targets
+PICTURE_BYTES: Final = (
+    130  # a pixel of what is never tiled: photo, picture, gradient, Adam's moments, average
+)
+LEAST_TILE: Final = 128  # px; smaller ones are nearly all halo
 SHARE_OF_FREE: Final = 0.8  # the photo editor beside us needs some too
 
 
@@ -67,11 +73,32 @@ def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0) -> i
     return FIXED_BYTES + int(width * height * BYTES * (per_pixel * OVERHEAD + history))
 
 
-def largest_side(width: int, height: int, recipe: Recipe, limit_bytes: int, regions: int = 0) -> int:
-    """Return the longer side in px, at most the asked one, of the largest picture that fits."""
-    per_pixel = (bytes_needed(width, height, recipe, regions) - FIXED_BYTES) / (width * height)
-    pixels = max(0.0, limit_bytes - FIXED_BYTES) / per_pixel
-    return min(max(width, height), int((pixels * max(width, height) / min(width, height)) ** 0.5))
+class Budget:
+    """Which scales fit into memory whole, and how large the tiles of the others may be."""
+
+    def __init__(self, recipe: Recipe, memory: int | None, *, regions: int = 0) -> None:
+        self.recipe = recipe
+        self.memory = memory  # bytes; None: no limit
+        self.regions = regions
+
+    @property
+    def whole_pixels(self) -> float:
+        """The largest picture that is painted whole, in px."""
+        if self.memory is None:
+            return math.inf
+        return max(0.0, (self.memory - FIXED_BYTES) / self._bytes_a_pixel())
+
+    def tile_side(self, width: int, height: int) -> int | None:
+        """Return the side of a tile's core in px; None if the picture is painted whole."""
+        if self.memory is None or width * height <= self.whole_pixels:
+            return None
+        left = self.memory - FIXED_BYTES - width * height * PICTURE_BYTES
+        outer = math.sqrt(max(0.0, left / self._bytes_a_pixel()))
+        layers = (*self.recipe.content_layers, *self.recipe.style_layers)
+        return max(LEAST_TILE, int(outer) - 2 * halo_of(layers))
+
+    def _bytes_a_pixel(self) -> float:
+        return (bytes_needed(1000, 1000, self.recipe, self.regions) - FIXED_BYTES) / 1e6
 
 
 def free_bytes(device: torch.device, system_free: int) -> int:

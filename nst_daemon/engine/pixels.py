@@ -57,8 +57,12 @@ class Pixels:
         return torch.logit(picture.clamp(EDGE, 1 - EDGE)) if self.is_logistic else picture.clone()
 
     def picture(self, variable: Tensor) -> Tensor:
-        """Return the picture that the variable stands for; differentiable."""
+        """Return the picture that the variable stands for."""
         return torch.sigmoid(variable) if self.is_logistic else variable
+
+    def gradient(self, picture: Tensor, gradient: Tensor) -> Tensor:
+        """Return the gradient by the variable, given the one by the picture."""
+        return gradient * picture * (1 - picture) if self.is_logistic else gradient
 
     def project(self, variable: Tensor) -> None:
         """Bring the variable back, in place, to where a picture can be."""

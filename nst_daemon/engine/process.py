@@ -14,12 +14,13 @@ from multiprocessing.context import SpawnProcess
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Logged, Refused, Stepped, Stop
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import CancelledError, EngineError
+from nst_daemon.errors import CancelledError, EngineError, JobError, MissingError
 from nst_daemon.jobs import EngineFacts
 from nst_daemon.recipe import Order, Painting, Progress
 
 logger = logging.getLogger(__name__)
 
+START_METHOD = "spawn"  # a forked process cannot use CUDA
 POLL_SECONDS = 0.05  # how soon a request to stop is passed on
 STOP_SECONDS = 30.0  # a step on a slow machine may take this long; then the process is killed
 SILENCE_SECONDS = 900.0  # without a word for this long the engine hangs
@@ -28,6 +29,7 @@ LEAVE_SECONDS = 5.0
 OnProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]
 OnFacts = Callable[[EngineFacts], None]
+Serve = Callable[[Connection, EngineSettings], None]
 
 
 class EngineDiedError(EngineError):
@@ -35,11 +37,23 @@ class EngineDiedError(EngineError):
 
 
 class EngineProcess:
-    """Starts the engine when it is needed, and again after it died. One thread uses it."""
+    """Starts the engine when it is needed, and again after it died. One thread uses it.
 
-    def __init__(self, settings: EngineSettings, *, on_facts: OnFacts = lambda _: None) -> None:
+    `serve` is what runs in the process; tests give one without a network.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        on_facts: OnFacts = lambda _: None,
+        silence_seconds: float = SILENCE_SECONDS,
+        serve: Serve = serve,
+    ) -> None:
         self.settings = settings
         self._on_facts = on_facts
+        self._silence_seconds = silence_seconds
+        self._serve = serve
         self._child: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self._facts = EngineFacts(weights=settings.weights)
@@ -65,13 +79,19 @@ class EngineProcess:
         """Load the network unless it is loaded.
 
         Raises:
-            MissingError: no such device, no weights.
-            EngineDiedError: the process ended.
+            MissingError: no such device, no weights, or the process ends or hangs before it has seen a photo.
             CancelledError: `should_stop` said so.
         """
         pipe = self._started()
-        while not self.is_warm:
-            self._receive(pipe, should_stop)
+        try:
+            while not self.is_warm:
+                self._receive(pipe, should_stop)
+        except CancelledError:
+            raise
+        except JobError as error:  # no photo is at fault, and every photo would fail
+            raise MissingError(
+                f"The engine cannot start: {error.message}", remedy="See `nst-daemon check` and the log."
+            ) from error
         return self._facts
 
     def paint(self, order: Order, *, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
@@ -112,10 +132,10 @@ class EngineProcess:
         if self._pipe is not None and self._child is not None and self._child.is_alive():
             return self._pipe
         self._kill()
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context(START_METHOD)
         ours, theirs = context.Pipe()
         self._child = context.Process(
-            target=serve, args=(theirs, self.settings), name="nst-engine", daemon=True
+            target=self._serve, args=(theirs, self.settings), name="nst-engine", daemon=True
         )
         self._child.start()
         theirs.close()
@@ -143,9 +163,11 @@ class EngineProcess:
                 if now > stop_at:
                     self._kill()
                     raise CancelledError("The painting was cancelled.")
-            if now - silent_since > SILENCE_SECONDS:
+            # A start may wait for a download, whatever a step may take.
+            lease = self._silence_seconds if self._facts.state == "painting" else SILENCE_SECONDS
+            if now - silent_since > lease:
                 self._kill()
-                raise EngineError(f"The engine did not answer for {SILENCE_SECONDS:.0f} s and was ended.")
+                raise EngineError(f"The engine did not answer for {lease:g} s and was ended.")
         return self._understood(pipe)
 
     def _ask_to_stop(self, pipe: Connection, now: float) -> float:
@@ -175,7 +197,7 @@ class EngineProcess:
             code = self._child.exitcode
         self._kill()
         return EngineDiedError(
-            f"The engine's process ended in the middle of its work (exit code {code}).",
+            f"The engine's process ended in the middle of its work ({_how(code)}).",
             remedy="If this repeats, lower `size` or engine.memory_limit, or set engine.device to cpu.",
         )
 
@@ -198,6 +220,11 @@ class EngineProcess:
         if facts != self._facts:
             self._facts = facts
             self._on_facts(facts)
+
+
+def _how(code: int | None) -> str:
+    """Return how a process ended, in words."""
+    return f"exit code {code}" + (": killed, maybe by the system for its memory" if code == -9 else "")
 
 
 def probe(settings: EngineSettings) -> EngineFacts:

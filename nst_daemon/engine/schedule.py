@@ -40,14 +40,15 @@ def target_size(width: int, height: int, recipe: Recipe) -> tuple[int, int]:
     return (width, height) if recipe.size == "original" else fit(width, height, recipe.size)
 
 
-def plan(width: int, height: int, recipe: Recipe) -> tuple[Scale, ...]:
+def plan(width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.inf) -> tuple[Scale, ...]:
     """Return the scales of a painting of `width` x `height` px, coarsest first.
 
     The last one is the painting's own size. `recipe.steps` is shared out so that most steps
     happen where they are cheap; every scale has at least one.
 
     L-BFGS needs a third of Adam's steps, but leaves a weave from the network's pooling that nothing
-    averages out. So with `averaging` it hands the last scale, or the last steps of the only one, to Adam.
+    averages out. So with `averaging` it hands the last scale, or the last steps of the only one, to Adam;
+    and any scale of more than `whole_pixels`, where its history would not fit into memory.
 
     Source: the pyramid by crowsonkb/style-transfer-pytorch. Differs: the shares of the steps, and
         the change of optimiser.
@@ -64,7 +65,8 @@ def plan(width: int, height: int, recipe: Recipe) -> tuple[Scale, ...]:
     scales = []
     for number, (size, steps) in enumerate(zip(sizes, _split(recipe.steps, shares), strict=True), start=1):
         is_last = number == len(sizes)
-        optimizer = Optimizer.ADAM if is_last and is_finished_by_adam else recipe.optimizer
+        is_adams = (is_last and is_finished_by_adam) or size[0] * size[1] > whole_pixels
+        optimizer = Optimizer.ADAM if is_adams else recipe.optimizer
         averaging = recipe.averaging if is_last and optimizer is Optimizer.ADAM else 0.0
         weight = recipe.content_weight * _content_factor(max(size), max(width, height))
         scales.append(Scale(number, *size, steps, optimizer, averaging, weight))

@@ -1,6 +1,5 @@
 """One order, from its files to its files: decode, paint, mend colours, encode."""
 
-import json
 import logging
 import time
 from collections import OrderedDict
@@ -13,25 +12,26 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-import nst_daemon
-from nst_daemon import colors, images, report_picture
+from nst_daemon import colors, images, provenance, report_picture
 from nst_daemon.engine import devices
-from nst_daemon.engine.painter import OnProgress, Painter, ShouldStop, StyleSource
+from nst_daemon.engine.climb import OnProgress, ShouldStop
+from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize, to_array, to_tensor
-from nst_daemon.engine.schedule import fit, target_size
+from nst_daemon.engine.regions import RegionSource, StyleSource
+from nst_daemon.engine.schedule import target_size
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.vgg import Trunk, least_side
 from nst_daemon.engine.weights import load_weights
 from nst_daemon.errors import OutOfMemoryError
-from nst_daemon.recipe import Order, Painting, PreserveColor, Progress, Recipe, blend_name
+from nst_daemon.recipe import Mask, Order, Painting, PreserveColor, Progress, Recipe, Style
 
 logger = logging.getLogger(__name__)
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 
 KEPT_STYLES: Final = 16  # decoded style pictures; 7 MB each at 768 px
-SMALLER: Final = 0.7  # the side of the next try when memory ran out after all
-LEAST_SIDE: Final = 256  # px; below this a painting is not worth its job
+MEMORY_TRIES: Final = 5
+LESS: Final = 0.5  # of the memory, for the next try when it ran out after all
 
 
 class Studio:
@@ -63,10 +63,7 @@ class Studio:
         photo = images.load_photo(
             order.photo, name=order.photo_name, max_megapixels=self.settings.max_megapixels
         )
-        sources = [
-            StyleSource(self._style(style.path, style.sha256), style.weight, style.sha256)
-            for style in order.styles
-        ]
+        sources = self._sources(order.styles)
         rgb, notes = self._paint(photo.rgb, sources, order, watch, should_stop)
         picture, lost = images.save_result(
             rgb,
@@ -74,7 +71,8 @@ class Studio:
             photo=photo,
             format=order.recipe.format,
             quality=order.recipe.quality,
-            provenance=self._provenance(order),
+            provenance=provenance.of_order(order, weights=self.settings.weights),
+            strip_gps=order.recipe.strip_gps,
         )
         report = self._report(order, photo.rgb, sources, rgb, history) if order.recipe.report else None
         return Painting(
@@ -88,6 +86,18 @@ class Studio:
             losses=history[-1].losses if history else {},
             notes=(*photo.notes, *notes, *lost),
         )
+
+    def _sources(self, styles: Sequence[Style]) -> list[StyleSource]:
+        return [
+            StyleSource(self._style(style.path, style.sha256), style.weight, style.sha256) for style in styles
+        ]
+
+    def _mask(self, mask: Mask, width: int, height: int) -> Picture:
+        """Return a mask at the result's size."""
+        grey = images.load_mask(
+            mask.path, name=f"Mask {mask.name}", max_megapixels=self.settings.max_megapixels
+        )
+        return images.resize(grey, width, height)
 
     def _style(self, path: Path, sha256: str) -> Picture:
         """Return a style picture, kept from an earlier order if possible."""
@@ -110,55 +120,68 @@ class Studio:
         recipe = order.recipe
         width, height = target_size(photo.shape[1], photo.shape[0], recipe)
         small = self._resized(photo, width, height)
-        if recipe.strength == 0:
+        mask = None if order.areas.mask is None else self._mask(order.areas.mask, width, height)
+        regions = [
+            RegionSource(self._sources(region.styles), self._mask(region.mask, width, height))
+            for region in order.areas.regions
+        ]
+        if recipe.strength == 0 or (mask is not None and not mask.any()):
             return small, ()
-        content, styles = _recoloured(small, sources, recipe, order.key)
-        painted, notes = self._paint_what_fits(content, styles, recipe, on_progress, should_stop)
+        content, parts = _recoloured(small, [RegionSource(sources), *regions], recipe, order.key)
+        painted, notes = self._paint_what_fits(content, parts, recipe, on_progress, should_stop)
         painted = self._resized(painted, width, height)
         if recipe.preserve_color is PreserveColor.LUMINANCE:
             painted = colors.with_luminance_of(painted, small)
-        return colors.mix(small, painted, recipe.strength), notes
+        painted = colors.mix(small, painted, recipe.strength)
+        return painted if mask is None else colors.masked(small, painted, mask), notes
 
     def _paint_what_fits(
         self,
         content: Picture,
-        styles: Sequence[StyleSource],
+        parts: Sequence[RegionSource],
         recipe: Recipe,
         on_progress: OnProgress,
         should_stop: ShouldStop,
     ) -> tuple[Picture, tuple[str, ...]]:
-        """Paint at the asked size or, where memory does not allow it, at the largest that does."""
+        """Paint in as much memory as there is; in smaller tiles where the forecast was wrong.
+
+        The first of the parts are the main styles; the others are regions.
+        """
         height, width = content.shape[:2]
-        asked = max(width, height)
-        side = devices.largest_side(width, height, recipe, self._memory())
-        while True:
-            size = _at_least(*fit(width, height, side), least_side((*recipe.style_layers, "relu1_1")))
+        memory = self._memory()
+        notes: tuple[str, ...] = ()
+        for attempt in range(MEMORY_TRIES):
             try:
                 painted = self.painter.paint(
-                    content, styles, recipe, size=size, on_progress=on_progress, should_stop=should_stop
+                    content,
+                    parts[0].styles,
+                    recipe,
+                    size=_at_least(width, height, least_side((*recipe.style_layers, "relu1_1"))),
+                    on_progress=on_progress,
+                    should_stop=should_stop,
+                    regions=parts[1:],
+                    memory=memory,
                 )
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
-                side = self._smaller(side, error)
+                memory = self._less(memory, attempt, error)
+                notes = ("Memory ran out; painted in smaller tiles.",)
             else:
-                break
-        if side == asked:
-            return painted, ()
-        return painted, (
-            f"Painted at {size[0]} x {size[1]} px, the largest that fits into memory, and enlarged.",
-        )
+                return painted, notes
+        raise AssertionError("the last attempt returns or raises")
 
-    def _smaller(self, side: int, error: Exception) -> int:
-        logger.warning("out of memory at %d px, trying a smaller picture", side)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if side * SMALLER < LEAST_SIDE:
+    def _less(self, memory: int, attempt: int, error: Exception) -> int:
+        """Return the memory for the next attempt."""
+        logger.warning("out of memory with %.1f GB, trying with less", memory / 1e9)
+        if self.device.type != "cpu":
+            torch.accelerator.empty_cache()
+        if attempt == MEMORY_TRIES - 1:
             raise OutOfMemoryError(
-                f"Not even a picture of {side} px fits into memory.",
-                remedy="Close other programs, raise engine.memory_limit, or set engine.device to cpu.",
+                "The picture does not fit into memory, not even in small tiles.",
+                remedy="Close other programs, lower `size`, or set engine.device to cpu.",
             ) from error
-        return int(side * SMALLER)
+        return int(memory * LESS)
 
     def _memory(self) -> int:
         """Return the bytes that a painting may take."""
@@ -170,16 +193,6 @@ class Studio:
             return picture
         return to_array(resize(to_tensor(picture, torch.device("cpu")), width, height))
 
-    def _provenance(self, order: Order) -> dict[str, str]:
-        return {
-            "style": blend_name(order.styles),
-            "settings": json.dumps(order.recipe.as_settings(), sort_keys=True),
-            "seed": str(order.recipe.seed),
-            "weights": self.settings.weights,
-            "version": nst_daemon.__version__,
-            "job_key": order.key,
-        }
-
     def _report(
         self,
         order: Order,
@@ -190,6 +203,10 @@ class Studio:
     ) -> Path:
         path = order.result.with_name(order.result.name + ".report.png")
         named = [(style.name, source.rgb) for style, source in zip(order.styles, sources, strict=True)]
+        for region in order.areas.regions:
+            where = region.mask.name.removesuffix(".png")
+            shown = zip(region.styles, self._sources(region.styles), strict=True)
+            named += [(f"{style.name} ({where})", source.rgb) for style, source in shown]
         report_picture.draw_report(
             photo,
             named,
@@ -203,21 +220,35 @@ class Studio:
 
 
 def _recoloured(
-    photo: Picture, sources: Sequence[StyleSource], recipe: Recipe, key: str
-) -> tuple[Picture, Sequence[StyleSource]]:
+    photo: Picture, parts: Sequence[RegionSource], recipe: Recipe, key: str
+) -> tuple[Picture, Sequence[RegionSource]]:
     """Return photo and styles as the network shall see them.
 
     Source: Gatys et al. 2016, arXiv:1606.05897: for `luminance` both lose their colours, for `histogram`
-        the style takes the photo's.
+        the style takes the photo's; a region's style those of its part of the photo.
     """
     if recipe.preserve_color is PreserveColor.OFF:
-        return photo, sources
+        return photo, parts
     if recipe.preserve_color is PreserveColor.LUMINANCE:
         photo = _grey(photo)
-        sources = [StyleSource(_grey(each.rgb), each.weight, each.identity) for each in sources]
     return photo, [
-        StyleSource(colors.match_colors(each.rgb, photo), each.weight, f"{key}:{each.identity}")
-        for each in sources
+        RegionSource(
+            _recoloured_styles(part, photo, recipe, f"{key}:{recipe.preserve_color}:{number}"), part.mask
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
+def _recoloured_styles(part: RegionSource, photo: Picture, recipe: Recipe, key: str) -> list[StyleSource]:
+    to = photo if part.mask is None else colors.part(photo, part.mask)
+    grey = recipe.preserve_color is PreserveColor.LUMINANCE
+    return [
+        StyleSource(
+            colors.match_colors(_grey(each.rgb) if grey else each.rgb, to),
+            each.weight,
+            f"{key}:{each.identity}",
+        )
+        for each in part.styles
     ]
 
 

@@ -5,7 +5,7 @@ Only importer of PIL and of defusedxml. Knows no job, no style library and no ne
 
 from nst_daemon.images.keywords import style_keywords
 from nst_daemon.images.labels import read_keywords, read_provenance
-from nst_daemon.images.loading import load_photo, load_style
+from nst_daemon.images.loading import load_mask, load_photo, load_style
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo
 from nst_daemon.images.saving import resize, save_result
@@ -13,6 +13,7 @@ from nst_daemon.images.saving import resize, save_result
 __all__ = [
     "Metadata",
     "Photo",
+    "load_mask",
     "load_photo",
     "load_style",
     "read_keywords",

@@ -64,7 +64,7 @@ STRUCTURE: Final = frozenset(
         521,
         529,
     }
-    | {530, 531, 532, 559, 700, 33723, 34377, 34675, 37724, 42112, 42113, 50255, 65000, 65001}
+    | {530, 531, 532, 559, 700, 33421, 33422, 33723, 34377, 34675, 37724, 42112, 42113, 50255, 65000, 65001}
 )
 FIRST_DNG, LAST_DNG = 50706, 52554  # Adobe's private tags of camera raw
 
@@ -113,6 +113,46 @@ def for_result(block: bytes, width: int, height: int) -> bytes | None:
     _put(patched, parsed, inner.get(HEIGHT), height)
     _drop_thumbnail(patched, parsed, thumbnail_at)
     return bytes(patched)
+
+
+def without_gps(block: bytes) -> bytes:
+    """Return the block without the directory of where the photo was taken; a broken block as it is."""
+    try:
+        parsed = tiff.parse(block)
+        fields, _ = parsed.directory(parsed.first)
+    except ValueError:
+        return block
+    if parsed.is_big or GPS_IFD not in fields:
+        return block
+    patched = bytearray(block)
+    _blank_directory(patched, parsed, parsed.number(fields[GPS_IFD], 0))
+    _drop_entry(patched, parsed, fields[GPS_IFD].at - 8)
+    try:
+        after = tiff.parse(bytes(patched))
+        is_sound = after.directory(after.first)[0].keys() == fields.keys() - {GPS_IFD}
+    except ValueError:
+        is_sound = False
+    return bytes(patched) if is_sound else b""  # its directories lie over each other: better none
+
+
+def _blank_directory(patched: bytearray, parsed: Block, at: int) -> None:
+    """Write zeros over a directory and the values that it points to."""
+    try:
+        fields, _ = parsed.directory(at)
+    except ValueError:
+        return
+    (count,) = struct.unpack_from(parsed.order + "H", patched, at)
+    for entry in fields.values():
+        patched[entry.at : entry.at + len(entry.value)] = bytes(len(entry.value))
+    patched[at : at + 2 + 12 * count] = bytes(2 + 12 * count)
+
+
+def _drop_entry(patched: bytearray, parsed: Block, place: int) -> None:
+    """Take an entry out of the first directory; those behind it, and what follows them, move up."""
+    (count,) = struct.unpack_from(parsed.order + "H", patched, parsed.first)
+    end = parsed.first + 2 + 12 * count + 4  # behind the offset of the next directory
+    patched[place:end] = patched[place + 12 : end] + bytes(12)
+    struct.pack_into(parsed.order + "H", patched, parsed.first, count - 1)
 
 
 def without_maker_note(block: bytes) -> bytes | None:

@@ -15,10 +15,6 @@ MAX_BYTES: Final = 2 << 30  # of a file; 250 megapixels of 16 bits, not packed, 
 MAX_SIDE: Final = 65_500  # px; JPEG ends at 65,535
 MIN_SIDE: Final = 16  # px; the network halves a picture four times
 MAX_ASPECT: Final = 64  # longer by shorter side
-RAW_SUFFIXES: Final = frozenset(
-    {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
-    | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ def shown(name: str) -> str:
 
 
 def check_file(path: Path, name: str) -> None:
-    """Raise PhotoError for what is no file with something in it, or camera raw.
+    """Raise PhotoError for what is no file with something in it.
 
     Raises:
         OSError: it cannot be looked at.
@@ -65,12 +61,6 @@ def check_file(path: Path, name: str) -> None:
         raise PhotoError(
             f"{name}: {facts.st_size / 1e9:.1f} GB, the limit is {MAX_BYTES / 1e9:.1f} GB.",
             remedy="Save it as JPEG, or scale it down.",
-        )
-    if Path(name).suffix.lower() in RAW_SUFFIXES:
-        # Many raw formats are TIFF outside: the preview in them would be painted, and taken for the photo.
-        raise PhotoError(
-            f"{name} is camera raw, which has no colours until it is developed.",
-            remedy="Develop it in a raw editor, and export a JPEG or a 16-bit TIFF.",
         )
 
 

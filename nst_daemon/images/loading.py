@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
+from nst_daemon import colors
 from nst_daemon.errors import PhotoError, StyleError
-from nst_daemon.images import containers, exif, icc, metadata, png, profiles, tiff, tiff_picture
+from nst_daemon.images import camera_raw, containers, exif, icc, metadata, png, profiles, tiff, tiff_picture
 from nst_daemon.images.limits import Limits, check_file, shown, unreadable
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, over_white, unit
@@ -56,7 +57,7 @@ def load_photo(path: Path, *, name: str, max_megapixels: float) -> Photo:
     name = shown(name)
     try:
         check_file(path, name)
-        kind = containers.kind(path)
+        kind = "raw" if camera_raw.is_raw(name) else containers.kind(path)
         with quiet():
             return _finished(_decoded(path, kind, Limits(name, max_megapixels)), kind, name)
     except BROKEN as error:
@@ -76,7 +77,22 @@ def load_style(path: Path) -> Picture:
     return photo.rgb if photo.alpha is None else over_white(photo.rgb, photo.alpha)
 
 
+def load_mask(path: Path, *, name: str, max_megapixels: float) -> Picture:
+    """Return a mask: 0 where it is black or transparent, 1 where it is white. Shapes: (H, W).
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    photo = load_photo(path, name=name, max_megapixels=max_megapixels)
+    grey = colors.luminance(photo.rgb)
+    return grey if photo.alpha is None else grey * photo.alpha
+
+
 def _decoded(path: Path, kind: str, limits: Limits) -> Decoded:
+    if kind == "raw":
+        developed = camera_raw.read(path, limits)
+        about, notes = camera_raw.about(path)
+        return Decoded(pixels=developed, colors=3, orientation=1, metadata=about, notes=notes)
     if kind == "png" and (size := png.size_of_16_bits(path)):
         limits.check(*size)
         return _decoded_png16(path)
@@ -153,7 +169,9 @@ def opened(path: Path, kind: str, name: str) -> Iterator[Image.Image]:
     if kind == "avif" and not features.check("avif"):
         raise PhotoError(f"{name} is AVIF, which this Pillow cannot read.", remedy="pip install -U pillow")
     pillow = {"jpeg": ["JPEG", "MPO"], "heic": ["HEIF"]}.get(kind, [kind.upper()])
-    with Image.open(path, formats=pillow) as image:
+    # A stream, not a path: Pillow (12, 13) maps plain TIFF files of a path into memory with width and height
+    # exchanged where the orientation is 5 to 8, and the picture is scrambled.
+    with path.open("rb") as stream, Image.open(stream, formats=pillow) as image:
         yield image
 
 

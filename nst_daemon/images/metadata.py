@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nst_daemon.images import exif, iptc, tiff_picture
+from nst_daemon.images import exif, iptc, tiff_picture, xmp
 from nst_daemon.images.tiff import Block, Fields
 
 
@@ -24,6 +24,11 @@ class Metadata:
     def iptc(self) -> bytes | None:
         """The IPTC record."""
         return (self.resources or {}).get(iptc.RECORD)
+
+    def without_gps(self) -> "Metadata":
+        """Return the same without where the photo was taken."""
+        block = exif.without_gps(self.exif) if self.exif else None
+        return replace(self, exif=block or None, xmp=xmp.without_gps(self.xmp) if self.xmp else None)
 
     def without_icc(self) -> "Metadata":
         """Return the same without the colour profile."""

@@ -18,7 +18,7 @@ class Photo:
 
     rgb: Picture  # (H, W, 3), 0..1
     alpha: Picture | None = None  # (H, W), 0..1
-    format: str  # of the file: "jpeg", "png", "tiff", "webp", "avif", "heic", "gif", "bmp"
+    format: str  # of the file: "jpeg", "png", "tiff", "webp", "avif", "heic", "gif", "bmp", "raw"
     bits: int = 8  # a channel: 8, or 16 for all that is deeper
     metadata: Metadata = NOTHING
     notes: tuple[str, ...] = ()  # what a user should know of how it was read

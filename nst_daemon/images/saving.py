@@ -61,6 +61,7 @@ def save_result(
     format: Format,
     quality: int,
     provenance: Mapping[str, str],
+    strip_gps: bool = False,
 ) -> tuple[Path, tuple[str, ...]]:
     """Write a result to `stem` with its format's extension; return the file, and notes on what was lost.
 
@@ -70,6 +71,8 @@ def save_result(
         ConditionError: the disk is full.
         OSError: it cannot be written for another reason.
     """
+    if strip_gps:
+        photo = replace(photo, metadata=photo.metadata.without_gps())
     kind, notes = choose_format(photo, format, rgb.shape[1], rgb.shape[0])
     parts, more = _parts(rgb, photo, kind, provenance)
     encode = {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
@@ -92,7 +95,7 @@ def choose_format(photo: Photo, format: Format, width: int, height: int) -> tupl
     kind = photo.format if format is Format.SAME else format.value
     if kind not in EXTENSIONS or (kind == "avif" and not features.check("avif")):
         lossless = photo.alpha is not None or kind in ("gif", "bmp")
-        written = "png" if lossless else "jpeg"
+        written = "png" if lossless else "tiff" if kind == "raw" else "jpeg"  # raw is deep: so is TIFF
         notes = (f"{kind.upper()} is not written: the result is {written.upper()}.",)
         kind = written
     if kind == "webp" and max(width, height) > MAX_WEBP_SIDE:

@@ -23,6 +23,7 @@ RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XMLNS: Final = "http://www.w3.org/2000/xmlns/"
 TIFF_NS: Final = "http://ns.adobe.com/tiff/1.0/"
 EXIF_NS: Final = "http://ns.adobe.com/exif/1.0/"
+EXIF_EX_NS: Final = "http://cipa.jp/exif/1.0/"
 XMP_NS: Final = "http://ns.adobe.com/xap/1.0/"
 MAX_BYTES: Final = 2 << 20  # bytes; real packets have 2 to 200 kB, and a tree takes 50 times its text
 MAX_DEPTH: Final = 48  # elements; real packets have below 12
@@ -132,6 +133,25 @@ def provenance(packet: bytes) -> dict[str, str] | None:
             if attribute.namespaceURI == NST:
                 found[_snake(attribute.localName or "")] = attribute.value
     return found or None
+
+
+def without_gps(packet: bytes) -> bytes:
+    """Return a packet without the places of `exif:GPS…`; one that cannot be read as it is."""
+    document = parse(packet)
+    if document is None:
+        return packet
+    for description in _descriptions(document):
+        for attribute in _attributes(description):
+            if _is_place(attribute.namespaceURI, attribute.localName):
+                description.removeAttributeNode(attribute)
+        for element in _elements(description):
+            if _is_place(element.namespaceURI, element.localName):
+                description.removeChild(element)
+    return _root(document).toxml().encode("utf-8", "replace")
+
+
+def _is_place(namespace: str | None, name: str | None) -> bool:
+    return namespace in (EXIF_NS, EXIF_EX_NS) and (name or "").startswith("GPS")
 
 
 def for_result(packet: bytes | None, about: Mapping[str, str], width: int, height: int) -> tuple[bytes, bool]:

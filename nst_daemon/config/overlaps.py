@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nst_daemon.config_text import Fault, KeyPath
+from nst_daemon.config.text import Fault, KeyPath
 
 Place = tuple[KeyPath, Path]  # a key of the config, and the folder that it names
 

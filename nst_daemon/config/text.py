@@ -23,7 +23,8 @@ MAX_BYTES = 1_000_000  # of a config
 MAX_DEPTH = 16  # of a config; its own shape needs 6
 MAX_KEYS = 100_000  # aliases expanded, so that a few lines cannot stand for billions
 HOSTILE_BYTES = 64_000  # of a sidecar, which anyone may have written
-HOSTILE_DEPTH = 5
+HOSTILE_DEPTH = 6  # regions: [{mask: sky.png, style: [mosaic, {pastel: 0.5}]}]
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # nothing can be called so: NUL, and half of a surrogate pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,19 @@ class _Loader(yaml.SafeLoader):
         self.depth -= 1
         return node
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        """Return the text of a word; refuse one that no file can be called."""
+        text = str(super().construct_scalar(node))
+        if NO_TEXT.search(text):
+            raise yaml.MarkedYAMLError(problem=f"{text!a} is no text", problem_mark=node.start_mark)
+        return text
 
+
+_Loader.yaml_constructors = {
+    tag: construct
+    for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "int", "float", "str", "seq", "map")
+}  # those of YAML 1.2: no sets, bytes and dates
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -195,6 +208,8 @@ def _read_json(text: str | bytes, name: str) -> Document:
         value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno} is no JSON: {error.msg}") from error
+    if NO_TEXT.search(json.dumps(value, ensure_ascii=False)):
+        raise ValueError("has half of a character")
     return Document(name=name, value=value)
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from nst_daemon.config import ConfigText, EngineConfig, Watch, keys_of
+from nst_daemon.config.model import ConfigText, EngineConfig, Watch, keys_of
 from nst_daemon.recipe import Recipe
 
 HEAD: Final = """\
@@ -67,8 +67,9 @@ WHY: Final[Mapping[str, str]] = {
     "set.preserve_color": "keep the photo's colours: off, luminance (also true), histogram",
     "set.pooling": "max, average",
     "set.seed": "of all that is random",
-    "set.format": "same (as the photo), jpeg, png, tiff, webp",
-    "set.quality": "of JPEG and WebP, 1 to 100",
+    "set.format": "same (as the photo), jpeg, png, tiff, webp, avif",
+    "set.quality": "of JPEG, WebP and AVIF, 1 to 100",
+    "set.strip_gps": "the result does not say where the photo was taken",
     "set.report": "a picture of photo, style, result and loss curves beside the result",
 }
 

@@ -3,61 +3,25 @@
 Reads no file: the text is handed in.
 """
 
-import math
 import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
-from nst_daemon.config_text import Document, Fault, KeyPath, nearest, read
+from pydantic import TypeAdapter, ValidationError
+
+from nst_daemon.blends import blend_of, mask_name, regions_of
+from nst_daemon.config.kinds import RULES, WORD
+from nst_daemon.config.refusals import refusal
+from nst_daemon.config.text import Document, Fault, KeyPath, nearest, read
 from nst_daemon.errors import ConfigError
-from nst_daemon.recipe import SETTINGS, PreserveColor, Recipe, Sidecar, blend_of, canonical_layer
-from nst_daemon.shapes import Parsed, conform, hints_of
+from nst_daemon.recipe import SETTINGS, PreserveColor, Recipe, Sidecar, canonical_layer
 
 LAYER_SETTINGS: Final = ("content_layers", "style_layers")
-
-
-def idle_seconds(keep_warm: str) -> float:
-    """Return `keep_warm` in seconds: "90", "15m", "2h"; "always" is infinite, "never" 0.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if keep_warm in ("always", "never"):
-        return math.inf if keep_warm == "always" else 0.0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", keep_warm.strip())
-    if match is None:
-        raise ValueError(f"{keep_warm!r} is no time")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-def memory_bytes(limit: str) -> int:
-    """Return "4GB", "512 MB", "1.5GiB" or a plain number in bytes.
-
-    Raises:
-        ValueError: it is no amount of memory.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", limit.strip().lower())
-    if match is None or float(match[1]) <= 0:
-        raise ValueError(f"{limit!r} is no amount of memory")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " "))
-
-
-def device_name(name: str) -> str:
-    """Return the name of a device as torch spells it.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", name.lower()):
-        raise ValueError(f"{name!r} is no device")
-    return name.lower()
-
-
-KeepWarm = Annotated[str, Parsed(idle_seconds, "a time such as 90s, 15m or 2h, or always, or never")]
-MemoryLimit = Annotated[str, Parsed(memory_bytes, "an amount of memory such as 4GB or 800MB")]
-Device = Annotated[str, Parsed(device_name, "auto, cpu, cuda, cuda:1, mps or xpu")]
+SIDECAR_KEYS: Final = ("style", "set", "mask", "regions")
+T = TypeVar("T")
 
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────
@@ -98,7 +62,17 @@ def settings_and_faults(raw: object, path: KeyPath) -> tuple[dict[str, object], 
 def _setting(key: str, value: object, place: KeyPath, faults: list[Fault]) -> object:
     if key == "preserve_color" and isinstance(value, bool):
         return PreserveColor.LUMINANCE if value else PreserveColor.OFF
-    return conform(hints_of(Recipe)[key], value, place, faults)
+    try:
+        return _adapter(key).validate_python(value)
+    except ValidationError:
+        faults.append(Fault(place, refusal(Recipe, (key,), value)))
+        return None
+
+
+@cache
+def _adapter(key: str) -> TypeAdapter[Any]:
+    kind = get_type_hints(Recipe, include_extras=True)[key]
+    return TypeAdapter(kind if kind is bool else Annotated[kind, WORD], config=RULES)
 
 
 def _layers(key: str, value: object) -> tuple[str, ...]:
@@ -158,22 +132,33 @@ def _is_foreign(value: object, path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     keys = value if isinstance(value, Mapping) else ()
-    return not any(nearest(str(key), ("style", "set"), cutoff=0.75) for key in keys)
+    is_ours = (nearest(str(key), ("style", "set"), cutoff=0.75) or key in SIDECAR_KEYS for key in keys)
+    return not any(is_ours)
 
 
 def _sidecar(document: Document, value: Mapping[str, object], path: Path) -> Sidecar:
     faults = [
-        Fault((str(key),), f"is no key of a sidecar{nearest(str(key), ('style', 'set'))}")
+        Fault((str(key),), f"is no key of a sidecar{nearest(str(key), SIDECAR_KEYS)}")
         for key in value
-        if key not in ("style", "set")
+        if key not in SIDECAR_KEYS
     ]
-    blend = None
-    if value.get("style") is not None:
-        try:
-            blend = blend_of(value["style"])
-        except ValueError as error:
-            faults.append(Fault(("style",), str(error)))
+    blend = _asked(blend_of, "style", value, faults)
+    mask = _asked(mask_name, "mask", value, faults)
+    regions = _asked(regions_of, "regions", value, faults)
     settings, wrong = settings_and_faults(value.get("set") or {}, ("set",))
     if faults or wrong:
         return Sidecar(path=path, fault="; ".join(document.describe(f) for f in [*faults, *wrong]))
-    return Sidecar(path=path, style=blend, set=settings)
+    return Sidecar(path=path, style=blend, set=settings, mask=mask, regions=regions or ())
+
+
+def _asked(
+    read: Callable[[object], T], key: str, value: Mapping[str, object], faults: list[Fault]
+) -> T | None:
+    """Return what a key of a sidecar asks for; None if it is not there, or wrong: then it is in `faults`."""
+    if value.get(key) is None:
+        return None
+    try:
+        return read(value[key])
+    except ValueError as error:
+        faults.append(Fault((key,), str(error)))
+        return None

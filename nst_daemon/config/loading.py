@@ -1,208 +1,29 @@
-"""YAML text -> frozen Config, complete; a typo is an error with file, line, key and the nearest valid key.
+"""config.yaml -> `Config`, complete: defaults filled in, paths absolute; or an error that lists all faults.
 
-Starts nothing and makes no folder: what a config asks for is checked where it is used. Settings and
-sidecars are checked in `settings`, and are to be had from here as well.
+Starts nothing and makes no folder.
 """
 
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import platformdirs
-from annotated_types import Ge
+from pydantic import ValidationError
 
-from nst_daemon.config_text import Fault, KeyPath, nearest, read
+from nst_daemon.blends import blend_of
+from nst_daemon.config.model import Config, ConfigText, Folder, FolderText, RuleText, keys_of
+from nst_daemon.config.overlaps import overlaps
+from nst_daemon.config.refusals import adapter, faults_of
+from nst_daemon.config.settings import settings_and_faults
+from nst_daemon.config.text import Fault, KeyPath, nearest, read
 from nst_daemon.errors import ConfigError
-from nst_daemon.overlaps import overlaps
-from nst_daemon.recipe import SETTINGS, Rule, blend_of
-from nst_daemon.settings import (
-    Device,
-    KeepWarm,
-    MemoryLimit,
-    check_settings,
-    idle_seconds,
-    memory_bytes,
-    parse_assignments,
-    parse_sidecar,
-    settings_and_faults,
-)
-from nst_daemon.shapes import conform
-
-__all__ = [
-    "Config",
-    "check_settings",
-    "load",
-    "parse_assignments",
-    "parse_sidecar",
-]  # the last three: settings
+from nst_daemon.recipe import Rule
 
 APP: Final = "nst-daemon"
-DEFAULT_STYLE: Final = "swirling_oil"  # a built-in
 ENVIRONMENT: Final = "NST_DAEMON_CONFIG"
-
-
-class Originals(StrEnum):
-    """What becomes of a photo once its result is durable."""
-
-    MOVE = "move"  # to the archive
-    KEEP = "keep"
-    DELETE = "delete"
-
-
-class WatchMode(StrEnum):
-    """How the inbox is watched."""
-
-    AUTO = "auto"  # native where a probe file raises an event, else polling
-    NATIVE = "native"
-    POLLING = "polling"
-
-
-class TrayMode(StrEnum):
-    """Whether a tray icon is shown."""
-
-    AUTO = "auto"  # where there is a desktop
-    ON = "on"
-    OFF = "off"
-
-
-class Notify(StrEnum):
-    """What a notification is shown for."""
-
-    ALL = "all"
-    FAILURES = "failures"
-    OFF = "off"
-
-
-Seconds = Annotated[float, Ge(0.0)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """How the inbox is watched."""
-
-    settle_seconds: Seconds = 2.0  # a file is finished when it stood still for this long
-    rescan_seconds: Annotated[float, Ge(0.1)] = 60.0  # the folders are read anew this often
-    sidecar_seconds: Seconds = 2.0  # how long a photo waits for a sidecar
-    max_wait_seconds: Seconds = 600.0  # a file that never stands still is shown as a problem after this
-    mode: WatchMode = WatchMode.AUTO
-    recursive: bool = True
-    ignore: tuple[str, ...] = ()  # globs beside the built-in ones
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineConfig:
-    """Which network runs where."""
-
-    weights: str = "original"  # original, torchvision, or a path to a .pth or .safetensors file
-    device: Device = "auto"  # auto, cpu, cuda, cuda:1, mps, xpu
-    keep_warm: KeepWarm = "15m"  # long it idles with its network
-    memory_limit: MemoryLimit | None = None  # e.g. 4GB; None: what the machine has
-
-    @property
-    def idle_seconds(self) -> float:
-        """How long the idle engine keeps its network; infinite for `always`, 0 for `never`."""
-        return idle_seconds(self.keep_warm)
-
-    @property
-    def memory_bytes(self) -> int | None:
-        """The memory that the engine may use; None is what the machine has."""
-        return None if self.memory_limit is None else memory_bytes(self.memory_limit)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folder:
-    """One inbox and what belongs to it, complete: every path absolute."""
-
-    inbox: Path
-    outbox: Path
-    archive: Path
-    failed: Path
-    style: str
-    originals: Originals = Originals.MOVE
-    rules: tuple[Rule, ...] = ()
-    set: Mapping[str, object] = field(default_factory=dict)  # `set` of the config, the folder's put over it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """The whole config, complete: defaults filled in, every path absolute."""
-
-    source: Path  # the file that it was read from
-    folders: tuple[Folder, ...]
-    styles: Path  # the user's style pictures
-    state_dir: Path  # ledger, log, private copies
-    watch: Watch = field(default_factory=Watch)
-    engine: EngineConfig = field(default_factory=EngineConfig)
-    tray: TrayMode = TrayMode.AUTO
-    notify: Notify = Notify.FAILURES
-    max_megapixels: Annotated[float, Ge(0.01)] = 200.0  # larger photos fail with a clear error
-
-
-# ── the text as users write it ──────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleText:
-    """One entry of `rules`."""
-
-    match: str
-    style: Any = None
-    set: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderText:
-    """One entry of `folders`; what is None comes from the top of the config."""
-
-    inbox: str
-    outbox: str
-    style: str | None = None
-    rules: tuple[RuleText, ...] = ()
-    set: Any = None
-    originals: Originals | None = None
-    archive: str | None = None
-    failed: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigText:
-    """The keys of config.yaml. Their defaults stand in `Config` and its parts."""
-
-    inbox: str | None = None
-    outbox: str | None = None
-    folders: tuple[FolderText, ...] = ()
-    styles: str | None = None
-    style: str = DEFAULT_STYLE
-    rules: tuple[RuleText, ...] = ()
-    set: Any = None
-    originals: Originals = Originals.MOVE
-    archive: str | None = None
-    failed: str | None = None
-    watch: Watch = field(default_factory=Watch)
-    engine: EngineConfig = field(default_factory=EngineConfig)
-    tray: TrayMode = TrayMode.AUTO
-    notify: Notify = Notify.FAILURES
-    state_dir: str | None = None
-    max_megapixels: Annotated[float, Ge(0.01)] = 200.0
-
-
-_SECTIONS: Final[Mapping[str, type]] = {
-    "watch": Watch,
-    "engine": EngineConfig,
-    "folders": FolderText,
-    "rules": RuleText,
-}
-
-
-def keys_of(section: str = "") -> tuple[str, ...]:
-    """Return the valid keys at the top of a config, or of `watch`, `engine`, `folders`, `rules`, `set`."""
-    if section == "set":
-        return SETTINGS
-    return tuple(f.name for f in fields(_SECTIONS.get(section, ConfigText)))
 
 
 def absolute(text: str | Path, base: Path | None = None) -> Path:
@@ -246,9 +67,12 @@ def parse(text: str | bytes, source: Path) -> Config:
     raw = _given({} if document.value is None else document.value)
     if not isinstance(raw, dict):
         raise ConfigError(f"{source}: has no keys.", remedy="See config.example.yaml.")
-    faults: list[Fault] = []
-    written = conform(ConfigText, raw, (), faults, unknown=_unknown_key)
-    faults += [fault for place in _free_places(raw) for fault in _free_faults(*place)]
+    faults = [fault for place in _free_places(raw) for fault in _free_faults(*place)]
+    try:
+        written: ConfigText = adapter(ConfigText).validate_python(raw)
+    except ValidationError as error:
+        found = faults_of(error, ConfigText, raw, unknown=_unknown_key)
+        raise document.error([*found, *faults]) from error
     if faults:
         raise document.error(faults)
     config = _complete(written, source)

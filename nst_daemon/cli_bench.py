@@ -1,0 +1,67 @@
+"""The command that measures this machine: bench."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nst_daemon import cli_paint
+from nst_daemon.cli_common import ConfigOption, JsonOption, answer_json, config_if_any, table
+from nst_daemon.recipe import Order, Preset
+
+if TYPE_CHECKING:
+    from nst_daemon.config import Config
+
+
+def bench(
+    config: ConfigOption = None,
+    presets: Annotated[list[Preset] | None, typer.Option("--preset", help="Else draft and balanced.")] = None,
+    sizes: Annotated[list[int] | None, typer.Option("--size", min=16, help="px; else 256 and 512.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One small picture only.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the seconds per picture on this machine's device.
+
+    Example: nst-daemon bench --size 512 --preset draft --preset fine
+    """
+    sizes = sizes or ([128] if quick else [256, 512])
+    presets = presets or ([Preset.DRAFT] if quick else [Preset.DRAFT, Preset.BALANCED])
+    rows = list(_measured(config_if_any(config), presets, sizes))
+    if as_json:
+        answer_json(rows)
+    else:
+        cells = [[str(value) for value in row.values()] for row in rows]
+        table("Seconds per picture", list(rows[0]), cells)
+
+
+def _measured(
+    config: "Config | None", presets: list[Preset], sizes: list[int]
+) -> Iterator[dict[str, object]]:
+    from nst_daemon.config import DEFAULT_STYLE
+    from nst_daemon.recipe import resolve
+
+    photo, styles = (
+        cli_paint.sample_photo(),
+        cli_paint.chosen_styles(config.folders[0].style if config else DEFAULT_STYLE, config),
+    )
+    with cli_paint.engine_of(config) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
+        for preset in presets:
+            for size in sizes:
+                order = Order(
+                    job=0,
+                    photo=photo,
+                    photo_name=f"{preset} at {size} px",
+                    styles=styles,
+                    recipe=resolve({"preset": preset, "size": size}),
+                    result=Path(folder) / f"{preset}-{size}",
+                )
+                painting = cli_paint.paint(engine, order)
+                yield {
+                    "preset": str(preset),
+                    "picture": f"{painting.width} × {painting.height}",
+                    "seconds": round(painting.seconds, 1),
+                    "first step after": round(painting.seconds_to_first_step, 1),
+                    "device": painting.device,
+                }

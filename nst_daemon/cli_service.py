@@ -1,0 +1,98 @@
+"""The commands that have the daemon run without a terminal: start, stop, restart, service, tray."""
+
+import time
+from contextlib import suppress
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nst_daemon.cli_common import ConfigOption, answer, load_config, say
+from nst_daemon.errors import ExitCode, NotRunningError
+
+
+class ServiceAction(StrEnum):
+    """What can be done with the service."""
+
+    INSTALL = "install"
+    UNINSTALL = "uninstall"
+    STATUS = "status"
+
+
+def start(config: ConfigOption = None) -> None:
+    """Start the daemon in the background; returns once it watches the inbox.
+
+    Example: nst-daemon start
+    """
+    from nst_daemon import background
+
+    pid = background.start(load_config(config))
+    say(f"It is running (process {pid}). `nst-daemon stop` ends it.")
+
+
+def stop(config: ConfigOption = None) -> None:
+    """End the daemon; what it is painting waits in the queue for the next start.
+
+    Example: nst-daemon stop
+    """
+    from nst_daemon import background
+
+    background.stop(load_config(config))
+    say("It has stopped.")
+
+
+def restart(config: ConfigOption = None) -> None:
+    """End the daemon if it is running, and start it.
+
+    Example: nst-daemon restart
+    """
+    from nst_daemon import background
+
+    loaded = load_config(config)
+    with suppress(NotRunningError):
+        background.stop(loaded)
+    say(f"It is running (process {background.start(loaded)}).")
+
+
+def service(
+    action: Annotated[ServiceAction, typer.Argument(help="What to do.")],
+    config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files; write nothing.")] = False,
+) -> None:
+    """Have the daemon start when you log in: systemd, launchd, a Windows task or the desktop's autostart.
+
+    Example: nst-daemon service install
+    """
+    from nst_daemon import service as services
+
+    loaded = load_config(config)
+    if dry_run:
+        made = services.plan(loaded)
+        for path, content in made.files:
+            encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+            answer(f"# {path}\n{content.decode(encoding)}")
+    elif action is ServiceAction.INSTALL:
+        made = services.install(loaded)
+        for path, _ in made.files:
+            say(f"Wrote {path}")
+        say(made.hint)
+        say("`nst-daemon start` starts it now, if it is not running.")
+    elif action is ServiceAction.UNINSTALL:
+        say("Removed." if services.uninstall(loaded) else "There was nothing to remove.")
+    else:
+        for line in services.status(loaded):
+            answer(line)
+        if not services.is_installed(loaded):
+            raise typer.Exit(ExitCode.MISSING)
+
+
+def tray(config: ConfigOption = None) -> None:
+    """Show the tray icon for a daemon that runs elsewhere, as the service does; ends with Quit.
+
+    Example: nst-daemon tray
+    """
+    from nst_daemon.desktop import DesktopKeeper
+
+    with DesktopKeeper(load_config(config)) as keeper:
+        while keeper.tend():
+            time.sleep(1)

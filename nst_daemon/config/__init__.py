@@ -1,0 +1,42 @@
+"""What the user asks for: config.yaml, settings and sidecars as checked, frozen values.
+
+A typo is an error with file, line, key and the nearest valid key. Starts nothing and makes no folder: what
+a config asks for is checked where it is used.
+"""
+
+from nst_daemon.config.loading import APP, ENVIRONMENT, absolute, default_path, load, parse
+from nst_daemon.config.model import (
+    DEFAULT_STYLE,
+    Config,
+    EngineConfig,
+    Folder,
+    Notify,
+    Originals,
+    TrayMode,
+    Watch,
+    WatchMode,
+    keys_of,
+)
+from nst_daemon.config.settings import check_settings, parse_assignments, parse_sidecar
+
+__all__ = [
+    "APP",
+    "DEFAULT_STYLE",
+    "ENVIRONMENT",
+    "Config",
+    "EngineConfig",
+    "Folder",
+    "Notify",
+    "Originals",
+    "TrayMode",
+    "Watch",
+    "WatchMode",
+    "absolute",
+    "check_settings",
+    "default_path",
+    "keys_of",
+    "load",
+    "parse",
+    "parse_assignments",
+    "parse_sidecar",
+]

@@ -1,0 +1,83 @@
+"""The kinds of values in a config, as annotations for pydantic: words, times, amounts of memory. Pure."""
+
+import math
+import re
+from typing import Annotated, Final
+
+from annotated_types import Ge
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+RULES: Final = ConfigDict(
+    extra="forbid",
+    allow_inf_nan=False,
+    coerce_numbers_to_str=True,  # a folder or a style may be called 1984
+)
+
+
+def _as_word(value: object) -> object:
+    if isinstance(value, bool):  # to pydantic, true is the number 1
+        raise ValueError("true or false")
+    return value.lower() if isinstance(value, str) else value
+
+
+WORD: Final = BeforeValidator(_as_word)  # a number, or one of a few words in any case; never true or false
+
+Megapixels = Annotated[float, Ge(0.01), WORD]
+Seconds = Annotated[float, Ge(0.0), WORD]
+
+
+def idle_seconds(keep_warm: str) -> float:
+    """Return `keep_warm` in seconds: "90", "15m", "2h"; "always" is infinite, "never" 0.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if keep_warm in ("always", "never"):
+        return math.inf if keep_warm == "always" else 0.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", keep_warm.strip())
+    if match is None:
+        raise ValueError(f"{keep_warm!r} is no time")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def memory_bytes(limit: str) -> int:
+    """Return "4GB", "512 MB", "1.5GiB" or a plain number in bytes.
+
+    Raises:
+        ValueError: it is no amount of memory.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", limit.strip().lower())
+    if match is None or float(match[1]) <= 0:
+        raise ValueError(f"{limit!r} is no amount of memory")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " "))
+
+
+def device_name(name: str) -> str:
+    """Return the name of a device as torch spells it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", name.lower()):
+        raise ValueError(f"{name!r} is no device")
+    return name.lower()
+
+
+def _as_time(text: str) -> str:
+    idle_seconds(text)
+    return text
+
+
+def _as_memory(text: str) -> str:
+    memory_bytes(text)
+    return text
+
+
+# The descriptions are what a message says to be allowed.
+KeepWarm = Annotated[
+    str, AfterValidator(_as_time), Field(description="a time such as 90s, 15m or 2h, or always, or never")
+]
+MemoryLimit = Annotated[
+    str, AfterValidator(_as_memory), Field(description="an amount of memory such as 4GB or 800MB")
+]
+Device = Annotated[str, AfterValidator(device_name), Field(description="auto, cpu, cuda, cuda:1, mps or xpu")]

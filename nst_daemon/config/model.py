@@ -1,0 +1,183 @@
+"""What a config says, as frozen values: complete (`Config`), and as users write it (`ConfigText`). Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from annotated_types import Ge
+from pydantic import with_config
+
+from nst_daemon.config.kinds import (
+    RULES,
+    WORD,
+    Device,
+    KeepWarm,
+    Megapixels,
+    MemoryLimit,
+    Seconds,
+    idle_seconds,
+    memory_bytes,
+)
+from nst_daemon.recipe import SETTINGS, Rule
+
+DEFAULT_STYLE: Final = "swirling_oil"  # a built-in
+
+
+class Originals(StrEnum):
+    """What becomes of a photo once its result is durable."""
+
+    MOVE = "move"  # to the archive
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+class WatchMode(StrEnum):
+    """How the inbox is watched."""
+
+    AUTO = "auto"  # native where a probe file raises an event, else polling
+    NATIVE = "native"
+    POLLING = "polling"
+
+
+class TrayMode(StrEnum):
+    """Whether a tray icon is shown."""
+
+    AUTO = "auto"  # where there is a desktop
+    ON = "on"
+    OFF = "off"
+
+
+class Notify(StrEnum):
+    """What a notification is shown for."""
+
+    ALL = "all"
+    FAILURES = "failures"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How the inbox is watched."""
+
+    settle_seconds: Seconds = 2.0  # a file is finished when it stood still for this long
+    rescan_seconds: Annotated[float, Ge(0.1), WORD] = 60.0  # the folders are read anew this often
+    sidecar_seconds: Seconds = 2.0  # how long a photo waits for a sidecar
+    max_wait_seconds: Seconds = 600.0  # a file that never stands still is shown as a problem after this
+    mode: Annotated[WatchMode, WORD] = WatchMode.AUTO
+    recursive: bool = True
+    ignore: tuple[str, ...] = ()  # globs beside the built-in ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """Which network runs where."""
+
+    weights: str = "original"  # original, torchvision, or a path to a .pth or .safetensors file
+    device: Device = "auto"  # auto, cpu, cuda, cuda:1, mps, xpu
+    keep_warm: KeepWarm = "15m"  # long it idles with its network
+    memory_limit: MemoryLimit | None = None  # e.g. 4GB; None: what the machine has
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long the idle engine keeps its network; infinite for `always`, 0 for `never`."""
+        return idle_seconds(self.keep_warm)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory that the engine may use; None is what the machine has."""
+        return None if self.memory_limit is None else memory_bytes(self.memory_limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """One inbox and what belongs to it, complete: every path absolute."""
+
+    inbox: Path
+    outbox: Path
+    archive: Path
+    failed: Path
+    style: str
+    originals: Originals = Originals.MOVE
+    rules: tuple[Rule, ...] = ()
+    set: Mapping[str, object] = field(default_factory=dict)  # `set` of the config, the folder's put over it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole config, complete: defaults filled in, every path absolute."""
+
+    source: Path  # the file that it was read from
+    folders: tuple[Folder, ...]
+    styles: Path  # the user's style pictures
+    state_dir: Path  # ledger, log, private copies
+    watch: Watch = field(default_factory=Watch)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    tray: TrayMode = TrayMode.AUTO
+    notify: Notify = Notify.FAILURES
+    max_megapixels: Megapixels = 200.0  # larger photos fail with a clear error
+
+
+# ── the text as users write it ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleText:
+    """One entry of `rules`."""
+
+    match: str
+    style: Any = None
+    set: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderText:
+    """One entry of `folders`; what is None comes from the top of the config."""
+
+    inbox: str
+    outbox: str
+    style: str | None = None
+    rules: tuple[RuleText, ...] = ()
+    set: Any = None
+    originals: Annotated[Originals, WORD] | None = None
+    archive: str | None = None
+    failed: str | None = None
+
+
+@with_config(RULES)  # its parts take them over
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigText:
+    """The keys of config.yaml. Their defaults stand in `Config` and its parts."""
+
+    inbox: str | None = None
+    outbox: str | None = None
+    folders: tuple[FolderText, ...] = ()
+    styles: str | None = None
+    style: str = DEFAULT_STYLE
+    rules: tuple[RuleText, ...] = ()
+    set: Any = None
+    originals: Annotated[Originals, WORD] = Originals.MOVE
+    archive: str | None = None
+    failed: str | None = None
+    watch: Watch = field(default_factory=Watch)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    tray: Annotated[TrayMode, WORD] = TrayMode.AUTO
+    notify: Annotated[Notify, WORD] = Notify.FAILURES
+    state_dir: str | None = None
+    max_megapixels: Megapixels = 200.0
+
+
+_SECTIONS: Final[Mapping[str, type]] = {
+    "watch": Watch,
+    "engine": EngineConfig,
+    "folders": FolderText,
+    "rules": RuleText,
+}
+
+
+def keys_of(section: str = "") -> tuple[str, ...]:
+    """Return the valid keys at the top of a config, or of `watch`, `engine`, `folders`, `rules`, `set`."""
+    if section == "set":
+        return SETTINGS
+    return tuple(f.name for f in fields(_SECTIONS.get(section, ConfigText)))

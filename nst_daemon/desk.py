@@ -1,0 +1,203 @@
+"""What tray and notices show, out of the ledger; what is clicked, into the ledger. Knows no pystray."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from nst_daemon import config as configs
+from nst_daemon import files, logs, service
+from nst_daemon.config import Config, Folder
+from nst_daemon.errors import NstError
+from nst_daemon.jobs import Job, JobState, Snapshot
+from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.library import Library
+from nst_daemon.notices import Notice, Notices
+from nst_daemon.notify import Messenger
+from nst_daemon.style_edit import with_style
+from nst_daemon.tray_menu import MAX_RESULTS, Act, Entry, View
+
+logger = logging.getLogger(__name__)
+
+SLOW_SECONDS: Final = 10.0  # between two looks at styles, config and log-in entry
+BEAT_SECONDS: Final = 30.0  # a daemon that did not beat for this long does not run
+OVERLAP_SECONDS: Final = 60.0  # what ended in this time is read again, and known
+FAILURES_SEEN: Final = "failures seen"  # the fact that holds until when the user knows of them
+
+Open = Callable[[Path], None]
+
+
+class Desk:
+    """One ledger, looked at once a second. `tick` is called by one thread, `act` by another."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        *,
+        messages: Messenger,
+        open_path: Open,
+        start: Callable[[Config], object],
+        may_notify: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.ledger = ledger
+        self.was_quit = False
+        self._messages = messages
+        self._open = open_path
+        self._start = start
+        self._may_notify = may_notify
+        self._clock = clock
+        self._notices = Notices(config.notify, clock=clock)
+        self._since = clock()  # what ended before is no news
+        self._told: set[tuple[int, datetime | None]] = set()  # what ended since, and was said
+        self._slow_due = float("-inf")
+        self._view: View | None = None
+
+    def tick(self) -> View:
+        """Return what is to be shown now, and say what is new; the last view where nothing can be read."""
+        try:
+            self._look()
+        except NstError as error:
+            logger.debug("the ledger cannot be read: %s", error)
+        assert self._view is not None
+        return self._view
+
+    def act(self, entry: Entry) -> None:
+        """Do what an entry of the menu says."""
+        try:
+            self._act(entry)
+        except (NstError, OSError) as error:
+            logger.warning("%s: %s", entry.label, error)
+            self._messages.show(Notice(title=f"{entry.label}: not done", text=str(error)))
+        self._slow_due = float("-inf")
+
+    # What is there.
+
+    def _look(self) -> None:
+        snapshot = self.ledger.snapshot(running=self._is_running())
+        before = self._view or View(snapshot=replace(snapshot, counts={}))
+        changed = snapshot.counts != before.snapshot.counts
+        is_slow = self._clock() >= self._slow_due
+        view = replace(before, snapshot=snapshot)
+        if changed or is_slow:
+            view = self._with_jobs(view)
+        if is_slow:
+            self._slow_due = self._clock() + SLOW_SECONDS
+            view = self._with_choices(view)
+        self._view = view
+        self._say(snapshot, has_changed=changed)
+
+    def _is_running(self) -> bool:
+        """Return whether the daemon lives. Not by its lock: to try that would keep a new daemon from it."""
+        pid, beat = self.ledger.recall("pid"), self.ledger.heartbeat()
+        is_fresh = beat is not None and abs(self._clock() - beat) < BEAT_SECONDS
+        return pid is not None and is_fresh and psutil.pid_exists(int(pid))
+
+    def _with_jobs(self, view: View) -> View:
+        done = self.ledger.jobs(state=JobState.DONE, limit=MAX_RESULTS)
+        seen = float(self.ledger.recall(FAILURES_SEEN) or 0)
+        failed = self.ledger.jobs(state=JobState.FAILED)
+        return replace(
+            view,
+            results=tuple(job.result for job in done if job.result is not None),
+            new_failures=sum(1 for job in failed if job.finished and job.finished.timestamp() > seen),
+        )
+
+    def _with_choices(self, view: View) -> View:
+        try:
+            self.config = configs.load(self.config.source)
+        except NstError as error:
+            logger.debug("the config was left as it was: %s", error)
+        return replace(
+            view,
+            styles=Library(self.config.styles).names(),
+            style=self._first.style,
+            starts_at_login=service.is_installed(self.config),
+        )
+
+    def _say(self, snapshot: Snapshot, *, has_changed: bool) -> None:
+        if not self._may_notify():
+            self._since = self._clock()
+            return
+        ended = self._newly_ended() if has_changed else []
+        held = self.ledger.jobs(state=JobState.HELD) if snapshot.counts[JobState.HELD] else []
+        for notice in self._notices.look(snapshot, ended=ended, held=held):
+            self._messages.show(notice)
+
+    def _newly_ended(self) -> list[Job]:
+        """Return what was done or failed and was not said; two may end in the same moment."""
+        ended = self.ledger.ended_since(self._since)
+        news = [job for job in ended if (job.id, job.finished) not in self._told]
+        self._told = {(job.id, job.finished) for job in ended}
+        self._since = max(self._since, self._clock() - OVERLAP_SECONDS)
+        return news
+
+    @property
+    def _first(self) -> Folder:
+        return self.config.folders[0]
+
+    # What is clicked.
+
+    def _act(self, entry: Entry) -> None:
+        match entry.act:
+            case Act.PAUSE:
+                self.ledger.pause()
+            case Act.RESUME:
+                self.ledger.resume()
+            case Act.CANCEL if isinstance(entry.argument, int):
+                self.ledger.cancel(entry.argument)
+            case Act.RETRY_FAILED:
+                self.ledger.retry_failed()
+            case Act.UNLOAD:
+                self.ledger.ask(Wish.UNLOAD)
+            case Act.QUIT:
+                self.ledger.ask(Wish.QUIT)
+                self.was_quit = True
+            case Act.START:
+                self._start(self.config)
+            case Act.LOGIN:
+                self._toggle_login()
+            case Act.SET_STYLE:
+                self._set_style(str(entry.argument))
+            case _:
+                self._open_what(entry)
+
+    def _open_what(self, entry: Entry) -> None:
+        match entry.act:
+            case Act.OPEN_INBOX:
+                self._open(self._first.inbox)
+            case Act.OPEN_RESULTS:
+                self._open(self._first.outbox)
+            case Act.OPEN_CONFIG:
+                self._open(self.config.source)
+            case Act.OPEN_LOG:
+                self._open(logs.log_path(self.config.state_dir))
+            case Act.OPEN if isinstance(entry.argument, Path):
+                self._open(entry.argument)
+            case Act.SHOW_FAILED:
+                self.ledger.remember(FAILURES_SEEN, repr(self._clock()))
+                self._open(self._first.failed)
+
+    def _toggle_login(self) -> None:
+        if service.is_installed(self.config):
+            service.uninstall(self.config)
+        else:
+            service.install(self.config)
+
+    def _set_style(self, style: str) -> None:
+        source = self.config.source.resolve()  # a link stays a link
+        text = with_style(source.read_text(encoding="utf-8"), style, self.config.source)
+        draft = files.temporary_in(source.parent)
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.chmod(source.stat().st_mode)
+            draft.replace(source)
+        finally:
+            draft.unlink(missing_ok=True)

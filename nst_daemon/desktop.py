@@ -1,0 +1,261 @@
+"""Tray and notices in a process of their own, beside the daemon or started at log-in.
+
+`DesktopKeeper` starts the process, and again after it ended; `serve` is what runs in it. It reads snapshots
+from the ledger and writes requests to it, so that killing it touches no job. Of several such processes over
+one state folder one shows the icon and one shows the notices: whoever holds the lock.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Final, Self
+
+from filelock import FileLock, Timeout
+
+from nst_daemon import background, logs, panels
+from nst_daemon.config import Config, Notify, TrayMode
+from nst_daemon.desk import Desk
+from nst_daemon.ledger import Ledger
+from nst_daemon.notify import messenger
+from nst_daemon.opener import open_path
+from nst_daemon.panels import Backend, Desktop, Probe, choose, problem_of
+from nst_daemon.tray import TICK_SECONDS, Tray
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS: Final = 5.0  # between two looks for a panel that draws the icon
+BACK_OFF_SECONDS: Final = 1.0  # before a process that ended begins anew; doubles
+MAX_BACK_OFF_SECONDS: Final = 60.0
+STEADY_SECONDS: Final = 60.0  # a process that lived this long did not end because it cannot begin
+LEAVE_SECONDS: Final = 3.0  # then it is killed
+LEFT: Final = 0  # exit codes of the process: for good
+ANEW: Final = 75  # the panel has changed, or the icon broke
+
+
+# ── seen from the daemon ────────────────────────────────────────────────────────────────────────────────
+
+
+def is_wanted(config: Config) -> bool:
+    """Return whether there is anything to show, and maybe somewhere to show it."""
+    return is_tray_wanted(config) or (config.notify is not Notify.OFF and panels.may_notify())
+
+
+def is_tray_wanted(config: Config) -> bool:
+    """Return whether an icon is to be shown in this session."""
+    return config.tray is TrayMode.ON or (config.tray is TrayMode.AUTO and panels.may_show_tray())
+
+
+class DesktopKeeper:
+    """Keeps the process alive as long as it is tended. One thread uses it."""
+
+    def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.config = config
+        self._clock = clock
+        self._child: SpawnProcess | None = None
+        self._began = 0.0
+        self._due = float("-inf")
+        self._back_off = BACK_OFF_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while it lives."""
+        return self._child.pid if self._child is not None and self._child.is_alive() else None
+
+    def tend(self) -> bool:
+        """Start the process where it is wanted and not there; False: it has left for good."""
+        if self._child is not None:
+            if self._child.is_alive():
+                return True
+            if self._code_of_ended(self._child) == LEFT:
+                self._due = float("inf")
+        if self._clock() >= self._due and is_wanted(self.config):
+            self._start()
+        return self._due != float("inf")
+
+    def follow(self, config: Config) -> None:
+        """Show what another config asks for, from the next `tend` on.
+
+        Folders and styles are read anew in the process itself: the icon does not flicker for them.
+        """
+        if (config.tray, config.notify) != (self.config.tray, self.config.notify):
+            self.close()
+            self._due = float("-inf")
+        self.config = config
+
+    def close(self) -> None:
+        """End the process: politely, then at once."""
+        if self._child is None:
+            return
+        self._child.terminate()
+        self._child.join(LEAVE_SECONDS)
+        if self._child.is_alive():
+            self._child.kill()
+            self._child.join()
+        self._child.close()
+        self._child = None
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        child = context.Process(target=serve, args=(self.config,), name="nst-desktop", daemon=True)
+        try:
+            child.start()
+        except OSError as error:
+            logger.warning("no tray and no notifications: %s", error)
+            self._due = self._clock() + MAX_BACK_OFF_SECONDS
+            return
+        self._child, self._began = child, self._clock()
+
+    def _code_of_ended(self, child: SpawnProcess) -> int | None:
+        code = child.exitcode
+        child.close()
+        self._child = None
+        now = self._clock()
+        if now - self._began >= STEADY_SECONDS:
+            self._back_off = BACK_OFF_SECONDS
+        self._due = now + self._back_off
+        self._back_off = min(2 * self._back_off, MAX_BACK_OFF_SECONDS)
+        return code
+
+
+# ── in the process ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def serve(config: Config) -> None:
+    """Show tray and notices until the parent ends, or Quit is clicked. Runs in the process."""
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which then ends us
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    logs.log_to_stderr()
+    code = ANEW
+    try:
+        code = _serve(config)
+    except Exception as error:  # noqa: BLE001  whatever the desktop does to us, the jobs go on
+        logger.warning("the tray begins anew: %s: %s", type(error).__name__, error)
+    finally:
+        os._exit(code)  # at once: a thread that hangs with the desktop must not keep us
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _serve(config: Config) -> int:
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(config.state_dir / "ledger.db"))
+        dock = Dock(config, ledger)
+        stack.callback(dock.close)
+        messages = messenger(open_path)
+        stack.callback(messages.close)
+        notices = Lock(config.state_dir / "notify.lock")
+        desk = Desk(
+            config,
+            ledger,
+            messages=messages,
+            open_path=open_path,
+            start=background.start,
+            may_notify=notices.is_ours,
+        )
+        while not desk.was_quit:
+            if backend := dock.backend():
+                Tray(
+                    desk,
+                    backend,
+                    should_end=lambda: desk.was_quit or dock.has_changed(),
+                    on_hang=lambda: os._exit(_code(desk)),
+                ).run()
+                return _code(desk)
+            desk.tick()
+            time.sleep(TICK_SECONDS)
+        return LEFT
+
+
+def _code(desk: Desk) -> int:
+    return LEFT if desk.was_quit else ANEW
+
+
+class Lock:
+    """A lock that is tried for until it is ours, and then kept until the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = FileLock(path)
+
+    def is_ours(self) -> bool:
+        """Return whether we hold it, by now."""
+        if not self._lock.is_locked:
+            with suppress(Timeout, OSError):
+                self._lock.acquire(timeout=0)
+        return self._lock.is_locked
+
+
+class Dock:
+    """Knows who draws the icon at the moment, and shows as a problem if nobody does."""
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        *,
+        look: Callable[[], Desktop] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._probe = Probe()
+        self._look = look or self._probe.look
+        self._clock = clock
+        self._lock = Lock(config.state_dir / "tray.lock")
+        self._due = float("-inf")
+        self._desktop = Desktop(has_display=False)
+        self._shown_by: tuple[object, ...] | None = None
+        self._was_said = ""
+
+    def close(self) -> None:
+        """Leave the X server."""
+        self._probe.close()
+
+    def backend(self) -> Backend | None:
+        """Return with which backend the icon is to be shown now; None: it is not."""
+        if not is_tray_wanted(self._config) or not self._lock.is_ours():
+            return None
+        self._look_again()
+        self._shown_by = self._host()
+        return choose(self._desktop)
+
+    def has_changed(self) -> bool:
+        """Return whether another panel has come since `backend`, or the one that was there has gone."""
+        self._look_again()
+        return self._host() != self._shown_by
+
+    def _look_again(self) -> None:
+        if self._clock() < self._due:
+            return
+        self._due = self._clock() + PROBE_SECONDS
+        self._desktop = self._look()
+        problem = problem_of(self._desktop)
+        # Under `auto` an icon that cannot be is no problem of the painting: `check` says it.
+        is_asked_for = self._config.tray is TrayMode.ON
+        if is_asked_for and problem is not None and problem.code != self._was_said:
+            logger.warning("%s %s", problem.message, problem.remedy)
+        self._was_said = problem.code if problem else ""
+        self._ledger.set_problems("tray", [problem] if problem and is_asked_for else [])
+
+    def _host(self) -> tuple[object, ...]:
+        backend = choose(self._desktop)
+        return backend, None if backend is Backend.APPINDICATOR else self._desktop.x11_tray

@@ -1,0 +1,165 @@
+"""The steps of one scale: losses, gradient, optimiser, and the way back from a step that failed."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nst_daemon.engine.optimise import Adam, Average, Lbfgs, Optimiser
+from nst_daemon.engine.pixels import Pixels
+from nst_daemon.engine.schedule import Scale
+from nst_daemon.errors import CancelledError, EngineError
+from nst_daemon.recipe import Optimizer, Progress, Recipe
+
+logger = logging.getLogger(__name__)
+
+OnProgress = Callable[[Progress], None]
+ShouldStop = Callable[[], bool]
+
+LOSS_NAMES: Final = ("total", "content", "style", "tv")
+READ_EVERY_STEPS: Final = 10  # losses are read back, and the device waited for, this seldom
+READ_EVERY_SECONDS: Final = 0.5  # … or this seldom where a step is slow
+CAREFUL_TRIES: Final = 6  # halvings of the step before giving up
+BLOW_UP: Final = 4.0  # a loss this many times the last one is a failed step
+ADAM_BETAS: Final = (0.9, 0.99)
+LBFGS_HISTORY: Final = 20  # more changes little (measured), and costs memory
+
+
+class Losses(Protocol):
+    """What a scale is painted towards."""
+
+    def __call__(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Return total, content, style and total-variation loss, weighted, and the gradient of the total.
+
+        Shapes: (1, 3, H, W) -> (4,), (1, 3, H, W); all on the device.
+        """
+        ...
+
+
+class Clock:
+    """Counts the work done over all scales, for progress and the time left."""
+
+    def __init__(self, scales: tuple[Scale, ...]) -> None:
+        self.scales = scales
+        self.work = sum(scale.work for scale in scales)
+        self.started: float | None = None
+
+    def start(self) -> None:
+        """Note the moment of the first step; later calls change nothing."""
+        self.started = self.started or time.monotonic()
+
+    def progress(self, scale: Scale, step: int, losses: Mapping[str, float]) -> Progress:
+        """Return where the painting stands after `step` steps of this scale."""
+        before = self.scales[: scale.number - 1]
+        done = sum(each.work for each in before) + scale.width * scale.height * step
+        fraction = done / self.work
+        seconds = time.monotonic() - (self.started or time.monotonic())
+        return Progress(
+            scale=scale.number,
+            scales=len(self.scales),
+            width=scale.width,
+            height=scale.height,
+            step=sum(each.steps for each in before) + step,
+            steps=sum(each.steps for each in self.scales),
+            fraction=fraction,
+            losses=losses,
+            seconds=seconds,
+            eta_seconds=seconds * (1 - fraction) / fraction,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place to go back to."""
+
+    variable: Tensor
+    step: int
+
+
+class Climb:
+    """The steps of one scale."""
+
+    def __init__(self, losses: Losses, recipe: Recipe, scale: Scale, start: Tensor) -> None:
+        self.losses = losses
+        self.recipe = recipe
+        self.scale = scale
+        self.pixels = Pixels(scale.optimizer)
+        self.caution = 1.0  # halved after each failed step
+        self.optimiser = self._optimiser(self.pixels.variable(start))
+        self.average = Average(start, scale.averaging)
+
+    def run(self, clock: Clock, on_progress: OnProgress, should_stop: ShouldStop) -> Tensor:
+        """Take all steps of the scale and return its picture, detached. Shapes: (1, 3, H, W)."""
+        # Losses tell of the picture *before* their step: only the mark before the last is proven.
+        marks = deque([Mark(self.optimiser.variable.clone(), 0)], maxlen=2)
+        good, tries, step, read_step, read_at = float("inf"), 0, 0, 0, time.monotonic()
+        while step < self.scale.steps:
+            if should_stop():
+                raise CancelledError("The painting was cancelled.")
+            clock.start()
+            losses = self._step()
+            step += 1
+            last = step == self.scale.steps
+            soon = step - read_step < READ_EVERY_STEPS and time.monotonic() - read_at < READ_EVERY_SECONDS
+            if soon and not last:
+                continue
+            total, *parts = losses.tolist()
+            if self._is_sound(total, good, last=last):
+                good = total
+                marks.append(Mark(self.optimiser.variable.clone(), step))
+                on_progress(
+                    clock.progress(self.scale, step, dict(zip(LOSS_NAMES, (total, *parts), strict=True)))
+                )
+            else:
+                tries += 1
+                self._go_back(marks[0], tries, total)
+                marks = deque([marks[0]], maxlen=2)
+                step = marks[0].step
+            read_step, read_at = step, time.monotonic()
+        return self._result()
+
+    def _step(self) -> Tensor:
+        """Take one step and return the losses before it, on the device. Shapes: -> (4,)."""
+        variable = self.optimiser.variable
+        picture = self.pixels.picture(variable)
+        losses, gradient = self.losses(picture)
+        self.optimiser.step(self.pixels.gradient(picture, gradient))
+        self.pixels.project(variable)
+        if self.scale.averaging:
+            self.average.add(self.pixels.picture(variable))
+        return losses
+
+    def _is_sound(self, total: float, before: float, *, last: bool) -> bool:
+        """Whether the steps since the last reading led somewhere: finite, and not far uphill."""
+        if not np.isfinite(total) or total > BLOW_UP * before:
+            return False
+        return not last or bool(torch.isfinite(self.optimiser.variable).all())
+
+    def _go_back(self, mark: Mark, tries: int, total: float) -> None:
+        """Return to the last sound picture, with half the learning rate and no memory."""
+        if tries > CAREFUL_TRIES:
+            raise EngineError(
+                f"The loss became {total:g} at {self.scale.width} x {self.scale.height} px, "
+                f"and smaller steps did not help.",
+                remedy="Lower style_weight or learning_rate, or choose preset: balanced.",
+            )
+        self.caution /= 2
+        logger.warning("the loss became %g: going on with steps %g times as long", total, self.caution)
+        self.optimiser = self._optimiser(mark.variable.clone())
+        self.average = Average(mark.variable, self.scale.averaging)
+
+    def _optimiser(self, variable: Tensor) -> Optimiser:
+        if self.scale.optimizer is Optimizer.LBFGS:
+            return Lbfgs(variable, learning_rate=self.caution, history=LBFGS_HISTORY)
+        return Adam(variable, learning_rate=self.recipe.learning_rate * self.caution, betas=ADAM_BETAS)
+
+    def _result(self) -> Tensor:
+        if self.average.weight:
+            return self.average.mean().clamp(0, 1)
+        return self.pixels.picture(self.optimiser.variable)

@@ -1,0 +1,270 @@
+"""The same losses and the same gradient in bounded memory: a picture of any size, tile by tile.
+
+A Gram matrix is a sum over pixels, so it can be summed over tiles. Once the sums are known, so is the
+derivative of the style loss by each of them; what remains is local. Two passes over the tiles then give what
+one pass over the whole picture would, up to rounding: no seams, because nothing is blended.
+
+    1. without gradients: sum each layer's statistics over the cores of all tiles
+    2. with gradients: each tile's share of the loss, given the derivatives by the statistics
+
+A tile is its core and a halo. The halo is as wide as the network sees, so that the features of the core are
+those of the whole picture; at the picture's own border there is none.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from nst_daemon.engine.losses import TINY, Guided, gram_sum, statistics_loss
+from nst_daemon.engine.vgg import Trunk, depth_of
+from nst_daemon.recipe import CONVS_IN_BLOCK, Pooling, Recipe
+
+# px. Four poolings must halve a tile as they halve the whole picture: 16. Winograd's tiles of 4 entries must
+# lie alike too, or rounding breaks ties of the poolings in another way: 32 for all but the last block.
+ALIGNMENT: Final = 32
+BAND_ROWS: Final = 256  # rows of a picture whose total variation is taken at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A tile along one axis, in px: the core, and the outer bounds with the halo."""
+
+    start: int
+    end: int
+    outer_start: int
+    outer_end: int
+
+    def core(self, stride: int, size: int) -> slice:
+        """Return where the core lies in a map of the outer tile, of `size` entries of `stride` px each."""
+        first = (self.start - self.outer_start) // stride
+        is_last = self.end == self.outer_end
+        return slice(first, size if is_last else (self.end - self.outer_start) // stride)
+
+    def whole(self, stride: int, size: int) -> slice:
+        """Return where the core lies in a map of the whole picture, of `size` entries."""
+        is_last = self.end == self.outer_end
+        return slice(self.start // stride, size if is_last else self.end // stride)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of the picture."""
+
+    rows: Span
+    columns: Span
+
+    def cut(self, picture: Tensor) -> Tensor:
+        """Return the outer tile as a view. Shapes: (..., H, W)."""
+        rows, columns = self.rows, self.columns
+        return picture[..., rows.outer_start : rows.outer_end, columns.outer_start : columns.outer_end]
+
+    def core(self, maps: Tensor, layer: str) -> Tensor:
+        """Return the core of an outer tile's feature maps. Shapes: (..., h, w)."""
+        stride = stride_of(layer)
+        rows = self.rows.core(stride, maps.shape[-2])
+        return maps[..., rows, self.columns.core(stride, maps.shape[-1])]
+
+    def of_whole(self, maps: Tensor, layer: str) -> Tensor:
+        """Return the core's part of a map of the whole picture. Shapes: (..., h, w)."""
+        stride = stride_of(layer)
+        rows = self.rows.whole(stride, maps.shape[-2])
+        return maps[..., rows, self.columns.whole(stride, maps.shape[-1])]
+
+
+def stride_of(layer: str) -> int:
+    """Return how many px an entry of a layer's map stands for."""
+    return 1 << (int(layer[4]) - 1)
+
+
+def halo_of(layers: Sequence[str]) -> int:
+    """Return how many px beyond its own the deepest layer sees, rounded up to the alignment."""
+    reach, left = 0, depth_of(layers)
+    for block, convs in enumerate(CONVS_IN_BLOCK):
+        here = min(convs, left)
+        reach, left = (
+            reach + here * 2**block,
+            left - here,
+        )  # poolings reach nothing: tiles are aligned to them
+    return -(-reach // ALIGNMENT) * ALIGNMENT
+
+
+def tiles_of(width: int, height: int, side: int, halo: int) -> list[Tile]:
+    """Return tiles whose cores of at most `side` px cover the picture, each pixel once."""
+    return [
+        Tile(rows, columns) for rows in _spans(height, side, halo) for columns in _spans(width, side, halo)
+    ]
+
+
+def _spans(length: int, side: int, halo: int) -> list[Span]:
+    step = max(ALIGNMENT, side // ALIGNMENT * ALIGNMENT)
+    starts = list(range(0, length, step))
+    if len(starts) > 1 and length - starts[-1] < ALIGNMENT:
+        starts.pop()  # what is left is too little for four poolings
+    ends = [*starts[1:], length]
+    return [
+        Span(start, end, max(0, start - halo), min(length, end + halo))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+@torch.no_grad()
+def tiled_grams(
+    trunk: Trunk, picture: Tensor, layers: Sequence[str], pooling: Pooling, side: int
+) -> dict[str, Tensor]:
+    """Return the Gram matrices of a picture that does not fit into memory at once.
+
+    Shapes: (1, 3, H, W) -> a (1, C, C) a layer.
+    """
+    height, width = picture.shape[-2:]
+    sums: dict[str, Tensor] = {}
+    for tile in tiles_of(width, height, side, halo_of(layers)):
+        features = trunk(tile.cut(picture), layers, pooling)
+        for layer in layers:
+            part = gram_sum(tile.core(features[layer], layer))
+            sums[layer] = sums[layer] + part if layer in sums else part
+    return {layer: each / _entries(picture, layer) for layer, each in sums.items()}
+
+
+def _entries(picture: Tensor, layer: str) -> int:
+    """Return how many entries a layer's map of the whole picture has."""
+    stride = stride_of(layer)
+    return (picture.shape[-2] // stride) * (picture.shape[-1] // stride)
+
+
+class TiledLosses:
+    """The losses of one scale and their gradient, for a picture that does not fit into memory at once."""
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        photo: Tensor,
+        style: Mapping[str, Sequence[Guided]],
+        recipe: Recipe,
+        *,
+        content_weight: float,
+        side: int,
+    ) -> None:
+        self.trunk = trunk
+        self.photo = photo
+        self.style = style
+        self.recipe = recipe
+        self.layers = tuple(dict.fromkeys((*recipe.content_layers, *recipe.style_layers)))
+        height, width = photo.shape[-2:]
+        self.tiles = tiles_of(width, height, side, halo_of(self.layers))
+        self.content_factors = self._content_factors(content_weight)
+
+    def __call__(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Return total, content, style and total-variation loss, and the gradient by the picture.
+
+        Shapes: (1, 3, H, W) -> (4,), (1, 3, H, W).
+        """
+        style, slopes = self._style(picture)
+        gradient = torch.zeros_like(picture)
+        content = picture.new_zeros(())
+        for tile in self.tiles:
+            with torch.enable_grad():
+                part = tile.cut(picture).detach().clone().requires_grad_()
+                features = self.trunk(part, self.layers, self.recipe.pooling)
+                share = self._content(features, tile)
+                (slope,) = torch.autograd.grad(share + self._along(features, tile, slopes), part)
+            content += share.detach()
+            tile.cut(gradient).add_(slope)
+        tv = self._total_variation(picture, gradient)
+        return torch.stack([content + style + tv, content, style, tv]), gradient
+
+    @torch.no_grad()
+    def _content_factors(self, content_weight: float) -> dict[str, float]:
+        """Return, by layer, what turns a sum of squared errors into the weighted content loss."""
+        squares = dict.fromkeys(self.recipe.content_layers, 0.0)
+        for tile in self.tiles if squares else ():
+            features = self.trunk(tile.cut(self.photo), tuple(squares), self.recipe.pooling)
+            for layer in squares:
+                squares[layer] += float(tile.core(features[layer], layer).double().square().sum())
+        # The mean over all entries and the division by the photo's own mean square: their counts cancel.
+        return {layer: content_weight / len(squares) / max(each, TINY) for layer, each in squares.items()}
+
+    def _content(self, features: Mapping[str, Tensor], tile: Tile) -> Tensor:
+        """Return the core's part of the weighted content loss."""
+        loss = next(iter(features.values())).new_zeros(())
+        if not self.content_factors:
+            return loss
+        with torch.no_grad():  # made anew: at full resolution it would be the largest thing in memory
+            wanted = self.trunk(tile.cut(self.photo), self.recipe.content_layers, self.recipe.pooling)
+        for layer, factor in self.content_factors.items():
+            error = tile.core(features[layer], layer) - tile.core(wanted[layer], layer)
+            loss = loss + factor * error.square().sum()
+        return loss
+
+    def _style(self, picture: Tensor) -> tuple[Tensor, dict[str, list[Tensor]]]:
+        """Return the weighted style loss and its derivatives by each layer's sums."""
+        with torch.no_grad():
+            sums = self._sums(picture)
+        with torch.enable_grad():
+            leaves = [each.requires_grad_() for layer in self.style for each in sums[layer]]
+            loss = picture.new_zeros(())
+            for layer, parts in self.style.items():
+                for (guide, target), each in zip(parts, sums[layer], strict=True):
+                    loss = loss + statistics_loss(each / self._count(picture, layer, guide), target)
+            loss = loss * (self.recipe.style_weight / len(self.style))
+            slopes = iter(torch.autograd.grad(loss, leaves))
+        return loss.detach(), {layer: [next(slopes) for _ in parts] for layer, parts in self.style.items()}
+
+    def _sums(self, picture: Tensor) -> dict[str, list[Tensor]]:
+        """Return the sums over all pixels, by layer and region. Shapes: -> (1, C, C) each."""
+        sums: dict[str, list[Tensor]] = {}
+        for tile in self.tiles:
+            features = self.trunk(tile.cut(picture), tuple(self.style), self.recipe.pooling)
+            for layer in self.style:
+                parts = list(self._parts(features, tile, layer))
+                before = sums.get(layer)
+                sums[layer] = parts if before is None else [a + b for a, b in zip(before, parts, strict=True)]
+        return sums
+
+    def _along(
+        self, features: Mapping[str, Tensor], tile: Tile, slopes: Mapping[str, Sequence[Tensor]]
+    ) -> Tensor:
+        """Return what has, by the core's features, the derivative that the style loss has."""
+        products = [
+            (slope * part).sum()
+            for layer in self.style
+            for slope, part in zip(slopes[layer], self._parts(features, tile, layer), strict=True)
+        ]
+        return torch.stack(products).sum()
+
+    def _parts(self, features: Mapping[str, Tensor], tile: Tile, layer: str) -> Iterator[Tensor]:
+        core = tile.core(features[layer], layer)
+        for guide, _ in self.style[layer]:
+            yield gram_sum(core, None if guide is None else tile.of_whole(guide, layer))
+
+    def _count(self, picture: Tensor, layer: str, guide: Tensor | None) -> Tensor | int:
+        return _entries(picture, layer) if guide is None else guide.square().sum()
+
+    def _total_variation(self, picture: Tensor, gradient: Tensor) -> Tensor:
+        """Return the weighted total variation, and add its gradient, in bands of rows."""
+        height, width = picture.shape[-2:]
+        loss = picture.new_zeros(())
+        if not self.recipe.tv_weight:
+            return loss
+        for top in range(0, height, BAND_ROWS):
+            bottom = min(height, top + BAND_ROWS)
+            with torch.enable_grad():
+                band = picture[..., top : min(height, bottom + 1), :].detach().clone().requires_grad_()
+                share = _band_variation(band, bottom - top, height, width) * self.recipe.tv_weight
+                (slope,) = torch.autograd.grad(share, band)
+            loss = loss + share.detach()
+            gradient[..., top : top + band.shape[-2], :].add_(slope)
+        return loss
+
+
+def _band_variation(band: Tensor, rows: int, height: int, width: int) -> Tensor:
+    """Return a band's part of `losses.total_variation`; it may carry one row of the next band."""
+    channels = band.shape[-3]
+    right = (band[..., :rows, 1:] - band[..., :rows, :-1]).square().sum() / max(1, height * (width - 1))
+    down = (band[..., 1:, :] - band[..., :-1, :]).square().sum() / max(1, (height - 1) * width)
+    falling = (band[..., 1:, 1:] - band[..., :-1, :-1]).square().sum()
+    rising = (band[..., 1:, :-1] - band[..., :-1, 1:]).square().sum()
+    diagonal = (falling + rising) / (2 * max(1, (height - 1) * (width - 1)))
+    return (right + down + diagonal) / channels

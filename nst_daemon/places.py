@@ -1,0 +1,38 @@
+"""The folders that the worker writes to: each on the disk where it belongs, or not written to at all.
+
+A disk that is not mounted leaves an empty folder behind. What were put there would vanish from sight as
+soon as the disk is back.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from nst_daemon import mounts
+from nst_daemon.errors import ConditionError
+from nst_daemon.ledger import Ledger
+
+
+class Places:
+    """Remembers in the ledger which disk each folder is on. Lives on the worker's thread."""
+
+    def __init__(
+        self, ledger: Ledger, *, mount_point_of: Callable[[Path], Path] = mounts.mount_point_of
+    ) -> None:
+        self._ledger = ledger
+        self._mount_point_of = mount_point_of
+
+    def check(self, folder: Path, *, name: str) -> None:
+        """Refuse a folder that has lost its disk; `name` is what the config calls it.
+
+        Raises:
+            ConditionError: it is an empty mount point.
+        """
+        mount = self._mount_point_of(folder)
+        fact = f"mount {folder}"
+        known = self._ledger.recall(fact)
+        bareness = mounts.bareness_of(folder, mount=mount, expected=None if known is None else Path(known))
+        if bareness is not None:
+            what, remedy = bareness
+            raise ConditionError(f"The {name} {folder} {what}.", remedy=remedy, code=f"{name}_missing")
+        if known != str(mount):
+            self._ledger.remember(fact, str(mount))

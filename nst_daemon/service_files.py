@@ -1,0 +1,136 @@
+"""The files that start it at log-in: systemd unit, desktop entry, launchd agent, Windows task. Pure."""
+
+import plistlib
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from xml.sax.saxutils import escape
+
+WATCHDOG_SECONDS: Final = 120  # without a sign of life for this long systemd starts the daemon anew
+STOP_SECONDS: Final = 60  # a step of a painting may take half of it
+
+UNIT: Final = """\
+# Written by `nst-daemon service install`; changes are lost at the next one.
+[Unit]
+Description=nst-daemon: photos dropped into a folder become paintings
+Documentation=https://pypi.org/project/nst-daemon/
+StartLimitIntervalSec=600
+StartLimitBurst=5
+
+[Service]
+Type=notify
+ExecStart={command}
+WatchdogSec={watchdog}
+TimeoutStartSec=180
+TimeoutStopSec={stop}
+Restart=on-failure
+RestartSec=10
+# 2: the config is wrong, 4: another daemon is running. Trying again changes nothing.
+RestartPreventExitStatus=2 4
+# The daemon ends its engine in its own way, and outlives an engine that was killed for its memory.
+KillMode=mixed
+OOMPolicy=continue
+Nice=10
+LockPersonality=yes
+NoNewPrivileges=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=default.target
+"""
+
+ENTRY: Final = """\
+[Desktop Entry]
+Type=Application
+Name={name}
+Comment=Photos dropped into a folder become paintings
+Exec={command}
+Terminal=false
+NoDisplay=true
+X-GNOME-Autostart-enabled=true
+"""
+
+TASK: Final = """\
+<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <RegistrationInfo>
+    <Description>nst-daemon: photos dropped into a folder become paintings</Description>
+  </RegistrationInfo>
+  <Triggers>
+    <LogonTrigger><Enabled>true</Enabled><UserId>{user}</UserId></LogonTrigger>
+  </Triggers>
+  <Principals>
+    <Principal id="Author">
+      <UserId>{user}</UserId>
+      <LogonType>InteractiveToken</LogonType>
+      <RunLevel>LeastPrivilege</RunLevel>
+    </Principal>
+  </Principals>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <Priority>7</Priority>
+    <RestartOnFailure><Interval>PT1M</Interval><Count>3</Count></RestartOnFailure>
+  </Settings>
+  <Actions Context="Author">
+    <Exec><Command>{program}</Command><Arguments>{arguments}</Arguments></Exec>
+  </Actions>
+</Task>
+"""
+
+
+def systemd_unit(command: Sequence[str]) -> str:
+    """Return a systemd user unit."""
+    words = " ".join(_systemd_word(word) for word in command)
+    return UNIT.format(command=words, watchdog=WATCHDOG_SECONDS, stop=STOP_SECONDS)
+
+
+def desktop_entry(name: str, command: Sequence[str]) -> str:
+    """Return an entry for the desktop's autostart folder."""
+    return ENTRY.format(name=name, command=" ".join(_entry_word(word) for word in command))
+
+
+def launchd_agent(label: str, command: Sequence[str], output: Path) -> bytes:
+    """Return a launchd agent; `output` gets what is written to standard error."""
+    return plistlib.dumps(
+        {
+            "Label": label,
+            "ProgramArguments": list(command),
+            "RunAtLoad": True,
+            "KeepAlive": {"SuccessfulExit": False},
+            "ThrottleInterval": 30,  # seconds; launchd knows no exit code that is final
+            "Nice": 10,
+            "StandardErrorPath": str(output),
+        }
+    )
+
+
+def windows_task(user: str, command: Sequence[str]) -> bytes:
+    """Return a task for `schtasks /XML`, which wants UTF-16."""
+    text = TASK.format(
+        user=escape(user), program=escape(command[0]), arguments=escape(subprocess.list2cmdline(command[1:]))
+    )
+    return text.replace("\n", "\r\n").encode("utf-16")
+
+
+def _systemd_word(word: str) -> str:
+    """Return a word as systemd reads it back: quoted, and without specifiers and variables."""
+    bare = word.replace("%", "%%").replace("$", "$$")
+    if bare and all(sign.isalnum() or sign in "/._-%$=:+@" for sign in bare):
+        return bare
+    return '"' + bare.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _entry_word(word: str) -> str:
+    """Return a word of an Exec key: quoted, then escaped once more as a value (Desktop Entry 1.5)."""
+    bare = word.replace("%", "%%")
+    if bare and all(sign.isalnum() or sign in "/._-%=:+@" for sign in bare):
+        return bare
+    for sign in ("\\", '"', "`", "$"):
+        bare = bare.replace(sign, f"\\{sign}")
+    return '"' + bare.replace("\\", "\\\\") + '"'

@@ -1,0 +1,51 @@
+"""What systemd is told of the daemon: that it is ready, alive, and what it does. On the main thread."""
+
+import logging
+
+from nst_daemon import systemd
+from nst_daemon.jobs import JobState, Snapshot
+from nst_daemon.pulse import Pulse
+from nst_daemon.report import counts_text, current_text
+
+logger = logging.getLogger(__name__)
+
+
+class Supervision:
+    """Speaks for one daemon. It stays silent once a thread hangs: systemd then starts the daemon anew."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        self._is_ready = False
+        self._status = ""
+        self._hung: list[str] = []
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Say how a daemon is that is ready; the first time, that it is."""
+        lines = [] if self._is_ready else ["READY=1"]
+        self._is_ready = True
+        if (status := status_line(snapshot)) != self._status:
+            self._status = status
+            lines.append(f"STATUS={status}")
+        hung = self._pulse.hung()
+        if hung and hung != self._hung:
+            logger.error("the %s gave no sign of life for too long", " and the ".join(hung))
+        self._hung = hung
+        if not hung:
+            lines.append("WATCHDOG=1")
+        if lines:
+            systemd.notify(*lines)
+
+    def stopping(self) -> None:
+        """Say that it ends."""
+        systemd.notify("STOPPING=1", "STATUS=Stopping")
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """Return in one line what the daemon does."""
+    words = [current_text(current) for current in snapshot.current]
+    words += [problem.message for problem in snapshot.problems[:1]]
+    if not words:
+        words.append("paused" if snapshot.paused else "waiting for photos")
+    if queued := snapshot.counts[JobState.QUEUED]:
+        words.append(counts_text({JobState.QUEUED: queued}))
+    return "; ".join(words)

@@ -1,0 +1,122 @@
+"""What the engine's process may do to us: hang, die, die again, never begin. A child plays it."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import FakeClock
+from daemons import serve_played, start_server
+from test_worker import Desk
+
+from nst_daemon.engine import process
+from nst_daemon.engine.process import EngineProcess
+from nst_daemon.engine.settings import EngineSettings
+from nst_daemon.jobs import JobState
+from nst_daemon.ledger import Ledger
+from nst_daemon.worker import MAX_ATTEMPTS, MAX_INTERRUPTIONS
+
+WaitFor = Callable[..., None]
+SILENCE_SECONDS = 0.5
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    start_server()
+    monkeypatch.setattr(process, "START_METHOD", "forkserver")
+    with Ledger(tmp_path / "state" / "ledger.db", clock=clock) as ledger:
+        desk = Desk(tmp_path, ledger, clock)
+        desk.worker.engine = engine_in(tmp_path)
+        yield desk
+        desk.worker.engine.end()
+
+
+def engine_in(folder: Path, device: str = "played") -> EngineProcess:
+    settings = EngineSettings(device=device, cache_dir=folder)
+    return EngineProcess(settings, silence_seconds=SILENCE_SECONDS, serve=serve_played)
+
+
+@pytest.mark.parametrize(
+    ("does", "said"), [("hang", "did not answer"), ("exit", "exit code 1"), ("memory", "memory")]
+)
+def test_a_photo_that_breaks_the_engines_process_three_times_is_quarantined_and_the_queue_goes_on(
+    desk: Desk, clock: FakeClock, does: str, said: str
+) -> None:
+    bad = desk.drop("bad.jpg", content=does.encode())
+    good = desk.drop("good.jpg", content=b"good")
+    for _ in range(2 * MAX_ATTEMPTS):
+        desk.worker.tick()
+        clock.advance(14.0)
+    assert (desk.job(bad).state, desk.job(bad).attempts) == (JobState.FAILED, MAX_ATTEMPTS)
+    assert said in (desk.job(bad).error or "")
+    assert (desk.folder.failed / "bad.jpg").read_bytes() == does.encode()
+    assert said in (desk.folder.failed / "bad.jpg.error.txt").read_text()
+    assert (desk.job(good).state, desk.job(good).attempts) == (JobState.DONE, 1)
+
+
+def test_a_stopped_engine_is_ended_when_its_lease_runs_out_and_the_next_paints(
+    desk: Desk, clock: FakeClock, wait_for: WaitFor
+) -> None:
+    desk.drop("warm.jpg", content=b"warm")
+    desk.worker.tick()
+    engine = desk.worker.engine
+    assert isinstance(engine, EngineProcess)
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGSTOP)
+    stopped = psutil.Process(engine.pid)
+    job = desk.drop("cat.jpg", content=b"cat")
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.QUEUED, 1)
+    wait_for(lambda: not stopped.is_running(), seconds=2, what="the end of the stopped process")
+    clock.advance(14.0)
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
+
+
+def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_can(
+    desk: Desk, clock: FakeClock, tmp_path: Path
+) -> None:
+    desk.worker.engine = engine_in(tmp_path, "crash")
+    jobs = [desk.drop(f"{number}.jpg", content=b"%d" % number) for number in range(3)]
+    for _ in range(2 * len(jobs)):
+        desk.worker.tick()
+        clock.advance(8.0)
+    assert {(desk.job(job).state, desk.job(job).attempts) for job in jobs} == {(JobState.QUEUED, 0)}
+    (problem,) = desk.ledger.snapshot(running=True).problems
+    assert (problem.code, "exit code 3" in problem.message) == ("engine_missing", True)
+    desk.worker.engine = engine_in(tmp_path)
+    for job in jobs:
+        clock.advance(16.0)
+        desk.worker.tick()
+    assert {desk.job(job).state for job in jobs} == {JobState.DONE}
+    assert desk.ledger.snapshot(running=True).problems == ()
+
+
+def test_a_photo_that_ends_the_daemon_itself_is_quarantined(desk: Desk) -> None:
+    job = desk.drop()
+    for _ in range(MAX_INTERRUPTIONS):  # the system ends the whole service for the engine's memory
+        assert desk.ledger.claim() is not None
+        assert desk.ledger.recover() == [job]
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.FAILED
+    assert "5 times" in (desk.job(job).error or "")
+    assert (desk.folder.failed / "cat.jpg").exists()
+
+
+def test_a_cancel_reaches_an_engine_that_does_not_listen(
+    desk: Desk, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "STOP_SECONDS", 0.2)
+    desk.worker.engine = EngineProcess(
+        EngineSettings(device="played", cache_dir=desk.root), serve=serve_played
+    )
+    job = desk.drop("cat.jpg", content=b"hang")
+    thread = threading.Thread(target=desk.worker.tick)
+    thread.start()
+    wait_for(lambda: desk.job(job).state is JobState.RUNNING)
+    desk.ledger.cancel(job)
+    thread.join(20)
+    assert desk.job(job).state is JobState.CANCELLED

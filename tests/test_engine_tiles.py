@@ -1,0 +1,119 @@
+"""The tiled gradient against the one of the whole picture."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram
+from nst_daemon.engine.tiles import TiledLosses, halo_of, tiled_grams, tiles_of
+from nst_daemon.engine.vgg import Trunk
+from nst_daemon.recipe import Pooling, Recipe, StyleLoss, resolve
+
+DEFAULT_LAYERS = ("relu4_2", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+def _noise(height: int, width: int, seed: int) -> Tensor:
+    rough = torch.rand(1, 3, height // 8 + 1, width // 8 + 1, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(rough, (height, width), mode="bilinear") ** 1.5
+
+
+def _style(trunk: Trunk, recipe: Recipe, guides: list[Tensor | None]) -> dict[str, list[Guided]]:
+    found: dict[str, list[Guided]] = {}
+    for layer in recipe.style_layers:
+        found[layer] = []
+        for seed, guide in enumerate(guides):
+            features = trunk(_noise(96, 80, seed + 10), (layer,))[layer]
+            target = StyleTarget.of(gram(features)[0], recipe.style_loss)
+            stride = 1 << (int(layer[4]) - 1)
+            small = None if guide is None else torch.nn.functional.avg_pool2d(guide, stride)
+            found[layer].append((small, target))
+    return found
+
+
+def _whole(
+    trunk: Trunk, picture: Tensor, photo: Tensor, style: dict[str, list[Guided]], recipe: Recipe
+) -> tuple[Tensor, Tensor]:
+    return WholeLosses(trunk, photo, style, recipe, content_weight=0.3)(picture)
+
+
+def test_tiled_gram_matrices_are_those_of_the_whole_picture(trunk: Trunk) -> None:
+    picture = _noise(180, 150, 5)
+    layers = ("relu1_1", "relu3_1", "relu5_1")
+    tiled = tiled_grams(trunk, picture, layers, Pooling.MAX, side=64)
+    features = trunk(picture, layers)
+    for layer in layers:
+        whole = gram(features[layer])
+        assert (tiled[layer] - whole).norm() / whole.norm() < 1e-4
+
+
+@pytest.mark.parametrize("size", [(187, 133), (64, 300)], ids=str)
+@pytest.mark.parametrize("kind", list(StyleLoss))
+def test_losses_and_gradient_are_those_of_the_whole_picture(
+    trunk: Trunk, size: tuple[int, int], kind: StyleLoss
+) -> None:
+    height, width = size
+    recipe = resolve({"style_loss": kind, "tv_weight": 3.0})
+    picture, photo = _noise(height, width, 1), _noise(height, width, 2)
+    style = _style(trunk, recipe, [None])
+    losses, gradient = _whole(trunk, picture, photo, style, recipe)
+
+    tiled = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, side=64)
+    assert len(tiled.tiles) > 3
+    our_losses, our_gradient = tiled(picture)
+
+    torch.testing.assert_close(our_losses, losses, rtol=1e-4, atol=0)
+    assert (our_gradient - gradient).norm() / gradient.norm() < 1e-4
+
+
+def test_regions_are_tiled_as_the_whole_picture_is(trunk: Trunk) -> None:
+    recipe = resolve({})
+    left = torch.zeros(1, 1, 128, 160)
+    left[..., :90] = 1.0
+    picture, photo = _noise(128, 160, 1), _noise(128, 160, 2)
+    style = _style(trunk, recipe, [left, 1 - left])
+    losses, gradient = _whole(trunk, picture, photo, style, recipe)
+    our_losses, our_gradient = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, side=32)(picture)
+    torch.testing.assert_close(our_losses, losses, rtol=1e-4, atol=0)
+    assert (our_gradient - gradient).norm() / gradient.norm() < 1e-4
+
+
+def test_there_is_no_seam_where_tiles_meet(trunk: Trunk) -> None:
+    recipe = resolve({"tv_weight": 0.0})
+    picture, photo = _noise(160, 160, 1), _noise(160, 160, 2)
+    style = _style(trunk, recipe, [None])
+    _, gradient = _whole(trunk, picture, photo, style, recipe)
+    _, tiled = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, side=64)(picture)
+    error = (tiled - gradient).abs().mean((0, 1))
+    at_seams = error[62:66].mean() + error[:, 126:130].mean()
+    assert at_seams < 4 * error.mean() + 1e-9  # rounding everywhere, and no more of it at the borders
+
+
+@given(width=st.integers(16, 700), height=st.integers(16, 700), side=st.integers(16, 300))
+def test_every_pixel_belongs_to_one_core(width: int, height: int, side: int) -> None:
+    covered = torch.zeros(height, width, dtype=torch.int)
+    for tile in tiles_of(width, height, side, halo=96):
+        covered[tile.rows.start : tile.rows.end, tile.columns.start : tile.columns.end] += 1
+        assert tile.rows.outer_start <= tile.rows.start < tile.rows.end <= tile.rows.outer_end
+        assert tile.rows.outer_start % 16 == tile.columns.outer_start % 32 == 0
+    assert (covered == 1).all()
+
+
+def test_the_halo_is_what_the_deepest_layer_sees() -> None:
+    # A convolution sees one entry further: 2 of 1 px, 2 of 2, 4 of 4, 4 of 8 and 1 of 16 are 70 px,
+    # rounded up to 32.
+    assert halo_of(DEFAULT_LAYERS) == 96
+    assert halo_of(("relu1_2",)) == 32
+    assert halo_of(("relu5_4",)) == 128
+
+
+def test_the_halo_covers_the_receptive_field(trunk: Trunk) -> None:
+    picture = _noise(400, 32, 3).requires_grad_()
+    middle = trunk(picture, ("relu5_1",))["relu5_1"][..., 12, :].sum()
+    (gradient,) = torch.autograd.grad(middle, picture)
+    size = gradient.abs().sum((0, 1, 3))
+    seen = (size > 1e-6 * size.max()).nonzero()  # Winograd's rounding reaches a little further
+    halo = halo_of(("relu5_1",))
+    assert 12 * 16 - halo <= int(seen.min()) < 12 * 16
+    assert 13 * 16 <= int(seen.max()) < 13 * 16 + halo

@@ -1,0 +1,136 @@
+"""The whole daemon is killed: at every crash point, and at any moment under load. Nothing is lost or doubled."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from daemons import WAIT_SECONDS, Home, ended
+from PIL import Image
+
+from nst_daemon.crash import EXIT_CODE, VARIABLE, CrashPoint
+from nst_daemon.errors import ExitCode
+from nst_daemon.files import TEMPORARY
+from nst_daemon.jobs import JobState
+from nst_daemon.ledger import Ledger
+
+WaitFor = Callable[..., None]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def left_overs(home: Home) -> list[str]:
+    """Return what no crash may leave behind, in any folder of ours."""
+    state = home.path / "state"
+    found = [str(path) for path in home.path.rglob(f"{TEMPORARY}*")]
+    found += [str(path) for path in (state / "work").rglob("*")]
+    return found
+
+
+def assert_all_is_as_if_nothing_had_happened(
+    home: Home, *, result: str, report: bool = False, attempts: int = 2
+) -> None:
+    (job,) = home.jobs()
+    assert job.state is JobState.DONE
+    assert job.attempts <= attempts
+    assert home.files("outbox") == sorted([result, *([f"{result[:-4]}.report.png"] if report else [])])
+    assert home.files("archive") == ["trip/a.jpg", "trip/a.jpg.yaml"]
+    assert job.original == home.path / "archive" / "trip" / "a.jpg"
+    assert home.files("inbox") == []
+    assert home.files("failed") == []
+    assert left_overs(home) == []
+    with Ledger(home.path / "state" / "ledger.db") as ledger:
+        assert ledger.undisposed() == []
+
+
+@pytest.mark.parametrize("point", list(CrashPoint))
+def test_a_daemon_killed_at_any_point_ends_its_work_at_the_next_start(home: Home, point: CrashPoint) -> None:
+    home.drop("trip/a.jpg")
+    home.drop("trip/a.jpg.yaml", b"style: dots\nset: {report: true}\n")
+    assert home.run_once(crash_at=point) == EXIT_CODE
+    assert home.run_once() == ExitCode.FINE
+    assert_all_is_as_if_nothing_had_happened(home, result="trip/a.dots.jpg", report=True)
+    (job,) = home.jobs()
+    content = (home.path / "outbox" / "trip" / "a.dots.jpg").read_bytes()
+    assert content == f"painting:{job.key}:photo".encode()
+
+
+def test_an_unknown_crash_point_is_refused_at_the_start(home: Home) -> None:
+    words = [sys.executable, "-m", "nst_daemon", "run", "--once", "--config", str(home.source)]
+    environment = {**os.environ, VARIABLE: "nowhere"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.USAGE
+    assert "published" in done.stderr
+
+
+def test_the_command_with_the_real_engine_ends_its_work_after_three_kills(home: Home) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    for path in (home.path / "inbox" / "trip" / "a.jpg", home.path / "styles" / "dots.jpg"):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    home.drop("trip/a.jpg.yaml", b"style: dots\nset: {size: 32, steps: 1, pyramid: 0}\n")
+    words = [sys.executable, "-m", "nst_daemon", "run", "--once", "--no-tray", "--config", str(home.source)]
+    for crash_at in (CrashPoint.CLAIMED, CrashPoint.PUBLISHED, CrashPoint.LINKED, ""):
+        environment = {**os.environ, VARIABLE: crash_at}
+        done = subprocess.run(words, env=environment, capture_output=True, check=False, timeout=WAIT_SECONDS)
+        assert done.returncode == (EXIT_CODE if crash_at else ExitCode.FINE), done.stderr
+    assert_all_is_as_if_nothing_had_happened(home, result="trip/a.dots.jpg", attempts=3)
+    with Image.open(home.path / "outbox" / "trip" / "a.dots.jpg") as painted:
+        painted.load()
+        assert painted.size == (32, 24)
+
+
+@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+def test_random_kills_under_a_load_of_200_photos_lose_nothing_and_double_nothing(
+    home: Home, kills: int
+) -> None:
+    photos = 200
+    for number in range(photos):
+        home.drop(f"folder{number % 7}/photo{number}.jpg", b"photo %d" % number)
+    chance = random.Random(kills)
+    done = 0
+    for _ in range(kills):
+        process = home.start(seconds=0.02)
+        process.join(chance.uniform(0.1, 1.5))
+        assert process.exitcode is None
+        os.kill(process.pid or 0, signal.SIGKILL)
+        assert ended(process) == -signal.SIGKILL
+        before, done = done, sum(state is JobState.DONE for state in home.states().values())
+        assert done >= before
+    assert home.run_once() == ExitCode.FINE
+    jobs = home.jobs()
+    assert len(jobs) == photos
+    assert {job.state for job in jobs} == {JobState.DONE}
+    assert Counter(job.photo_sha256 for job in jobs).most_common(1)[0][1] == 1
+    assert len(home.files("outbox")) == len(home.files("archive")) == photos
+    for job in jobs:
+        assert job.result is not None
+        assert job.result.read_bytes() == f"painting:{job.key}:photo {job.photo[13:-4]}".encode()
+    assert home.files("inbox") == home.files("failed") == left_overs(home) == []
+
+
+def test_everything_ends_within_two_seconds_when_the_daemon_is_killed(home: Home, wait_for: WaitFor) -> None:
+    """The engine in the middle of a step, and the process that reads photos."""
+    home.drop("a.jpg", b"hang")
+    process = home.start(engine="process")
+    assert process.pid is not None
+    daemon = psutil.Process(process.pid)
+    wait_for(lambda: home.path.joinpath("state", "ledger.db").exists() and home.snapshot().current)
+    wait_for(lambda: any(current.progress for current in home.snapshot().current), what="the first step")
+    children = daemon.children(recursive=True)
+    assert children
+    os.kill(process.pid, signal.SIGKILL)
+    gone, alive = psutil.wait_procs(children, timeout=2.0)
+    assert alive == []
+    assert len(gone) == len(children)
+    ended(process)

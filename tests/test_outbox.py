@@ -1,0 +1,534 @@
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nst_daemon import files, outbox
+from nst_daemon.config import Folder, Originals
+from nst_daemon.errors import ConditionError, JobError
+from nst_daemon.files import copy_whole, file_sha256, is_left_over, move_beside, temporary_in
+from nst_daemon.jobs import Job, JobState, NewJob, Origin
+from nst_daemon.recipe import Recipe, Style
+
+STARRY = Style(name="starry_night", path=Path("/styles/starry_night.jpg"), sha256="5" * 64)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    made = Folder(
+        inbox=tmp_path / "inbox",
+        outbox=tmp_path / "outbox",
+        archive=tmp_path / "archive",
+        failed=tmp_path / "failed",
+        style="starry_night",
+    )
+    made.inbox.mkdir()
+    made.outbox.mkdir()
+    return made
+
+
+def put(folder: Folder, name: str = "trip/a.jpg", content: bytes = b"photo") -> Path:
+    path = folder.inbox / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def job_of(
+    folder: Folder, name: str = "trip/a.jpg", *, number: int = 1, styles: tuple[Style, ...] = (STARRY,)
+) -> Job:
+    original = folder.inbox / name
+    return Job(
+        id=number,
+        key=str(number),
+        photo=name,
+        original=original,
+        copy=original,
+        photo_sha256=file_sha256(original) if files.is_plain_file(original) else "",
+        inbox=folder.inbox,
+        outbox=folder.outbox,
+        origin=Origin.INBOX,
+        styles=styles,
+        recipe=Recipe(),
+        sidecar=None,
+        state=JobState.RUNNING,
+        attempts=1,
+        created=datetime.now(UTC),
+    )
+
+
+def choose(job: Job, taken: set[Path], extension: str = ".jpg") -> Path:
+    target = outbox.choose_target(job, extension, is_free=lambda path: path not in taken)
+    taken.add(target)
+    return target
+
+
+# Names.
+
+
+def test_a_result_is_named_by_photo_and_style_under_the_same_sub_folders(folder: Folder) -> None:
+    target = choose(job_of(folder, "trip/2026/a.jpg"), set())
+    assert target == folder.outbox / "trip" / "2026" / "a.starry_night.jpg"
+    assert outbox.report_target(target).name == "a.starry_night.report.png"
+
+
+@pytest.mark.parametrize("extension", ["png", ".png"])
+def test_the_format_decides_on_the_suffix(folder: Folder, extension: str) -> None:
+    assert choose(job_of(folder), set(), extension).name == "a.starry_night.png"
+
+
+def test_no_two_jobs_get_one_name(folder: Folder) -> None:
+    taken: set[Path] = set()
+    blend = (STARRY, replace(STARRY, name="the_scream", weight=0.4))
+    jobs = [
+        job_of(folder, "a/x.jpg"),
+        job_of(folder, "b/x.jpg"),
+        job_of(folder, "a/x.png"),
+        job_of(folder, "a/x.jpg", styles=blend),
+        job_of(folder, "a/x.tif"),
+    ]
+    names = [choose(job, taken).relative_to(folder.outbox).as_posix() for job in jobs]
+    assert names == [
+        "a/x.starry_night.jpg",
+        "b/x.starry_night.jpg",
+        "a/x.starry_night.2.jpg",
+        "a/x.starry_night+the_scream.jpg",
+        "a/x.starry_night.3.jpg",
+    ]
+
+
+def test_a_job_that_runs_again_keeps_its_name_unless_its_format_changed(folder: Folder) -> None:
+    job = replace(job_of(folder), result=folder.outbox / "a.starry_night.7.jpg")
+    assert choose(job, set()) == job.result
+    assert choose(job, set(), ".png") == folder.outbox / "trip" / "a.starry_night.png"
+
+
+def test_a_submitted_photo_gets_no_sub_folder(folder: Folder) -> None:
+    job = replace(job_of(folder), inbox=None, origin=Origin.SUBMIT, original=Path("/home/me/pictures/a.jpg"))
+    assert choose(job, set()) == folder.outbox / "a.starry_night.jpg"
+
+
+def test_a_photo_that_has_been_to_failed_keeps_its_sub_folder(folder: Folder) -> None:
+    job = replace(job_of(folder, "trip/a.jpg"), original=folder.failed / "trip" / "a.jpg")
+    assert choose(job, set()) == folder.outbox / "trip" / "a.starry_night.jpg"
+    hostile = replace(job, photo="../../etc/a.jpg")
+    assert choose(hostile, set()).is_relative_to(folder.outbox)
+    assert ".." not in choose(hostile, set()).parts
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("12:30.jpg", "12_30.starry_night.jpg"),
+        ("new\nline.jpg", "new_line.starry_night.jpg"),
+        ("日本.jpg", "日本.starry_night.jpg"),
+        (os.fsdecode(b"caf\xe9.jpg"), "café.starry_night.jpg"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_a_result_has_a_name_that_every_file_system_takes(folder: Folder, name: str, result: str) -> None:
+    assert choose(job_of(folder, name), set()).name == result
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "日", "🦀"])
+def test_a_very_long_name_is_cut_between_letters_and_leaves_room(folder: Folder, letter: str) -> None:
+    blend = tuple(replace(STARRY, name=f"{letter * 40}{number}") for number in range(5))
+    target = choose(job_of(folder, f"{letter * 250}.jpg", styles=blend), set())
+    for path in (target, outbox.report_target(target)):
+        assert len(os.fsencode(path.name)) <= 255
+    (folder.outbox / target.name).write_bytes(b"it can be written")
+    assert target.name.startswith(letter)
+
+
+def test_existing_results_are_those_that_a_job_of_this_name_would_meet(folder: Folder) -> None:
+    names = ["a.starry_night.jpg", "a.starry_night.2.jpg", "a.starry_night.4.jpg", "a.starry_night.png"]
+    for name in (*names, "b.starry_night.jpg"):
+        (folder.outbox / name).write_bytes(b"painting")
+    new = NewJob(
+        key="k",
+        photo="a.jpg",
+        original=folder.inbox / "a.jpg",
+        copy=folder.inbox / "a.jpg",
+        photo_sha256="",
+        inbox=folder.inbox,
+        outbox=folder.outbox,
+        styles=(STARRY,),
+    )
+    assert {path.name for path in outbox.existing_results(new)} == set(names) - {"a.starry_night.4.jpg"}
+
+
+# Publishing.
+
+
+def test_a_published_file_is_whole_and_leaves_nothing_beside_it(folder: Folder, tmp_path: Path) -> None:
+    source = tmp_path / "painting.jpg"
+    source.write_bytes(b"painting")
+    target = folder.outbox / "trip" / "a.jpg"
+    outbox.publish(source, target, outbox=folder.outbox)
+    assert target.read_bytes() == b"painting"
+    assert [path.name for path in target.parent.iterdir()] == ["a.jpg"]
+    assert source.exists()
+
+
+def test_a_reader_of_the_outbox_never_sees_half_a_file(folder: Folder, tmp_path: Path) -> None:
+    source = tmp_path / "painting.jpg"
+    target = folder.outbox / "a.jpg"
+    sizes: set[int] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            if target.exists():
+                sizes.add(len(target.read_bytes()))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 6):
+        source.write_bytes(b"x" * 3_000_000 * number)
+        outbox.publish(source, target, outbox=folder.outbox)
+    stop.set()
+    reader.join()
+    assert sizes
+    assert all(size % 3_000_000 == 0 and size for size in sizes)
+
+
+def test_a_missing_outbox_is_a_condition_and_is_never_made(folder: Folder, tmp_path: Path) -> None:
+    source = tmp_path / "painting.jpg"
+    source.write_bytes(b"painting")
+    folder.outbox.rmdir()
+    with pytest.raises(ConditionError) as caught:
+        outbox.publish(source, folder.outbox / "trip" / "a.jpg", outbox=folder.outbox)
+    assert caught.value.code == "outbox_missing"
+    assert not folder.outbox.exists()
+
+
+def test_two_daemons_cannot_publish_under_one_name(folder: Folder, tmp_path: Path) -> None:
+    source = tmp_path / "painting.jpg"
+    source.write_bytes(b"mine")
+    target = folder.outbox / "a.jpg"
+    target.write_bytes(b"theirs")
+    with pytest.raises(FileExistsError):
+        outbox.publish(source, target, outbox=folder.outbox, replace=False)
+    assert target.read_bytes() == b"theirs"
+    assert list(folder.outbox.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EROFS, "read_only"),
+        (errno.EACCES, "read_only"),
+        (errno.EIO, "outbox_unreachable"),
+        (errno.ESTALE, "outbox_unreachable"),
+    ],
+)
+def test_the_machines_faults_are_conditions_and_leave_nothing_behind(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+) -> None:
+    source = tmp_path / "painting.jpg"
+    source.write_bytes(b"painting")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ConditionError) as caught:
+        outbox.publish(source, folder.outbox / "a.jpg", outbox=folder.outbox)
+    assert caught.value.code == code
+    assert caught.value.remedy
+    assert list(folder.outbox.iterdir()) == []
+
+
+def test_a_name_that_cannot_be_written_is_the_jobs_own_fault(folder: Folder, tmp_path: Path) -> None:
+    source = tmp_path / "painting.jpg"
+    source.write_bytes(b"painting")
+    with pytest.raises(JobError, match="cannot be written"):
+        outbox.publish(source, folder.outbox / ("x" * 300), outbox=folder.outbox)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
+def test_any_error_of_a_disk_can_be_told_as_a_condition(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, Path("/dev/full").open("wb", buffering=0) as file:
+        file.write(b"x")
+    assert outbox.as_condition(caught.value, tmp_path).code == "disk_full"
+    odd = OSError(errno.EXDEV, "odd")
+    assert outbox.as_condition(odd, tmp_path).code == "disk_error"
+    gone = FileNotFoundError(errno.ENOENT, "gone")
+    assert outbox.as_condition(gone, tmp_path / "none").code == "folder_missing"
+
+
+# Originals.
+
+
+def test_a_painted_photo_moves_to_the_archive_with_its_sidecars(folder: Folder) -> None:
+    photo = put(folder)
+    put(folder, "trip/a.jpg.yaml", b"style: x")
+    moved = outbox.dispose_original(job_of(folder), folder)
+    assert moved == folder.archive / "trip" / "a.jpg"
+    assert moved.read_bytes() == b"photo"
+    assert (folder.archive / "trip" / "a.jpg.yaml").exists()
+    assert list(photo.parent.iterdir()) == []
+
+
+def test_the_archive_is_never_overwritten_and_sidecars_stay_with_their_photo(folder: Folder) -> None:
+    for number in (1, 2, 3):
+        put(folder, "a.jpg", b"photo %d" % number)
+        put(folder, "a.yaml", b"sidecar %d" % number)
+        put(folder, "a.jpg.json", b"full %d" % number)
+        outbox.dispose_original(job_of(folder, "a.jpg"), folder)
+    for number, stem in ((1, "a"), (2, "a.2"), (3, "a.3")):
+        assert (folder.archive / f"{stem}.jpg").read_bytes() == b"photo %d" % number
+        assert (folder.archive / f"{stem}.yaml").read_bytes() == b"sidecar %d" % number
+        assert (folder.archive / f"{stem}.jpg.json").read_bytes() == b"full %d" % number
+    assert list(folder.inbox.iterdir()) == []
+
+
+def test_a_sidecar_that_serves_a_second_photo_stays_with_it(folder: Folder) -> None:
+    put(folder, "a.jpg")
+    put(folder, "a.png")
+    sidecar = put(folder, "a.yaml", b"style: x")
+    outbox.dispose_original(job_of(folder, "a.jpg"), folder)
+    assert sidecar.exists()
+    outbox.dispose_original(job_of(folder, "a.png"), folder)
+    assert not sidecar.exists()
+
+
+def test_a_photo_is_kept_or_deleted_as_the_config_says(folder: Folder) -> None:
+    photo = put(folder)
+    sidecar = put(folder, "trip/a.yaml", b"style: x")
+    job = job_of(folder)
+    assert outbox.dispose_original(job, replace(folder, originals=Originals.KEEP)) == photo
+    assert outbox.dispose_original(job, replace(folder, originals=Originals.DELETE)) is None
+    assert not photo.exists()
+    assert not sidecar.exists()
+    assert outbox.dispose_original(job, replace(folder, originals=Originals.DELETE)) is None
+
+
+@pytest.mark.parametrize("policy", list(Originals))
+def test_a_photo_that_was_overwritten_meanwhile_is_neither_moved_nor_deleted(
+    folder: Folder, policy: Originals
+) -> None:
+    put(folder)
+    job = job_of(folder)
+    photo = put(folder, content=b"another photo")
+    folder = replace(folder, originals=policy)
+    assert outbox.dispose_original(job, folder) == photo
+    assert outbox.fail_original(job, folder, "why") == photo
+    assert photo.read_bytes() == b"another photo"
+
+
+def test_a_submitted_photo_stays_where_it_is(folder: Folder) -> None:
+    photo = put(folder)
+    job = replace(job_of(folder), origin=Origin.SUBMIT)
+    assert outbox.dispose_original(job, folder) == photo
+    assert outbox.fail_original(job, folder, "why") == photo
+
+
+def test_a_failed_photo_moves_with_its_reason_and_back_out_when_it_succeeds(folder: Folder) -> None:
+    put(folder)
+    put(folder, "trip/a.yaml", b"style: x")
+    job = job_of(folder)
+    failed = outbox.fail_original(job, folder, "It breaks off.")
+    note = folder.failed / "trip" / "a.jpg.error.txt"
+    assert failed == folder.failed / "trip" / "a.jpg"
+    assert "a.jpg: It breaks off." in note.read_text()
+    assert f"retry {job.id}" in note.read_text()
+    assert (folder.failed / "trip" / "a.yaml").exists()
+    again = replace(job, original=failed)
+    assert outbox.fail_original(again, folder, "Still broken.") == failed
+    assert "Still broken." in note.read_text()
+    moved = outbox.dispose_original(again, folder)
+    assert moved == folder.archive / "trip" / "a.jpg"
+    assert not note.exists()
+
+
+def test_a_photo_that_has_gone_cannot_be_moved_and_is_no_error(folder: Folder) -> None:
+    job = job_of(folder)
+    assert outbox.dispose_original(job, folder) is None
+    assert outbox.fail_original(job, folder, "why") is None
+
+
+def test_a_photo_that_a_crash_left_unrecorded_in_its_new_place_is_found_there(folder: Folder) -> None:
+    for number in (1, 2):
+        put(folder, content=b"photo %d" % number)
+        archived = outbox.dispose_original(job_of(folder), folder)
+        put(folder, content=b"photo %d" % number)
+        job = job_of(folder)
+        job.original.unlink()
+        assert outbox.dispose_original(job, folder) == archived
+    put(folder)
+    job = job_of(folder)
+    failed = folder.failed / "trip" / "a.jpg"
+    failed.parent.mkdir(parents=True)
+    job.original.rename(failed)
+    assert outbox.fail_original(job, folder, "why") == failed
+    assert failed.with_name("a.jpg.error.txt").exists()
+
+
+def test_an_archive_that_cannot_be_written_is_a_condition_and_loses_nothing(folder: Folder) -> None:
+    photo = put(folder)
+    folder.archive.write_bytes(b"a file where the folder should be")
+    with pytest.raises(ConditionError):
+        outbox.dispose_original(job_of(folder), folder)
+    assert photo.read_bytes() == b"photo"
+
+
+# Whole files.
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    def forbid(number: int) -> None:
+        def link(source: Path, target: Path) -> None:
+            if Path(target).exists():
+                raise FileExistsError(errno.EEXIST, "exists")
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "link", link)
+
+    return forbid
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.ENOTSUP])
+def test_a_file_moves_to_another_file_system_and_keeps_its_time(
+    tmp_path: Path, no_links: Callable[[int], None], number: int
+) -> None:
+    source, folder = tmp_path / "a.jpg", tmp_path / "archive"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"another")
+    source.write_bytes(b"photo")
+    os.utime(source, (1_000_000_000, 1_000_000_000))
+    no_links(number)
+    moved = move_beside(source, folder)
+    assert moved == folder / "a.2.jpg"
+    assert moved.read_bytes() == b"photo"
+    assert moved.stat().st_mtime == 1_000_000_000
+    assert not source.exists()
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a second file system")
+def test_a_file_moves_between_real_file_systems(tmp_path: Path) -> None:
+    other = Path("/dev/shm") / f"nst-test-{os.getpid()}"
+    other.mkdir()
+    try:
+        source = tmp_path / "a.jpg"
+        source.write_bytes(b"photo" * 1_000_000)
+        assert file_sha256(move_beside(source, other)) == hashlib.sha256(b"photo" * 1_000_000).hexdigest()
+        assert not source.exists()
+    finally:
+        shutil.rmtree(other)
+
+
+def test_a_move_that_a_crash_cut_in_two_is_ended_by_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for name, cut in (("linked.jpg", os.link), ("copied.jpg", shutil.copyfile)):
+        source = tmp_path / name
+        source.write_bytes(b"photo")
+        cut(source, folder / name)
+        assert move_beside(source, folder) == folder / name
+        assert not source.exists()
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_copy_that_fails_in_the_middle_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "new", tmp_path / "out"
+    source.write_bytes(b"new")
+    target.write_bytes(b"old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="full"):
+        copy_whole(source, target, replace=True)
+    assert target.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_copy_that_must_not_replace_does_not(
+    tmp_path: Path, no_links: Callable[[int], None], has_links: bool
+) -> None:
+    source, target = tmp_path / "new", tmp_path / "out"
+    source.write_bytes(b"new")
+    if not has_links:
+        no_links(errno.EPERM)
+    copy_whole(source, target, replace=False)
+    assert target.read_bytes() == b"new"
+    source.write_bytes(b"newer")
+    with pytest.raises(FileExistsError):
+        copy_whole(source, target, replace=False)
+    assert target.read_bytes() == b"new"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "out"
+    source.write_bytes(b"painting")
+    steps: list[str] = []
+    fsync, replace_ = os.fsync, Path.replace
+
+    def note_fsync(descriptor: int) -> None:
+        steps.append("fsync")
+        fsync(descriptor)
+
+    def note_replace(path: Path, to: Path) -> Path:
+        steps.append("replace")
+        return replace_(path, to)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    copy_whole(source, target, replace=True)
+    assert steps == ["fsync", "replace", "fsync"] if sys.platform != "win32" else ["fsync", "replace"]
+
+
+def test_the_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> None:
+    died = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, pathlib; from nst_daemon.files import temporary_in;"
+            "print(temporary_in(pathlib.Path(sys.argv[1])))",
+            str(folder.outbox),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    deep = folder.outbox / "trip"
+    deep.mkdir()
+    left = [Path(died.stdout.strip()), temporary_in(deep)]
+    kept = [
+        folder.outbox / "a.jpg",
+        folder.outbox / ".nst-notes.txt",
+        folder.outbox / ".nst-00000000-1-x.tmp",
+    ]
+    if sys.platform != "win32":
+        parent = temporary_in(deep).name.split("-")
+        kept.append(deep / "-".join([*parent[:2], str(os.getppid()), parent[3]]))  # a process that lives
+    for path in (*left, *kept):
+        path.write_bytes(b"x")
+    assert outbox.sweep(folder.outbox) == 2
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
+    old = kept[2]
+    os.utime(old, (0, 0))
+    assert is_left_over(old)  # another machine's, but a day old
+    assert outbox.sweep(folder.outbox / "none") == 0
