@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from painters.fields import Plane
 
-Points = npt.NDArray[np.float32]  # (count, 2): x and y, 0..1
+Points = npt.NDArray[Any]  # (count, 2): x and y, 0..1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Plane = npt.NDArray[np.float32]  # (side, side)
-Colours = npt.NDArray[np.float32]  # (..., 3), sRGB 0..1
+Plane = npt.NDArray[Any]  # (side, side)
+Colours = npt.NDArray[Any]  # (..., 3), sRGB 0..1
 Random = np.random.Generator
 
 
@@ -62,7 +62,7 @@ def sampled(field: npt.NDArray[Any], x: npt.NDArray[Any], y: npt.NDArray[Any]) -
     return field[rows, columns]
 
 
-def smooth(plane: Plane, low: float, high: float) -> Plane:
+def smooth(plane: Plane, low: float | Plane, high: float | Plane) -> Plane:
     """Return 0 below `low`, 1 above `high`, and an S-curve between (low may be the greater: falling)."""
     t = np.clip((plane - low) / (high - low), 0.0, 1.0)
     curve: Plane = (t * t * (3.0 - 2.0 * t)).astype(np.float32)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from painters.fields import Colours, Plane, Random, sampled
 
-Paths = npt.NDArray[np.float32]  # (strokes, points, 2): x and y, 0..1
+Paths = npt.NDArray[Any]  # (strokes, points, 2): x and y, 0..1
 
 _CHUNK = 2_000_000  # points laid at once: some 200 MB of intermediate arrays
 
@@ -133,7 +133,7 @@ def traced(starts: npt.NDArray[Any], angle: Plane, length: float, points: int = 
 
 
 def _walk(starts: npt.NDArray[Any], angle: Plane, step: float, count: int) -> Paths:
-    here = starts.astype(np.float32)
+    here: Paths = starts.astype(np.float32)
     path = [here]
     # The nearest angle and not a mean of neighbours: angles jump from pi to -pi.
     for _ in range(count):

@@ -1,0 +1,131 @@
+"""The shape of the code: who may import whom, where each library lives, and how long things may be.
+
+Imports point down the layers, and modules of one layer do not know each other. Packages count as one module.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "nst_daemon"
+
+LAYERS = (
+    # values and pure functions
+    "blends colors errors globs logs mounts opener pulse service_files settling systemd tray_icons",
+    "conditions crash locks recipe",
+    "config files images jobs library report_picture",
+    # pure decisions, and the outside world
+    "copies inspector lease ledger_schema notices pairing panels reloading report service style_edit walk",
+    "ledger_file ledger_rows notify provenance sidecars supervision tray_menu watching",
+    "engine inbox ledger_facts masks tray",
+    "arrivals ledger outbox",
+    # the flow
+    "admission background desk places submission",
+    "desktop mending worker",
+    "intake",
+    "halves",
+    "daemon",
+    # the command line
+    "cli_common",
+    "cli_service cli_setup",
+    "cli_paint",
+    "cli_bench cli_explain",
+    "cli",
+    "__main__",
+)
+LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
+
+# Where each third-party library may be imported: a module, or a package by its name and a dot.
+LIBRARIES = {
+    "PIL": {"images.", "tray_icons"},
+    "annotated_types": {"recipe", "config."},
+    "dbus_fast": {"panels"},
+    "defusedxml": {"images."},
+    "desktop_notifier": {"notify"},
+    "filelock": {"locks", "desktop"},
+    "matplotlib": {"report_picture"},
+    "numpy": {"colors", "engine.", "images.", "report_picture"},
+    "pi_heif": {"images."},
+    "platformdirs": {"config.", "cli_common", "cli_setup", "service"},
+    "psutil": {"engine.", "locks", "background", "desk"},
+    "pydantic": {"config."},
+    "rawpy": {"images."},
+    "rich": {"cli_common"},
+    "safetensors": {"engine."},
+    "torch": {"engine."},
+    "typer": {name for name in LAYER_OF if name.startswith("cli")},
+    "watchdog": {"watching"},
+    "yaml": {"config."},
+}
+
+LONGEST_FILE = 420  # lines; beyond it two rooms are clearer than one
+LONGEST_FUNCTION = 50
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def unit_of(path: Path) -> str:
+    """Return the module's or the package's name below nst_daemon."""
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield dotted names; `nst_daemon.x` for our own, wherever in the file the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "nst_daemon":
+            yield from (f"nst_daemon.{alias.name}" for alias in node.names if alias.name != "__version__")
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {unit_of(path) for path in modules()} == set(LAYER_OF)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    unit = unit_of(path)
+    for name in imports_of(path):
+        if name.startswith("nst_daemon."):
+            other = name.split(".")[1]
+            assert other == unit or LAYER_OF[other] < LAYER_OF[unit], f"{unit} imports {other}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_library_lives_in_its_place(path: Path) -> None:
+    unit = unit_of(path)
+    place = unit if path.parent == ROOT else f"{unit}."
+    for name in imports_of(path):
+        library = name.split(".")[0]
+        if library != "nst_daemon" and library not in sys.stdlib_module_names:
+            assert place in LIBRARIES[library], f"{library} has no business in {place}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+            length = node.end_lineno - node.lineno + 1
+            assert length <= LONGEST_FUNCTION, f"{node.name} has {length} lines"
+
+
+def test_sql_stands_in_the_ledger_alone() -> None:
+    users = {unit_of(path) for path in modules() if "sqlite3" in imports_of(path)}
+    assert users == {"ledger", "ledger_facts", "ledger_file", "ledger_rows", "ledger_schema"}
+
+
+def test_the_engine_seen_from_outside_imports_no_torch() -> None:
+    for name in ("process", "child", "messages", "settings", "schedule"):
+        top_level = ast.parse((ROOT / "engine" / f"{name}.py").read_text()).body
+        names = [node.module or "" for node in top_level if isinstance(node, ast.ImportFrom)]
+        names += [alias.name for node in top_level if isinstance(node, ast.Import) for alias in node.names]
+        assert not any(found.startswith(("torch", "nst_daemon.engine.studio")) for found in names)
