@@ -24,7 +24,9 @@ from nst_daemon.errors import (
     EngineError,
     JobError,
     NstError,
+    PhotoError,
 )
+from nst_daemon.files import file_sha256
 from nst_daemon.jobs import EngineFacts, Job, JobState, Origin, Problem
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.places import Places
@@ -185,7 +187,7 @@ class Worker:
         logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
         order = Order(
             job=job.id,
-            photo=job.copy,
+            photo=_source(job),
             photo_name=job.photo,
             styles=job.styles,
             recipe=job.recipe,
@@ -339,6 +341,17 @@ class Worker:
         """Show a condition in the views while it lasts."""
         code = error.code if isinstance(error, ConditionError) else code
         self.ledger.set_problems(source, [Problem(code=code, message=error.message, remedy=error.remedy)])
+
+
+def _source(job: Job) -> Path:
+    """Return the file to paint: the private copy or, where that was swept since, the unchanged original."""
+    if job.copy.is_file():
+        return job.copy
+    if job.original.is_file() and file_sha256(job.original) == job.photo_sha256:
+        return job.original
+    raise PhotoError(
+        f"{job.photo}: the photo is gone, and so is our copy of it.", remedy="Put it into the inbox again."
+    )
 
 
 def _seldom(report: Callable[[Progress], None]) -> Callable[[Progress], None]:

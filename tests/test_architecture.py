@@ -120,7 +120,8 @@ def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
 
 def test_sql_stands_in_the_ledger_alone() -> None:
     users = {unit_of(path) for path in modules() if "sqlite3" in imports_of(path)}
-    assert users == {"ledger", "ledger_facts", "ledger_file", "ledger_rows", "ledger_schema"}
+    assert users == {name for name in users if name.startswith("ledger")}
+    assert "ledger" in users
 
 
 def test_the_engine_seen_from_outside_imports_no_torch() -> None:

@@ -354,3 +354,16 @@ def test_a_submitted_photo_stays_where_it_is(desk: Desk, tmp_path: Path) -> None
     desk.worker.tick()
     assert photo.read_bytes() == b"mine"
     assert (desk.folder.outbox / "elsewhere.dots.jpg").exists()
+
+
+def test_a_job_whose_copy_was_swept_is_painted_from_its_unchanged_original(desk: Desk) -> None:
+    first, second = desk.drop("same.jpg", content=b"1"), desk.drop("other.jpg", content=b"2")
+    for job in (first, second):
+        desk.job(job).copy.unlink()
+    (desk.folder.inbox / "other.jpg").write_bytes(b"changed")
+    desk.worker.tick()
+    desk.worker.tick()
+    assert desk.job(first).state is JobState.DONE
+    assert desk.job(second).state is JobState.FAILED
+    assert "the photo is gone" in (desk.job(second).error or "")
+    assert (desk.folder.inbox / "other.jpg").read_bytes() == b"changed"
