@@ -7,6 +7,7 @@ new daemon would write them anew anyway.
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -156,6 +157,8 @@ class Facts:
 
     def beat(self) -> None:
         """Say that the daemon lives."""
+        with suppress(OSError):
+            self.file.keep_reserve()
         self.remember("heartbeat", repr(self._clock()), durable=False)
 
     def heartbeat(self) -> float | None:

@@ -5,11 +5,13 @@ and not the daemon. Safe for several threads (one connection, one lock) and seve
 """
 
 import logging
+import os
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ from nst_daemon.ledger_schema import MIGRATIONS
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS: Final = 15.0  # another process holds the file for milliseconds; a sleeping disk for seconds
+RESERVE_BYTES: Final = 256 << 10  # a few hundred problems and moves
 PRIMARY_CODE: Final = 0xFF  # SQLite's extended error codes keep the primary one in the low byte
 CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 CONDITIONS: Final = {
@@ -39,6 +42,7 @@ class LedgerFile:
         self.clock = clock
         self.put_aside: Path | None = None  # where a corrupt ledger was moved to, at this opening
         self._lock = threading.RLock()
+        self._reserve = path.with_suffix(".reserve")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
@@ -47,6 +51,12 @@ class LedgerFile:
                 f"The ledger {path} cannot be opened: {error}.",
                 remedy="Make the folder writable, or set another state_dir in config.yaml.",
             ) from error
+
+    def keep_reserve(self) -> None:
+        """Keep a little room on the disk, to be given up when it is full: saying so takes room, too."""
+        if self._reserve.exists() or shutil.disk_usage(self.path.parent).free < 8 * RESERVE_BYTES:
+            return
+        self._reserve.write_bytes(os.urandom(RESERVE_BYTES))  # zeros take no room on some file systems
 
     def close(self) -> None:
         """Close the connection; SQLite folds the write-ahead log back in."""
@@ -94,6 +104,9 @@ class LedgerFile:
             code, remedy = CONDITIONS.get(_primary_code(error), ("", ""))
             if not code:
                 raise
+            if _primary_code(error) == sqlite3.SQLITE_FULL:
+                with suppress(OSError):
+                    self._reserve.unlink(missing_ok=True)
             raise ConditionError(
                 f"The ledger {self.path} cannot be written: {error}.", remedy=remedy, code=code
             ) from error

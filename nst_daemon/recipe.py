@@ -5,7 +5,6 @@ Pure values: no files are read here. Every default of a painting stands here onc
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace

@@ -115,7 +115,10 @@ def areas_for(photo: Path, regions: Regions, *, library: Library, folder: Path) 
     Raises:
         ConfigError: a mask is not there.
     """
-    masks = take_masks(photo, find_sidecar(photo), folder)
+    sidecar = find_sidecar(photo)
+    if sidecar is not None and not regions:  # another style was named: theirs are not needed
+        sidecar = replace(sidecar, regions=())
+    masks = take_masks(photo, sidecar, folder)
     if masks.fault is not None:
         raise ConfigError(masks.fault, remedy="Put it there, or mend the sidecar.")
     return areas_of(regions, masks, lambda blend: styles_of(blend, library))

@@ -24,6 +24,7 @@ LEAVE_SECONDS: Final = 3.0  # for the second thread, when the first has ended
 # px. The panel scales what it gets as a file; 64 is sharp at 16, 32 and 64, and on dense screens.
 SIDES: Final = {Backend.APPINDICATOR: 64, Backend.GTK: 64, Backend.DARWIN: 22, Backend.WIN32: 32}
 X11_SIDE: Final = 24  # px, until the panel has given the icon its size
+X11_DESTROY_NOTIFY: Final = 17  # the number of this event, Xlib.X.DestroyNotify
 X11_LEAST: Final = 8  # px; a smaller window was not placed yet
 X11_GROUND: Final[Color] = (46, 52, 54)  # pystray draws without transparency there
 
@@ -61,12 +62,16 @@ class Tray:
         self._on_hang = on_hang  # the icon's loop does not end: nothing but the end of the process helps
         self._pystray: Any = None
         self._icon: Any = None
-        self._shown: tuple[Look, int, tuple[int, int]] | None = None  # look, step of the arc, room
+        self._shown: tuple[Look, int] | None = None  # look, step of the arc
+        self._subject = (Look.IDLE, 0.0)  # look, progress
+        side = SIDES.get(backend, X11_SIDE)
+        self._room = (side, side)  # px
         self._entries: tuple[Entry, ...] = ()
         self._wake = threading.Event()
         self._is_over = threading.Event()
         self._is_second_over = threading.Event()
         self._was_asked = False
+        self._is_lost = False
 
     def run(self) -> None:
         """Show the icon until `should_end` says so. On the main thread.
@@ -81,7 +86,7 @@ class Tray:
         logging.getLogger("pystray").setLevel(logging.CRITICAL)
         self._icon = self._pystray.Icon(NAME, icon=self._picture(Look.IDLE, 0.0), title=NAME)
         if self._is_x11:
-            _dock_once(self._icon)
+            _mend(self._icon, self._fit, self._lose)
         try:
             self._icon.run(setup=self._second_thread)
         except Exception:
@@ -111,8 +116,8 @@ class Tray:
                 self._was_asked = True
                 icon.stop()
                 return
-            if self._is_x11 and icon._systray_manager is None:
-                icon.stop()  # the panel has gone; the next one may have the same window number
+            if self._is_lost:
+                icon.stop()
                 return
             self._on_main(lambda view=view: self._show(view))  # type: ignore[misc]
             self._wake.wait(TICK_SECONDS)
@@ -121,9 +126,9 @@ class Tray:
     def _show(self, view: View) -> None:
         """Redraw what has changed; a menu that is redrawn while it is open closes."""
         look, progress = look_of(view), progress_of(view)
-        shown = look, step_of(progress) if look is Look.WORKING else 0, self._room()
+        shown = look, step_of(progress) if look is Look.WORKING else 0
         if shown != self._shown:
-            self._shown = shown
+            self._shown, self._subject = shown, (look, progress)
             self._icon.icon = self._picture(look, progress)
         title = tooltip(view)
         # A title that is not latin-1 ends the loop of the X11 backend.
@@ -138,18 +143,24 @@ class Tray:
         return self.backend is Backend.XORG
 
     def _picture(self, look: Look, progress: float) -> Picture:
-        room = self._room()
-        picture = draw(look, min(room), progress)
-        return flattened(picture, X11_GROUND, room) if self._is_x11 else picture
+        picture = draw(look, min(self._room), progress)
+        return flattened(picture, X11_GROUND, self._room) if self._is_x11 else picture
 
-    def _room(self) -> tuple[int, int]:
-        """Return the size at which the icon is drawn: an X11 panel gives it a window, and no square one."""
-        if not self._is_x11:
-            return SIDES[self.backend], SIDES[self.backend]
-        # Anything else would be stretched to the window by pystray.
-        window = self._icon and self._icon._window.get_geometry()
-        is_placed = window is not None and min(window.width, window.height) >= X11_LEAST
-        return (window.width, window.height) if is_placed else (X11_SIDE, X11_SIDE)
+    def _fit(self, width: int, height: int) -> None:
+        """Draw for the window that an X11 panel has made for us, which need not be square.
+
+        Pystray would stretch what has another size. Called by its thread alone: a second one that asks
+        the X server over the same connection may wait for ever.
+        """
+        if (width, height) != self._room and min(width, height) >= X11_LEAST:
+            self._room = width, height
+            self._icon._icon = self._picture(*self._subject)
+            self._icon._icon_data = None
+
+    def _lose(self) -> None:
+        """Give the icon up: its panel has gone. Called by pystray's thread."""
+        self._is_lost = True
+        self._wake.set()
 
     def _menu(self, entries: tuple[Entry, ...]) -> Any:
         return self._pystray.Menu(*(self._item(entry) for entry in entries))
@@ -184,10 +195,26 @@ class Tray:
             show()
 
 
-def _dock_once(icon: Any) -> None:
-    """Keep pystray from asking the panel to take the icon in anew with each picture.
+def _mend(icon: Any, fit: Callable[[int, int], None], lose: Callable[[], None]) -> None:
+    """Mend three things of pystray's X11 icon.
 
-    Trayer shrank it to nothing after half a dozen. Of no use once pystray asks only while it is not docked.
+    It asks the panel to take it in anew with each picture: trayer shrank it to nothing after half a dozen. It
+    stretches the picture to its window. And when the panel goes it tries the next one at once, which may be
+    too early for that, and not to be told from the old one: it may have the same window number.
     """
-    dock = icon._dock_window
-    icon._dock_window = lambda: None if icon._systray_manager else dock()
+    dock, make = icon._dock_window, icon._assert_icon_data
+
+    def dock_once() -> None:
+        if not icon._systray_manager:
+            dock()
+
+    def make_fitting(width: int, height: int) -> None:
+        fit(width, height)
+        make(width, height)
+
+    def on_destroyed(event: Any) -> None:
+        if icon._systray_manager and event.window.id == icon._systray_manager.id:
+            lose()
+
+    icon._dock_window, icon._assert_icon_data = dock_once, make_fitting
+    icon._message_handlers[X11_DESTROY_NOTIFY] = on_destroyed

@@ -8,9 +8,11 @@ import os
 import queue
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -19,7 +21,7 @@ from pathlib import Path
 from place import FakeReader
 
 from nst_daemon import daemon as daemons_daemon
-from nst_daemon import worker
+from nst_daemon import intake, worker
 from nst_daemon.config import Config, load
 from nst_daemon.crash import VARIABLE
 from nst_daemon.daemon import Daemon
@@ -28,6 +30,7 @@ from nst_daemon.engine.messages import Finished, Leave, Loaded, Stepped, Stop
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError
+from nst_daemon.inspector import Inspection, Readable
 from nst_daemon.jobs import EngineFacts, Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
 from nst_daemon.recipe import Order, Painting, Progress
@@ -48,6 +51,13 @@ WAIT_SECONDS = 60.0  # on a machine with much else to do
 
 class PlayedReader(FakeReader):
     """Takes every file for a picture, but for those whose bytes say otherwise."""
+
+    def inspect(self, path: Path) -> Inspection:
+        answer = super().inspect(path)
+        content = path.read_bytes()
+        if isinstance(answer, Readable) and content.startswith(b"painting:"):
+            return replace(answer, provenance={"job_key": content.split(b":")[1].decode()})
+        return answer
 
     def close(self) -> None:
         pass
@@ -112,7 +122,7 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
                 case Stop():
                     os._exit(0)
 
-    if settings.device == "crash":
+    if settings.device == "xpu":  # of all devices the one that is broken here
         os._exit(3)
     threading.Thread(target=listen, daemon=True).start()
     pipe.send(Loaded(device="played"))
@@ -235,7 +245,9 @@ def _run(source: Path, crash_at: str, how: dict[str, object]) -> None:
     os.setsid()
     os.environ[VARIABLE] = crash_at
     worker.CONDITION_SECONDS = 0.3  # type: ignore[misc]
+    intake.BLOCK_SECONDS = 0.3  # type: ignore[misc]
     engine_process.START_METHOD = "forkserver"
+    tempfile.tempdir = str(source.parent.parent)  # leases of local inboxes
     for pause in ("INTAKE_SECONDS", "WORKER_SECONDS", "BEAT_SECONDS"):
         setattr(daemons_daemon, pause, 0.05)
     for path in (source.parent / "state").glob("user"):

@@ -55,6 +55,9 @@ def x_server() -> Iterator[str]:
     needs("Xvfb")
     reader, writer = os.pipe()
     command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "400x120x24", "-nolisten", "tcp"]
+    command.append(
+        "-noreset"
+    )  # or it begins anew, and hangs up on newcomers, whenever its last client leaves
     server = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
     os.close(writer)
     try:
@@ -88,7 +91,11 @@ class Panel:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._wait_for(self.owner, what="a panel")
+        try:
+            self._wait_for(self.owner, what="a panel")
+        except AssertionError:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         if self._process is not None:
@@ -103,7 +110,10 @@ class Panel:
 
     def icon(self) -> Image.Image | None:
         """Return what the panel shows of our icon, or None."""
-        box = self._icon_box()
+        try:
+            box = self._icon_box()
+        except importlib.import_module("Xlib.error").XError:  # a window that has just gone
+            return None
         if box is None:
             return None
         return ImageGrab.grab(bbox=box, xdisplay=self.display).convert("RGB")

@@ -52,6 +52,7 @@ class PlayedEngine:
 def work_off(base: Path, crash_at: str) -> None:
     """Run intake and worker until all is done, as a daemon does from its start; or until the crash."""
     os.environ[VARIABLE] = crash_at
+    (base / "state").mkdir(exist_ok=True)
     os.environ["TMPDIR"] = str(base / "state")  # a killed process leaves its lease there
     watch = Watch(settle_seconds=0.05, sidecar_seconds=0.0, rescan_seconds=0.2, mode=WatchMode.POLLING)
     place = Place(base, time.monotonic, watch)

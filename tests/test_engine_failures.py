@@ -79,7 +79,7 @@ def test_a_stopped_engine_is_ended_when_its_lease_runs_out_and_the_next_paints(
 def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_can(
     desk: Desk, clock: FakeClock, tmp_path: Path
 ) -> None:
-    desk.worker.engine = engine_in(tmp_path, "crash")
+    desk.worker.engine = engine_in(tmp_path, "xpu")
     jobs = [desk.drop(f"{number}.jpg", content=b"%d" % number) for number in range(3)]
     for _ in range(2 * len(jobs)):
         desk.worker.tick()

@@ -36,9 +36,7 @@ SMALL = {
 }
 LAUGHS = (
     b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">'
-    + b"".join(
-        f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">'.encode() for i in range(9)
-    )
+    + b"".join(f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">'.encode() for i in range(9))
     + b"]><x:xmpmeta xmlns:x='adobe:ns:meta/'>&j;</x:xmpmeta>"
 )
 NAMES = (
@@ -154,6 +152,7 @@ PAINTED = {  # whatever is wrong with these leaves a picture
     "laughs.jpg",
     "broken-xmp.jpg",
     "not-a-profile.jpg",
+    "holds-more.png",
 }
 
 

@@ -81,7 +81,13 @@ def test_no_mask_leads_out_of_the_folder(name: str) -> None:
     assert Path("/inbox/a.jpg").with_name(known).parent == Path("/inbox")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=9), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=6), inner)))  # fmt: skip
+SCALARS = st.none() | st.booleans() | st.floats() | st.text(max_size=9)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=6), inner), max_leaves=12
+)
+
+
+@given(VALUES)
 def test_whatever_stands_for_regions_is_read_or_refused(value: object) -> None:
     for read in (regions_of, blend_of, mask_name):
         try:

@@ -1,6 +1,6 @@
 """Every format, mode, profile and orientation through the engine; exiftool is the referee.
 
-What is asked of each result: upright, of the right size, the same profile, depth and alpha, and the same tags.
+What is asked of each result: upright, the right size, the same profile, depth, alpha and tags.
 """
 
 import functools
@@ -226,9 +226,11 @@ def test_every_result_is_of_its_photos_format_and_upright(results: list[Result])
     assert not _wrong(
         results,
         lambda r: (WIDTH, HEIGHT),
-        lambda r: (r.facts["File:ImageWidth"], r.facts["File:ImageHeight"])
-        if "File:ImageWidth" in r.facts
-        else (r.painting.width, r.painting.height),
+        lambda r: (
+            (r.facts["File:ImageWidth"], r.facts["File:ImageHeight"])
+            if "File:ImageWidth" in r.facts
+            else (r.painting.width, r.painting.height)
+        ),
     )
     assert not _wrong(
         [r for r in results if r.case.has_metadata or r.case.suffix == "tif"],
@@ -271,6 +273,7 @@ def test_every_result_says_how_it_was_made_and_no_file_is_broken(results: list[R
         if name.endswith((":Warning", ":Error"))
         # Deflate is Adobe's addition to TIFF; every reader knows it, and the referee calls it invalid.
         and "Compression" not in str(text)
+        and "MakerNote" not in str(text)  # the photo's own are made up
     ]
     assert not warned
 

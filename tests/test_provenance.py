@@ -20,6 +20,7 @@ from nst_daemon.recipe import Areas, Mask, Order, Region, Style, resolve
 
 __all__ = ["ask", "home"]  # fixtures
 
+
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     engine = EngineProcess(EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache")))

@@ -1,8 +1,9 @@
 """Styles by region: masks -> guides that share a picture out among styles. Pure: tensors in and out.
 
-Source: Gatys et al. 2016, "Controlling Perceptual Factors in Neural Style Transfer", arXiv:1611.07865, sect. 4.
-    Differs: each region's loss counts by its share of the picture, so that content and style stay balanced
-    in small regions too; guides are reduced by averaging at every layer alike; style pictures have no guides.
+Source: Gatys et al. 2016, "Controlling Perceptual Factors in Neural Style Transfer", arXiv:1611.07865,
+    sect. 4. Differs: each region's loss counts by its share of the picture, so that content and style stay
+    balanced in small regions too; guides are reduced by averaging at every layer alike; style pictures have
+    no guides.
 """
 
 from collections.abc import Sequence

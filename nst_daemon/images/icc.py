@@ -10,6 +10,7 @@ Source: ICC.1:2022, sections 8.3.3, 10.6 (curveType), 10.18 (parametricCurveType
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -128,6 +129,7 @@ def space(icc: bytes) -> str:
     return icc[16:20].decode("ascii", "replace").strip()
 
 
+@lru_cache(maxsize=4)  # a photo's is asked for twice, and an album's photos share theirs
 def parse(icc: bytes) -> Profile | None:
     """Return a profile of this module's kind; None for one with tables, and for a broken one."""
     try:
