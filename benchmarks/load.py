@@ -2,8 +2,8 @@
 
     python benchmarks/load.py [--photos 10000]
 
-Intake, ledger, worker and outbox are the real ones, each on its thread, as in the daemon; reading and painting
-are played. Checks that nothing is lost or doubled, and writes benchmarks/results/load.json.
+Intake, ledger, worker and outbox are the real ones, each on its thread, as in the daemon; reading and
+painting are played. Checks that nothing is lost or doubled, and writes benchmarks/results/load.json.
 """
 
 import argparse
@@ -107,7 +107,12 @@ def run(home: Path, photos: int) -> list[dict[str, float]]:
         done = sum(1 for entry in os.scandir(home / "outbox") if not entry.name.startswith("."))
         if done >= photos * (len(rows) + 1) / PARTS:
             now, used = time.perf_counter(), sum(process.cpu_times()[:2])
-            row = {"done": done, "seconds": now - begun, "cpu": used - cpu, "mb": process.memory_info().rss / 1e6}
+            row = {
+                "done": done,
+                "seconds": now - begun,
+                "cpu": used - cpu,
+                "mb": process.memory_info().rss / 1e6,
+            }
             before = rows[-1] if rows else {"done": 0, "seconds": 0.0, "cpu": 0.0}
             count = max(1, done - before["done"])
             row["ms_a_photo"] = 1000 * (row["seconds"] - before["seconds"]) / count

@@ -1,4 +1,4 @@
-"""The words by which styles, blends of styles and regions are asked for. Pure; knows no library and no file."""
+"""The words by which styles, blends and regions are asked for. Pure; knows no library and no file."""
 
 import math
 import re

@@ -17,7 +17,6 @@ from nst_daemon.ledger_rows import (
     ENDS,
     FRESH,
     UNREAD,
-    WORK,
     arrival,
     begin_anew,
     check_move,
@@ -177,11 +176,6 @@ class Ledger(Facts):
                 (JobState.QUEUED,),
             ).fetchone()
         return None if row["due"] is None else float(row["due"])
-
-    def has_work(self) -> bool:
-        """Return whether a job is running, or will be; not those of another daemon's inbox."""
-        with self.file.read() as db:
-            return db.execute(WORK, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
     def move(
         self,

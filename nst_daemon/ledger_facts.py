@@ -15,6 +15,7 @@ from typing import Self
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import EngineFacts, JobState, Problem
 from nst_daemon.ledger_file import LedgerFile
+from nst_daemon.ledger_rows import WORK
 from nst_daemon.ledger_schema import Seen, engine_in, path_in, seen_columns, seen_of_row, text_in
 
 
@@ -123,6 +124,11 @@ class Facts:
         with self.file.write(durable=False) as db:
             db.execute("DELETE FROM foreign_inboxes")
             db.executemany("INSERT INTO foreign_inboxes VALUES (?)", [(path,) for path in rows])
+
+    def has_work(self) -> bool:
+        """Return whether a job is running, or will be; not those of another daemon's inbox."""
+        with self.file.read() as db:
+            return db.execute(WORK, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
     def prune(self, before: float) -> int:
         """Forget the jobs that ended before a moment in seconds since 1970; return how many.

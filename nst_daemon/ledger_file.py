@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -57,6 +57,8 @@ class LedgerFile:
         if self._reserve.exists() or shutil.disk_usage(self.path.parent).free < 8 * RESERVE_BYTES:
             return
         self._reserve.write_bytes(os.urandom(RESERVE_BYTES))  # zeros take no room on some file systems
+        with self.write(durable=False) as db:
+            db.execute("DELETE FROM problems WHERE source = 'ledger'")
 
     def close(self) -> None:
         """Close the connection; SQLite folds the write-ahead log back in."""
@@ -104,12 +106,25 @@ class LedgerFile:
             code, remedy = CONDITIONS.get(_primary_code(error), ("", ""))
             if not code:
                 raise
-            if _primary_code(error) == sqlite3.SQLITE_FULL:
-                with suppress(OSError):
-                    self._reserve.unlink(missing_ok=True)
+            if code == "disk_full":
+                self._give_up_reserve(remedy)
             raise ConditionError(
                 f"The ledger {self.path} cannot be written: {error}.", remedy=remedy, code=code
             ) from error
+
+    def _give_up_reserve(self, remedy: str) -> None:
+        """Say that the disk is full, in the room that was kept for it, before somebody else takes that."""
+        try:
+            self._reserve.unlink()
+            message = f"The disk of {self.path.parent} is full."
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute(
+                    "INSERT OR REPLACE INTO problems VALUES ('ledger', 0, 'disk_full', ?, ?)",
+                    (message, remedy),
+                )
+        except (OSError, sqlite3.OperationalError) as error:
+            logger.debug("a full disk could not be shown: %s", error)
 
     def _open(self) -> sqlite3.Connection:
         try:

@@ -8,7 +8,7 @@ import logging
 import logging.handlers
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, TextIO
@@ -67,7 +67,8 @@ def logging_to(
         package.setLevel(before)
         for handler in handlers:
             package.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # its disk is full
+                handler.close()
 
 
 def log_to_stderr(level: int = logging.WARNING) -> None:

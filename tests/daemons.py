@@ -17,6 +17,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from place import FakeReader
 
@@ -30,7 +31,7 @@ from nst_daemon.engine.messages import Finished, Leave, Loaded, Stepped, Stop
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError
-from nst_daemon.inspector import Inspection, Readable
+from nst_daemon.inspector import Inspection, Inspector, Readable
 from nst_daemon.jobs import EngineFacts, Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
 from nst_daemon.recipe import Order, Painting, Progress
@@ -61,6 +62,11 @@ class PlayedReader(FakeReader):
 
     def close(self) -> None:
         pass
+
+
+def read_played(path: Path, max_megapixels: float) -> Inspection:
+    """Stand in for what runs in the process that reads photos."""
+    return PlayedReader().inspect(path)
 
 
 class PlayedEngine:
@@ -194,13 +200,13 @@ class Home:
     def codes(self) -> list[str]:
         return [problem.code for problem in self.snapshot().problems]
 
-    def start(self, crash_at: str = "", **how: object) -> ForkServerProcess:
+    def start(self, crash_at: str = "", **how: Any) -> ForkServerProcess:
         """Start the daemon in a process of its own."""
         process = start_server().Process(target=_run, args=(self.source, crash_at, how))
         process.start()
         return process
 
-    def run_once(self, crash_at: str = "", **how: object) -> int:
+    def run_once(self, crash_at: str = "", **how: Any) -> int:
         """Run the daemon until all is done, or until it crashes; return its exit code."""
         process = self.start(crash_at, once=True, **how)
         return ended(process)
@@ -240,23 +246,22 @@ def make_process(settings: EngineSettings, on_facts: OnFacts) -> Engine:
     return EngineProcess(settings, on_facts=on_facts, serve=serve_played)
 
 
-def _run(source: Path, crash_at: str, how: dict[str, object]) -> None:
+def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     """Run a daemon; in its process."""
     os.setsid()
     os.environ[VARIABLE] = crash_at
     worker.CONDITION_SECONDS = 0.3  # type: ignore[misc]
     intake.BLOCK_SECONDS = 0.3  # type: ignore[misc]
-    engine_process.START_METHOD = "forkserver"
+    engine_process.START_METHOD = "forkserver"  # type: ignore[misc]
     tempfile.tempdir = str(source.parent.parent)  # leases of local inboxes
     for pause in ("INTAKE_SECONDS", "WORKER_SECONDS", "BEAT_SECONDS"):
         setattr(daemons_daemon, pause, 0.05)
     for path in (source.parent / "state").glob("user"):
         os.setuid(int(path.read_text()))
     seconds = how.get("seconds", 0.0)
-    assert isinstance(seconds, float)
     daemon = Daemon(
         load(source),
         make_engine=make_process if how.get("engine") == "process" else make_played(seconds),
-        make_reader=lambda config: PlayedReader(),
+        make_reader=lambda config: Inspector(read=read_played) if how.get("reader") else PlayedReader(),
     )
     sys.exit(int(daemon.run(once=bool(how.get("once")))))

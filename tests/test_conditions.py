@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import FakeClock
@@ -21,6 +22,7 @@ from test_worker import Desk
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger_file import RESERVE_BYTES
 from nst_daemon.places import Places
 
 WaitFor = Callable[..., None]
@@ -63,7 +65,7 @@ def remount(folder: Path, options: str) -> None:
 
 
 @contextmanager
-def running(home: Home, **how: object) -> Iterator[None]:
+def running(home: Home, **how: Any) -> Iterator[None]:
     process = home.start(**how)
     try:
         yield
@@ -129,8 +131,8 @@ def test_a_full_state_folder_stops_the_intake_shows_and_is_waited_for(
     with running(home):
         wait_for(lambda: (state / "ledger.db").exists() and home.snapshot().pid, what="the daemon")
         filler = fill(state)
-        home.drop("a.jpg", bytes(100_000))
-        wait_for(lambda: codes(home) == ["disk_full"], seconds=WAIT_SECONDS, what="disk_full")
+        home.drop("a.jpg", bytes(2 * RESERVE_BYTES))
+        wait_for(lambda: set(codes(home)) == {"disk_full"}, seconds=WAIT_SECONDS, what="disk_full")
         assert home.files("inbox") == ["a.jpg"]
         assert home.files("outbox") == []
         filler.unlink()

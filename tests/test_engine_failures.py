@@ -88,7 +88,7 @@ def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_
     (problem,) = desk.ledger.snapshot(running=True).problems
     assert (problem.code, "exit code 3" in problem.message) == ("engine_missing", True)
     desk.worker.engine = engine_in(tmp_path)
-    for job in jobs:
+    for _ in jobs:
         clock.advance(16.0)
         desk.worker.tick()
     assert {desk.job(job).state for job in jobs} == {JobState.DONE}

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_daemon.pairing import Paired, Unpaired, pair
 from nst_daemon.blends import Blend
+from nst_daemon.pairing import Paired, Unpaired, pair
 from nst_daemon.recipe import Rule, Sidecar
 
 STYLES = ("starry_night", "The Scream", "mosaic", "etching", "woodcut")

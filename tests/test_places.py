@@ -1,5 +1,6 @@
 """`strip_gps`: a result that does not say where the photo was taken; exiftool is the referee."""
 
+import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import ABOUT, XMP, camera_exif, editor, exiftool, image, load, stored
 
-from nst_daemon.images import exif, save_result, xmp
+from nst_daemon.images import exif, save_result, tiff, xmp
 from nst_daemon.recipe import Format
 
 GPS_XMP = XMP.replace(
@@ -64,6 +65,16 @@ def test_what_cannot_be_read_is_left_to_be_left_out() -> None:
     assert xmp.without_gps(b"<broken") == b"<broken"
     without = exif.strip_prefix(image().getexif().tobytes())
     assert exif.without_gps(without) == without
+
+
+def test_a_block_whose_directories_lie_over_each_other_is_left_out() -> None:
+    """Found by fuzzing: the directory of places is the one that points to it."""
+    block = bytearray(exif.strip_prefix(camera_exif(with_thumbnail=False)))
+    order = "<" if block[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(order + "I", block, 4)
+    entry = tiff.parse(bytes(block)).directory(first)[0][0x8825]
+    struct.pack_into(order + "I", block, entry.at, first)
+    assert exif.without_gps(bytes(block)) == b""
 
 
 @given(st.data())

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import FakeClock
@@ -142,7 +143,7 @@ def test_a_config_behind_a_link_is_followed(home: Home, clock: FakeClock) -> Non
 
 
 @contextmanager
-def running(home: Home, **how: object) -> Iterator[ForkServerProcess]:
+def running(home: Home, **how: Any) -> Iterator[ForkServerProcess]:
     process = home.start(**how)
     try:
         yield process

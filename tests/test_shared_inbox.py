@@ -49,7 +49,7 @@ def is_empty(home: Home) -> bool:
 
 
 def test_two_daemons_on_one_inbox_paint_each_photo_once(homes: tuple[Home, Home], wait_for: WaitFor) -> None:
-    first, second = homes
+    first, _ = homes
     drop(first, 0, PHOTOS)
     processes = [home.start(seconds=0.02) for home in homes]
     wait_for(lambda: is_empty(first), seconds=WAIT_SECONDS, what="the end of the work")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from typing import Final
 
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Logged, Refused, Stepped, Stop
@@ -20,7 +21,7 @@ from nst_daemon.recipe import Order, Painting, Progress
 
 logger = logging.getLogger(__name__)
 
-START_METHOD = "spawn"  # a forked process cannot use CUDA
+START_METHOD: Final = "spawn"  # a forked process cannot use CUDA
 POLL_SECONDS = 0.05  # how soon a request to stop is passed on
 STOP_SECONDS = 30.0  # a step on a slow machine may take this long; then the process is killed
 SILENCE_SECONDS = 900.0  # without a word for this long the engine hangs

@@ -125,8 +125,8 @@ def without_gps(block: bytes) -> bytes:
     if parsed.is_big or GPS_IFD not in fields:
         return block
     patched = bytearray(block)
-    _blank_directory(patched, parsed, parsed.number(fields[GPS_IFD], 0))
     _drop_entry(patched, parsed, fields[GPS_IFD].at - 8)
+    _blank_directory(patched, parsed, parsed.number(fields[GPS_IFD], 0))
     try:
         after = tiff.parse(bytes(patched))
         is_sound = after.directory(after.first)[0].keys() == fields.keys() - {GPS_IFD}
@@ -141,7 +141,7 @@ def _blank_directory(patched: bytearray, parsed: Block, at: int) -> None:
         fields, _ = parsed.directory(at)
     except ValueError:
         return
-    (count,) = struct.unpack_from(parsed.order + "H", patched, at)
+    (count,) = struct.unpack_from(parsed.order + "H", parsed.raw, at)
     for entry in fields.values():
         patched[entry.at : entry.at + len(entry.value)] = bytes(len(entry.value))
     patched[at : at + 2 + 12 * count] = bytes(2 + 12 * count)
