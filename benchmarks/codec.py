@@ -2,8 +2,8 @@
 
     python benchmarks/codec.py [--megapixels 24] [--json benchmarks/results/codec.json]
 
-The photo is made here: soft shapes and grain; in the last line with an Adobe RGB profile. "plain" is what Pillow
-alone takes for the same bytes, without colours, floats and metadata: the floor.
+The photo is made here: soft shapes and grain; in the last line with an Adobe RGB profile. "plain" is what
+Pillow alone takes for the same bytes, without colours, floats and metadata: the floor.
 """
 
 import argparse
