@@ -34,6 +34,7 @@ def left_overs(home: Home) -> list[str]:
     state = home.path / "state"
     found = [str(path) for path in home.path.rglob(f"{TEMPORARY}*")]
     found += [str(path) for path in (state / "work").rglob("*")]
+    found += [str(path) for path in (state / "photos").glob(".*")]
     return found
 
 
@@ -59,6 +60,7 @@ def test_a_daemon_killed_at_any_point_ends_its_work_at_the_next_start(home: Home
     home.drop("trip/a.jpg.yaml", b"style: dots\nset: {report: true}\n")
     assert home.run_once(crash_at=point) == EXIT_CODE
     assert home.run_once() == ExitCode.FINE
+    assert home.run_once() == ExitCode.FINE  # a start with nothing to do changes nothing
     assert_all_is_as_if_nothing_had_happened(home, result="trip/a.dots.jpg", report=True)
     (job,) = home.jobs()
     content = (home.path / "outbox" / "trip" / "a.dots.jpg").read_bytes()
