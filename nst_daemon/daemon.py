@@ -12,11 +12,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from nst_daemon import __version__, crash, halves, locks, logs, outbox, watching
+from nst_daemon import __version__, crash, halves, locks, logs, outbox
 from nst_daemon.config import Config
-from nst_daemon.desktop import DesktopKeeper
+from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.halves import LeftHalf, MakeEngine, MakeReader, RightHalf
+from nst_daemon.inbox import watching
 from nst_daemon.jobs import JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.pulse import Pulse

@@ -14,7 +14,7 @@ from nst_daemon.config import Config
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConditionError, NstError
-from nst_daemon.inbox import Inbox
+from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspector
 from nst_daemon.intake import Intake
 from nst_daemon.jobs import EngineFacts

@@ -12,10 +12,10 @@ from nst_daemon.blends import Blend, Regions
 from nst_daemon.copies import private_copy
 from nst_daemon.errors import PhotoError
 from nst_daemon.files import is_plain_file
+from nst_daemon.inbox.walk import bare
 from nst_daemon.pairing import SIDECAR_SUFFIXES
 from nst_daemon.recipe import EVERYWHERE, Areas, Mask, Region, Sidecar, Style
 from nst_daemon.sidecars import masks_named_in, own_mask
-from nst_daemon.walk import bare
 
 
 class StylesOf(Protocol):

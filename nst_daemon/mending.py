@@ -13,7 +13,8 @@ from nst_daemon.arrivals import Arrival, Styles
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy
 from nst_daemon.errors import PhotoError
-from nst_daemon.inbox import Root
+from nst_daemon.inbox.walk import Kind, Scan, bare, photos_of
+from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import UNREAD, Ledger, Verdict
@@ -21,7 +22,6 @@ from nst_daemon.masks import namers_of
 from nst_daemon.pairing import SIDECAR_SUFFIXES
 from nst_daemon.settling import Settler, Stamp, stamp_of
 from nst_daemon.sidecars import fingerprint, masks_named_in, sidecars_beside
-from nst_daemon.walk import Kind, Scan, bare, photos_of
 
 logger = logging.getLogger(__name__)
 

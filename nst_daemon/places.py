@@ -7,8 +7,8 @@ soon as the disk is back.
 from collections.abc import Callable
 from pathlib import Path
 
-from nst_daemon import mounts
 from nst_daemon.errors import ConditionError
+from nst_daemon.inbox import mounts
 from nst_daemon.ledger import Ledger
 
 

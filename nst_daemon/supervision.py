@@ -2,10 +2,10 @@
 
 import logging
 
-from nst_daemon import systemd
 from nst_daemon.jobs import JobState, Snapshot
 from nst_daemon.pulse import Pulse
 from nst_daemon.report import counts_text, current_text
+from nst_daemon.service import systemd
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from nst_daemon import cli_common, cli_paint, cli_setup, config
-from nst_daemon.cli import app
+from nst_daemon import config
+from nst_daemon.cli import common as cli_common
+from nst_daemon.cli import paint as cli_paint
+from nst_daemon.cli import setup as cli_setup
+from nst_daemon.cli.app import app
 from nst_daemon.config import Config
 from nst_daemon.inspector import Readable
 from nst_daemon.jobs import JobState

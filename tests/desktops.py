@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageGrab
 
-from nst_daemon import cli_setup, config
+from nst_daemon import config
+from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
-from nst_daemon.desktop import DesktopKeeper
+from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.jobs import NewJob
 from nst_daemon.ledger import Ledger
 from nst_daemon.recipe import Progress, Style, resolve

@@ -9,7 +9,7 @@ from typing import Any
 from conftest import FakeClock
 
 from nst_daemon.config import Config, Folder, Watch, WatchMode
-from nst_daemon.inbox import Inbox
+from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspection, Readable, Unreadable
 from nst_daemon.intake import Intake
 from nst_daemon.jobs import Job, JobState

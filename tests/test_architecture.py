@@ -14,25 +14,20 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
     # values and pure functions
-    "blends colors errors globs logs mounts opener pulse service_files settling systemd tray_icons",
+    "blends colors errors globs logs pulse settling",
     "conditions crash locks recipe",
     "config files images jobs library report_picture",
     # pure decisions, and the outside world
-    "copies inspector lease ledger_schema notices pairing panels reloading report service style_edit walk",
-    "ledger_file ledger_rows notify provenance sidecars supervision tray_menu watching",
-    "engine inbox ledger_facts masks tray",
-    "arrivals ledger outbox",
+    "copies inbox inspector ledger pairing reloading report",
+    "places provenance service sidecars",
+    "engine masks supervision",
+    "arrivals outbox",
     # the flow
-    "admission background desk places submission",
+    "admission submission",
     "desktop mending worker",
     "intake",
     "halves",
     "daemon",
-    # the command line
-    "cli_common",
-    "cli_service cli_setup",
-    "cli_paint",
-    "cli_bench cli_explain",
     "cli",
     "__main__",
 )
@@ -40,24 +35,24 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 
 # Where each third-party library may be imported: a module, or a package by its name and a dot.
 LIBRARIES = {
-    "PIL": {"images.", "tray_icons"},
+    "PIL": {"images.", "desktop."},
     "annotated_types": {"recipe", "config."},
-    "dbus_fast": {"panels"},
+    "dbus_fast": {"desktop."},
     "defusedxml": {"images."},
-    "desktop_notifier": {"notify"},
-    "filelock": {"locks", "desktop"},
+    "desktop_notifier": {"desktop."},
+    "filelock": {"locks", "desktop."},
     "matplotlib": {"report_picture"},
     "numpy": {"colors", "engine.", "images.", "report_picture"},
     "pi_heif": {"images."},
-    "platformdirs": {"config.", "cli_common", "cli_setup", "service"},
-    "psutil": {"engine.", "locks", "background", "desk"},
+    "platformdirs": {"config.", "cli.", "service."},
+    "psutil": {"engine.", "locks", "service.", "desktop."},
     "pydantic": {"config."},
     "rawpy": {"images."},
-    "rich": {"cli_common"},
+    "rich": {"cli."},
     "safetensors": {"engine."},
     "torch": {"engine."},
-    "typer": {name for name in LAYER_OF if name.startswith("cli")},
-    "watchdog": {"watching"},
+    "typer": {"cli."},
+    "watchdog": {"inbox."},
     "yaml": {"config."},
 }
 
@@ -120,8 +115,7 @@ def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
 
 def test_sql_stands_in_the_ledger_alone() -> None:
     users = {unit_of(path) for path in modules() if "sqlite3" in imports_of(path)}
-    assert users == {name for name in users if name.startswith("ledger")}
-    assert "ledger" in users
+    assert users == {"ledger"}
 
 
 def test_the_engine_seen_from_outside_imports_no_torch() -> None:

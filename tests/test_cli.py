@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from commands import SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
 
-from nst_daemon import __version__, cli_common, cli_setup, config, locks, logs
-from nst_daemon.cli import COMMANDS
+from nst_daemon import __version__, config, locks, logs
+from nst_daemon.cli import common as cli_common
+from nst_daemon.cli import setup as cli_setup
+from nst_daemon.cli.app import COMMANDS
 from nst_daemon.config import Config
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import MissingError
@@ -91,7 +93,7 @@ HEAVY = ("torch", "numpy", "PIL", "matplotlib", "watchdog", "rich", "multiproces
 @pytest.mark.parametrize("command", ["status", "styles", "jobs"])
 def test_a_quick_command_imports_nothing_heavy(home: Path, command: str) -> None:
     program = (
-        "import sys; from nst_daemon.cli import app\n"
+        "import sys; from nst_daemon.cli.app import app\n"
         f"app([{command!r}, '--json', '--config', sys.argv[1]], standalone_mode=False)\n"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
     )
@@ -280,7 +282,7 @@ def test_check_shows_a_folder_that_cannot_be_written(home: Path, monkeypatch: py
     def refuse(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("nst_daemon.cli_setup.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("nst_daemon.cli.setup.tempfile.TemporaryFile", refuse)
     finding = next(cli_setup.findings(config.load(home / "config.yaml")))
     assert (finding.is_ok, finding.what) == (
         False,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from nst_daemon import cli_common
+from nst_daemon.cli import common as cli_common
 from nst_daemon.jobs import Current, EngineFacts, Snapshot
 from nst_daemon.recipe import Progress
 

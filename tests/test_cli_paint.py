@@ -9,7 +9,10 @@ from types import ModuleType
 import pytest
 from commands import READABLE, SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
 
-from nst_daemon import cli_common, cli_paint, cli_setup, config, locks
+from nst_daemon import config, locks
+from nst_daemon.cli import common as cli_common
+from nst_daemon.cli import paint as cli_paint
+from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
@@ -92,7 +95,7 @@ def test_wait_follows_a_job_until_it_failed(
         with Ledger(cli_common.ledger_path(loaded)) as other:
             finish(other, 1, JobState.FAILED, error="It broke.")
 
-    monkeypatch.setattr("nst_daemon.cli_paint.time.sleep", fail_meanwhile)
+    monkeypatch.setattr("nst_daemon.cli.paint.time.sleep", fail_meanwhile)
     with locks.held(loaded.state_dir):
         answer = ask("submit", photo, "--wait")
     assert (answer.code, answer.out) == (1, "")

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_daemon import cli_paint
-from nst_daemon.cli import app
+from nst_daemon.cli import paint as cli_paint
+from nst_daemon.cli.app import app
 from nst_daemon.config import Config, load
 from nst_daemon.daemon import Daemon
 from nst_daemon.errors import ExitCode

@@ -6,15 +6,16 @@ import pytest
 from conftest import FakeClock
 from desktops import new_job
 
-from nst_daemon import cli_setup, config, logs
+from nst_daemon import config, logs
+from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
-from nst_daemon.desk import Desk
+from nst_daemon.desktop.desk import Desk
+from nst_daemon.desktop.menu import Act, Entry
+from nst_daemon.desktop.notices import Notice
+from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.errors import ConfigError
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger, Wish
-from nst_daemon.notices import Notice
-from nst_daemon.style_edit import with_style
-from nst_daemon.tray_menu import Act, Entry
 
 
 class Messages:

@@ -11,7 +11,7 @@ from nst_daemon import config
 from nst_daemon.config import Config, keys_of
 from nst_daemon.config.example import WHY, example
 from nst_daemon.errors import ExitCode
-from nst_daemon.ledger_file import CONDITIONS
+from nst_daemon.ledger.file import CONDITIONS
 from nst_daemon.recipe import resolve
 
 ROOT = Path(__file__).parent.parent

@@ -17,11 +17,11 @@ from conftest import FakeClock
 from place import Place
 from watchdog import events
 
-from nst_daemon import watching
 from nst_daemon.config import Folder, Watch, WatchMode
-from nst_daemon.inbox import Inbox, Root, Watching
+from nst_daemon.inbox import watching
+from nst_daemon.inbox.inbox import Inbox
+from nst_daemon.inbox.watching import BACK_OFF, POLL_SECONDS, PROBE, Root, Watching
 from nst_daemon.jobs import JobState
-from nst_daemon.watching import BACK_OFF, POLL_SECONDS, PROBE
 
 WaitFor = Callable[..., None]
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify")

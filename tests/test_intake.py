@@ -12,9 +12,10 @@ import pytest
 from conftest import FakeClock
 from place import SCREAM, STARRY, Place
 
-from nst_daemon import admission, copies, intake, mounts
+from nst_daemon import admission, copies, intake
 from nst_daemon.config import Watch, WatchMode
 from nst_daemon.errors import ConditionError
+from nst_daemon.inbox import mounts
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Verdict
 

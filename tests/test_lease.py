@@ -10,9 +10,9 @@ import pytest
 from conftest import FakeClock
 from place import Place
 
-from nst_daemon.inbox import Inbox
+from nst_daemon.inbox.inbox import Inbox
+from nst_daemon.inbox.lease import CONFIRM_SECONDS, EXPIRE_SECONDS, NAME, RENEW_SECONDS, Lease
 from nst_daemon.intake import Intake
-from nst_daemon.lease import CONFIRM_SECONDS, EXPIRE_SECONDS, NAME, RENEW_SECONDS, Lease
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import Library
 

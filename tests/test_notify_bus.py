@@ -11,9 +11,9 @@ pytest.importorskip("dbus_fast", reason="NOT TESTED: dbus-fast comes with deskto
 from buses import Bus, Notifications, bus  # noqa: F401
 from desktops import WaitFor
 
-from nst_daemon import notify
-from nst_daemon.notices import Notice
-from nst_daemon.notify import DesktopMessenger
+from nst_daemon.desktop import notify
+from nst_daemon.desktop.notices import Notice
+from nst_daemon.desktop.notify import DesktopMessenger
 
 FOLDER = Path("/pictures/outbox")
 

@@ -11,7 +11,8 @@ from commands import SAMPLE, Ask, ask, home
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_daemon import __version__, cli_paint, provenance
+from nst_daemon import __version__, provenance
+from nst_daemon.cli import paint as cli_paint
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConfigError

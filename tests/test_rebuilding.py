@@ -102,7 +102,8 @@ def test_what_failed_or_waits_or_owes_its_original_a_place_is_never_forgotten(
 
 
 def test_the_ledger_of_an_earlier_version_gets_what_is_new(tmp_path: Path, clock: FakeClock) -> None:
-    from nst_daemon import ledger_file, ledger_schema
+    from nst_daemon.ledger import file as ledger_file
+    from nst_daemon.ledger import schema as ledger_schema
 
     path = tmp_path / "ledger.db"
     with pytest.MonkeyPatch.context() as patch:

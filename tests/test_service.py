@@ -9,9 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from nst_daemon import cli_setup, config, service, service_files
+from nst_daemon import config
+from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
-from nst_daemon.service import Kind
+from nst_daemon.service import files as service_files
+from nst_daemon.service import installing as service
+from nst_daemon.service.installing import Kind
 
 ODD = ("/opt/my apps/python", "-m", "nst_daemon", 'say "hi"', "100%", "$HOME", "back\\slash")
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from conftest import FakeClock
 
-from nst_daemon import cli_setup, config, systemd
+from nst_daemon import config
+from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.daemon import Daemon
 from nst_daemon.jobs import EngineFacts, JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.pulse import HUNG_SECONDS, Pulse
+from nst_daemon.service import systemd
 from nst_daemon.supervision import Supervision, status_line
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is Linux's")

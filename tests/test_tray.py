@@ -20,13 +20,13 @@ from desktops import (
 )
 from PIL import Image
 
-from nst_daemon import desktop
 from nst_daemon.config import Config
-from nst_daemon.desktop import DesktopKeeper
+from nst_daemon.desktop import process as desktop
+from nst_daemon.desktop.icons import Look, draw, flattened
+from nst_daemon.desktop.process import DesktopKeeper
+from nst_daemon.desktop.tray import X11_GROUND
 from nst_daemon.jobs import Problem
 from nst_daemon.ledger import Ledger
-from nst_daemon.tray import X11_GROUND
-from nst_daemon.tray_icons import Look, draw, flattened
 
 RESTLESS = Problem(code="photo_restless", message="a.jpg does not stand still.", remedy="Wait.")
 NO_ENGINE = Problem(code="engine_missing", message="No weights.", remedy="Install them.")
@@ -108,7 +108,8 @@ def test_the_process_ends_with_a_parent_that_was_killed(
 ) -> None:
     code = (
         "import sys, time\n"
-        "from nst_daemon import config, desktop\n"
+        "from nst_daemon import config\n"
+        "from nst_daemon.desktop import process as desktop\n"
         "if __name__ == '__main__':\n"
         "    keeper = desktop.DesktopKeeper(config.load(sys.argv[1]))\n"
         "    keeper.tend()\n"

@@ -3,7 +3,7 @@ from itertools import combinations
 import pytest
 from PIL import ImageChops, ImageStat
 
-from nst_daemon.tray_icons import (
+from nst_daemon.desktop.icons import (
     COLORS,
     STEPS,
     Color,

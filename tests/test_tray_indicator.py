@@ -12,9 +12,9 @@ from buses import Bus, Item, Watcher, bus  # noqa: F401
 from desktops import WaitFor, begin_work, display, gtk, keeper, ledger, loaded, x_server  # noqa: F401
 from PIL import Image
 
-from nst_daemon.desktop import DesktopKeeper
+from nst_daemon.desktop.icons import Look, draw
+from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.ledger import Ledger, Wish
-from nst_daemon.tray_icons import Look, draw
 
 
 @pytest.fixture

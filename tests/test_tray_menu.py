@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from nst_daemon import panels
+from nst_daemon.desktop import panels
+from nst_daemon.desktop.icons import Look
+from nst_daemon.desktop.menu import MAX_TOOLTIP, STOPPERS, Act, Entry, View, look_of, menu, shortened, tooltip
+from nst_daemon.desktop.panels import Backend, Desktop, choose, problem_of
 from nst_daemon.jobs import Current, EngineFacts, JobState, Problem, Snapshot
-from nst_daemon.panels import Backend, Desktop, choose, problem_of
 from nst_daemon.recipe import Progress
-from nst_daemon.tray_icons import Look
-from nst_daemon.tray_menu import MAX_TOOLTIP, STOPPERS, Act, Entry, View, look_of, menu, shortened, tooltip
 
 PROGRESS = Progress(
     scale=1,

@@ -4,8 +4,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from nst_daemon.mounts import absence_of, file_system_of, is_silent, mount_point_of
-from nst_daemon.walk import Kind, kind_of, photos_of, scan
+from nst_daemon.inbox.mounts import absence_of, file_system_of, is_silent, mount_point_of
+from nst_daemon.inbox.walk import Kind, kind_of, photos_of, scan
 
 TABLE = """\
 22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from nst_daemon.notices import Notice
+from nst_daemon.desktop.notices import Notice
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,11 @@ from typing import IO, Any, Final, TypeVar
 
 import psutil
 
-from nst_daemon import locks, service
+from nst_daemon import locks
 from nst_daemon.config import Config
 from nst_daemon.errors import AlreadyRunningError, DaemonError, ExitCode, MissingError, NotRunningError
 from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.service import installing as service
 
 T = TypeVar("T")
 

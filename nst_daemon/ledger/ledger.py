@@ -1,4 +1,4 @@
-"""Durable jobs, and the requests and facts about them. All the SQL of the program is in `ledger*.py`.
+"""The ledger as the rest of the program knows it: jobs added, claimed and moved.
 
 Every method is one transaction: once it has returned, a crash does not undo it. Moves between states
 are those of `jobs.TRANSITIONS` and happen only if the job still is where the caller believes it to be.
@@ -10,13 +10,12 @@ from pathlib import Path
 
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
-from nst_daemon.ledger_facts import Facts, Wish
-from nst_daemon.ledger_rows import (
+from nst_daemon.ledger.facts import Facts
+from nst_daemon.ledger.rows import (
     AHEAD_SECONDS,
     CLAIMABLE,
     ENDS,
     FRESH,
-    UNREAD,
     arrival,
     begin_anew,
     check_move,
@@ -27,9 +26,7 @@ from nst_daemon.ledger_rows import (
     row_of_key,
     update,
 )
-from nst_daemon.ledger_schema import (
-    Seen,
-    Verdict,
+from nst_daemon.ledger.schema import (
     copies_of_row,
     engine_out,
     job_columns,
@@ -40,8 +37,6 @@ from nst_daemon.ledger_schema import (
     text_in,
 )
 from nst_daemon.recipe import Progress
-
-__all__ = ["UNREAD", "Added", "Duplicate", "Ledger", "Seen", "Verdict", "Wish"]
 
 
 @dataclass(frozen=True, slots=True)

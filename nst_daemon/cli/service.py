@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nst_daemon.cli_common import ConfigOption, answer, load_config, say
+from nst_daemon.cli.common import ConfigOption, answer, load_config, say
 from nst_daemon.errors import ExitCode, NotRunningError
 
 
@@ -24,7 +24,7 @@ def start(config: ConfigOption = None) -> None:
 
     Example: nst-daemon start
     """
-    from nst_daemon import background
+    from nst_daemon.service import background
 
     pid = background.start(load_config(config))
     say(f"It is running (process {pid}). `nst-daemon stop` ends it.")
@@ -35,7 +35,7 @@ def stop(config: ConfigOption = None) -> None:
 
     Example: nst-daemon stop
     """
-    from nst_daemon import background
+    from nst_daemon.service import background
 
     background.stop(load_config(config))
     say("It has stopped.")
@@ -46,7 +46,7 @@ def restart(config: ConfigOption = None) -> None:
 
     Example: nst-daemon restart
     """
-    from nst_daemon import background
+    from nst_daemon.service import background
 
     loaded = load_config(config)
     with suppress(NotRunningError):
@@ -63,7 +63,7 @@ def service(
 
     Example: nst-daemon service install
     """
-    from nst_daemon import service as services
+    from nst_daemon.service import installing as services
 
     loaded = load_config(config)
     if dry_run:
@@ -91,7 +91,7 @@ def tray(config: ConfigOption = None) -> None:
 
     Example: nst-daemon tray
     """
-    from nst_daemon.desktop import DesktopKeeper
+    from nst_daemon.desktop.process import DesktopKeeper
 
     with DesktopKeeper(load_config(config)) as keeper:
         while keeper.tend():

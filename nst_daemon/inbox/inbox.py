@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from nst_daemon.config import Folder, Watch
+from nst_daemon.inbox.lease import Lease
+from nst_daemon.inbox.watching import Root
 from nst_daemon.jobs import Problem
-from nst_daemon.lease import Lease
-from nst_daemon.watching import Hint, Root, Watching
-
-__all__ = ["Hint", "Inbox", "Root", "Watching"]
 
 
 class Inbox:

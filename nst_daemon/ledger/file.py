@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.errors import ConditionError, MissingError
-from nst_daemon.ledger_schema import MIGRATIONS
+from nst_daemon.ledger.schema import MIGRATIONS
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nst_daemon import cli_paint
-from nst_daemon.cli_common import ConfigOption, JsonOption, answer_json, config_if_any, table
+from nst_daemon.cli import paint as cli_paint
+from nst_daemon.cli.common import ConfigOption, JsonOption, answer_json, config_if_any, table
 from nst_daemon.recipe import Order, Preset
 
 if TYPE_CHECKING:

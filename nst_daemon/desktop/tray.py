@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from nst_daemon.panels import Backend
-from nst_daemon.tray_icons import Color, Look, Picture, draw, flattened, step_of
-from nst_daemon.tray_menu import SEPARATOR, Act, Entry, View, look_of, menu, progress_of, tooltip
+from nst_daemon.desktop.icons import Color, Look, Picture, draw, flattened, step_of
+from nst_daemon.desktop.menu import SEPARATOR, Act, Entry, View, look_of, menu, progress_of, tooltip
+from nst_daemon.desktop.panels import Backend
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from nst_daemon.cli_common import ConfigOption, answer, is_running, load_config, say, snapshots_shown
+from nst_daemon.cli.common import ConfigOption, answer, is_running, load_config, say, snapshots_shown
 from nst_daemon.errors import ExitCode, MissingError, NstError
 
 if TYPE_CHECKING:
@@ -241,8 +241,8 @@ def _watches(config: "Config") -> Iterator[Finding]:
 
 def _tray(config: "Config") -> Iterator[Finding]:
     """Yield whether the tray icon can be seen; a missing one is no fault unless `tray: on` asks for it."""
-    from nst_daemon import panels
     from nst_daemon.config import TrayMode
+    from nst_daemon.desktop import panels
 
     if config.tray is TrayMode.OFF or (config.tray is TrayMode.AUTO and not panels.may_show_tray()):
         return
@@ -256,7 +256,7 @@ def _tray(config: "Config") -> Iterator[Finding]:
 
 
 def _engine(config: "Config") -> Finding:
-    from nst_daemon.cli_common import engine_settings
+    from nst_daemon.cli.common import engine_settings
     from nst_daemon.engine.process import probe
 
     say("starting the engine once …")

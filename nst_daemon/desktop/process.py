@@ -19,14 +19,16 @@ from typing import Final, Self
 
 from filelock import FileLock, Timeout
 
-from nst_daemon import background, logs, panels
+from nst_daemon import logs
 from nst_daemon.config import Config, Notify, TrayMode
-from nst_daemon.desk import Desk
+from nst_daemon.desktop import panels
+from nst_daemon.desktop.desk import Desk
+from nst_daemon.desktop.notify import messenger
+from nst_daemon.desktop.opener import open_path
+from nst_daemon.desktop.panels import Backend, Desktop, Probe, choose, problem_of
+from nst_daemon.desktop.tray import TICK_SECONDS, Tray
 from nst_daemon.ledger import Ledger
-from nst_daemon.notify import messenger
-from nst_daemon.opener import open_path
-from nst_daemon.panels import Backend, Desktop, Probe, choose, problem_of
-from nst_daemon.tray import TICK_SECONDS, Tray
+from nst_daemon.service import background
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.files import is_alive, temporary_in
-from nst_daemon.mounts import is_silent
+from nst_daemon.inbox.mounts import is_silent
 
 logger = logging.getLogger(__name__)
 

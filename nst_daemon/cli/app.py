@@ -11,8 +11,13 @@ from typing import Annotated
 
 import typer
 
-from nst_daemon import __version__, cli_bench, cli_explain, cli_paint, cli_service, cli_setup
-from nst_daemon.cli_common import (
+from nst_daemon import __version__
+from nst_daemon.cli import bench as cli_bench
+from nst_daemon.cli import explain as cli_explain
+from nst_daemon.cli import paint as cli_paint
+from nst_daemon.cli import service as cli_service
+from nst_daemon.cli import setup as cli_setup
+from nst_daemon.cli.common import (
     ConfigOption,
     JsonOption,
     answer,

@@ -19,9 +19,9 @@ from typing import Final
 
 import platformdirs
 
-from nst_daemon import service_files
 from nst_daemon.config import APP, Config, TrayMode
 from nst_daemon.errors import MissingError
+from nst_daemon.service import files as service_files
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from nst_daemon.blends import Blend, Regions
-from nst_daemon.cli_common import (
+from nst_daemon.cli.common import (
     ConfigOption,
     SetOption,
     answer,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nst_daemon.inspector import Readable
     from nst_daemon.ledger import Ledger
 
-SAMPLE: Final = Path(__file__).parent / "sample"
+SAMPLE: Final = Path(__file__).parent.parent / "sample"
 DEMO_SETTINGS: Final = {"size": 384, "steps": 150}  # under three minutes on two slow CPU cores
 EXTENSIONS: Final = {
     ".jpg": Format.JPEG,
@@ -238,7 +238,7 @@ def paint(engine: "EngineProcess", order: Order) -> Painting:
 @contextmanager
 def engine_of(config: "Config | None") -> Iterator["EngineProcess"]:
     """Yield an engine as the config wants it, and end it."""
-    from nst_daemon.cli_common import engine_settings
+    from nst_daemon.cli.common import engine_settings
     from nst_daemon.engine.process import EngineProcess
 
     engine = EngineProcess(engine_settings(config))
@@ -316,7 +316,7 @@ def demo(
 
     Example: nst-daemon demo --dir /tmp/demo
     """
-    from nst_daemon import cli_setup
+    from nst_daemon.cli import setup as cli_setup
     from nst_daemon.config import load
     from nst_daemon.daemon import Daemon
 

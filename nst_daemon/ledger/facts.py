@@ -14,9 +14,9 @@ from typing import Self
 
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import EngineFacts, JobState, Problem
-from nst_daemon.ledger_file import LedgerFile
-from nst_daemon.ledger_rows import WORK
-from nst_daemon.ledger_schema import Seen, engine_in, path_in, seen_columns, seen_of_row, text_in
+from nst_daemon.ledger.file import LedgerFile
+from nst_daemon.ledger.rows import WORK
+from nst_daemon.ledger.schema import Seen, engine_in, path_in, seen_columns, seen_of_row, text_in
 
 
 class Wish(StrEnum):

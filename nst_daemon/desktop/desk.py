@@ -11,16 +11,17 @@ from typing import Final
 import psutil
 
 from nst_daemon import config as configs
-from nst_daemon import files, logs, service
+from nst_daemon import files, logs
 from nst_daemon.config import Config, Folder
+from nst_daemon.desktop.menu import MAX_RESULTS, Act, Entry, View
+from nst_daemon.desktop.notices import Notice, Notices
+from nst_daemon.desktop.notify import Messenger
+from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.errors import NstError
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.library import Library
-from nst_daemon.notices import Notice, Notices
-from nst_daemon.notify import Messenger
-from nst_daemon.style_edit import with_style
-from nst_daemon.tray_menu import MAX_RESULTS, Act, Entry, View
+from nst_daemon.service import installing as service
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nst_daemon import cli_paint
-from nst_daemon.cli_common import (
+from nst_daemon.cli import paint as cli_paint
+from nst_daemon.cli.common import (
     ConfigOption,
     JsonOption,
     answer,

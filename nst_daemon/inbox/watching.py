@@ -20,11 +20,11 @@ from typing import Any, Final
 from watchdog import events
 from watchdog.observers import Observer
 
-from nst_daemon import mounts
 from nst_daemon.config import Folder, Watch, WatchMode
 from nst_daemon.files import TEMPORARY, is_left_over
+from nst_daemon.inbox import mounts
+from nst_daemon.inbox.walk import Found, Kind, Scan, is_foreign, kind_of, scan
 from nst_daemon.jobs import Problem
-from nst_daemon.walk import Found, Kind, Scan, is_foreign, kind_of, scan
 
 logger = logging.getLogger(__name__)
 

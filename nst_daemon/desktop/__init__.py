@@ -1,0 +1,1 @@
+"""Tray icon and notifications, in a process of their own that reads snapshots and writes requests."""

@@ -1,0 +1,1 @@
+"""How the daemon is started: at log-in, in the background, by systemd."""
