@@ -17,6 +17,8 @@ from typing import Final
 
 from nst_daemon.recipe import EVERYWHERE, Areas, Progress, Recipe, Style, blend_name
 
+PREVIEWS: Final = ".preview"  # the folder in the outbox; hidden: no inbox, no indexer looks into it
+
 
 class JobState(StrEnum):
     """Where a job stands."""
@@ -98,6 +100,11 @@ class Job:
     def style(self) -> str:
         """The name of the style or blend; empty while held."""
         return blend_name(self.styles)
+
+    @property
+    def preview(self) -> Path:
+        """Where a picture of the painting so far is, while the job runs."""
+        return self.outbox / PREVIEWS / f"{self.id}.jpg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -23,7 +24,7 @@ from nst_daemon.files import (
     move_beside,
     names_beside,
 )
-from nst_daemon.jobs import Job, NewJob, Origin
+from nst_daemon.jobs import PREVIEWS, Job, NewJob, Origin
 from nst_daemon.masks import masks_of_alone
 from nst_daemon.pairing import SIDECAR_SUFFIXES, sidecar_names
 from nst_daemon.recipe import blend_name
@@ -179,17 +180,48 @@ def fail_original(job: Job, folder: Folder, reason: str) -> Path | None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove the temporary files that a crash of ours left in a folder and below; return how many."""
-    swept = 0
-    for path in folder.rglob(f"{TEMPORARY}*") if folder.is_dir() else ():
-        if is_left_over(path):
-            try:
-                path.unlink()
-            except OSError as error:
-                logger.debug("%s could not be removed: %s", path, error)
-                continue
-            swept += 1
+    """Remove what a crash of ours left in a folder and below, temporary files and previews; return how many.
+
+    At the start only: no job of ours runs. Another daemon's preview comes back by itself.
+    """
+    if not folder.is_dir():
+        return 0
+    swept = sum(_remove(path) for path in folder.rglob(f"{TEMPORARY}*") if is_left_over(path))
+    previews = folder / PREVIEWS
+    swept += sum(_remove(path) for path in previews.glob("*.jpg") if path.stem.isdecimal())
+    _remove_if_empty(previews)
     return swept
+
+
+def end_preview(job: Job) -> None:
+    """Take a job's preview away, and what an engine that was killed left of it; never raises."""
+    previews = job.preview.parent
+    for path in (job.preview, *(path for path in _listed(previews) if is_left_over(path))):
+        _remove(path)
+    _remove_if_empty(previews)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        logger.debug("%s could not be removed: %s", path, error)
+        return False
+    return True
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _is_ours(job: Job) -> bool:

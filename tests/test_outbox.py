@@ -532,3 +532,29 @@ def test_the_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> N
     os.utime(old, (0, 0))
     assert is_left_over(old)  # another machine's, but a day old
     assert outbox.sweep(folder.outbox / "none") == 0
+
+
+def test_the_end_of_a_job_takes_its_preview_and_what_a_killed_engine_left_of_it(folder: Folder) -> None:
+    job, other = job_of(folder, number=7), job_of(folder, number=8)
+    job.preview.parent.mkdir()
+    left = job.preview.parent / temporary_in(folder.outbox).name  # of this process: it is not writing
+    for path in (job.preview, other.preview, left):
+        path.write_bytes(b"x")
+    outbox.end_preview(job)
+    assert list(job.preview.parent.iterdir()) == [other.preview]
+    outbox.end_preview(other)
+    outbox.end_preview(other)
+    assert list(folder.outbox.iterdir()) == []
+
+
+def test_the_sweep_takes_previews_and_leaves_what_the_user_put_beside_them(folder: Folder) -> None:
+    job = job_of(folder, number=7)
+    job.preview.parent.mkdir()
+    mine = job.preview.with_name("holiday.jpg")
+    for path in (job.preview, mine):
+        path.write_bytes(b"x")
+    assert outbox.sweep(folder.outbox) == 1
+    assert list(job.preview.parent.iterdir()) == [mine]
+    mine.unlink()
+    assert outbox.sweep(folder.outbox) == 0
+    assert not job.preview.parent.exists()

@@ -8,7 +8,7 @@ from nst_daemon.images.labels import read_keywords, read_provenance
 from nst_daemon.images.loading import load_mask, load_photo, load_style
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo
-from nst_daemon.images.saving import resize, save_result
+from nst_daemon.images.saving import resize, save_preview, save_result
 
 __all__ = [
     "Metadata",
@@ -19,6 +19,7 @@ __all__ = [
     "read_keywords",
     "read_provenance",
     "resize",
+    "save_preview",
     "save_result",
     "style_keywords",
 ]

@@ -19,6 +19,7 @@ from nst_daemon.recipe import Format
 EXTENSIONS: Final = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp", "avif": ".avif"}
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})
+PREVIEW_QUALITY: Final = 88
 MAX_WEBP_SIDE: Final = 16_383  # px, of the format
 MAX_JPEG_XMP: Final = 65_504  # bytes: what a segment has room for beside its headings
 MAX_JPEG_EXIF: Final = 65_527
@@ -87,6 +88,15 @@ def save_result(
             f"No room for {path.name} ({len(data) / 1e6:.0f} MB).", remedy="Make room.", code="disk_full"
         ) from error
     return path, (*notes, *more, *lost)
+
+
+def save_preview(rgb: Picture, path: Path) -> None:
+    """Write a picture as a small JPEG in sRGB, under whatever name.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    Image.fromarray(stored(rgb, 8)).save(path, "JPEG", quality=PREVIEW_QUALITY)
 
 
 def choose_format(photo: Photo, format: Format, width: int, height: int) -> tuple[str, tuple[str, ...]]:
