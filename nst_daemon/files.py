@@ -14,9 +14,9 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
-from typing import Final
+from typing import BinaryIO, Final
 
 from nst_daemon.crash import CrashPoint, crash_at
 
@@ -70,6 +70,21 @@ def copy_whole(source: Path, target: Path, *, replace: bool) -> None:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
     crash_at(CrashPoint.PUBLISHED)
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write to, which replaces `target` once it is on the disk; or never, on an error."""
+    temporary = temporary_in(target.parent)
+    try:
+        with temporary.open("xb") as writer:
+            yield writer
+            writer.flush()
+            os.fsync(writer.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)
 
 
 def write_whole(

@@ -120,7 +120,7 @@ class RightHalf:
             ledger=ledger,
             engine=make(engine_settings(config), self._tell),
             folders=config.folders,
-            work_dir=config.state_dir / "work",
+            state_dir=config.state_dir,
             idle_seconds=config.engine.idle_seconds,
             should_stop=should_stop,
         )

@@ -26,7 +26,7 @@ from nst_daemon.errors import (
     NstError,
     PhotoError,
 )
-from nst_daemon.files import file_sha256
+from nst_daemon.files import file_sha256, is_left_over
 from nst_daemon.jobs import EngineFacts, Job, JobState, Origin, Problem
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.places import Places
@@ -40,6 +40,7 @@ BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
 CONDITION_SECONDS: Final = 15.0  # between looks at a full disk or a missing folder
 DISPOSE_SECONDS: Final = 2.0  # between looks for originals that were left where they were
 PROGRESS_SECONDS: Final = 0.5  # between two entries of the progress in the ledger
+CHECKPOINT: Final = ".checkpoint"
 UNFINISHED: Final = (JobState.HELD, JobState.QUEUED, JobState.RUNNING)
 
 
@@ -76,7 +77,7 @@ class Worker:
         ledger: Ledger,
         engine: Engine,
         folders: tuple[Folder, ...],
-        work_dir: Path,
+        state_dir: Path,
         idle_seconds: float,
         should_stop: Callable[[], bool],
         clock: Callable[[], float] = time.time,
@@ -84,7 +85,8 @@ class Worker:
         self.ledger = ledger
         self.engine = engine
         self.folders: Mapping[Path, Folder] = {folder.inbox: folder for folder in folders}
-        self.work_dir = work_dir
+        self.work_dir = state_dir / "work"  # of one attempt: swept at the start
+        self.checkpoints = state_dir / "checkpoints"  # of paintings that are not finished: outlive a crash
         self.idle_seconds = idle_seconds
         self.should_stop = should_stop
         self.clock = clock
@@ -130,6 +132,7 @@ class Worker:
             self._attempt(job)
         self._in_hand = None
         self._last_work = self.clock()
+        self._sweep_checkpoints()
         return True
 
     def _put_back(self) -> None:
@@ -144,11 +147,22 @@ class Worker:
 
     def _rest(self) -> None:
         """End an engine that nobody needed for `keep_warm`, or that the user wants ended."""
+        self._sweep_checkpoints()
         is_asked = self.ledger.take(Wish.UNLOAD)
         self._last_work = min(self._last_work, self.clock())  # the clock may have been set back
         is_idle = self.clock() - self._last_work >= self.idle_seconds
         if self.engine.is_warm and (is_asked or is_idle):
             self.engine.end()
+
+    def _sweep_checkpoints(self) -> None:
+        """Remove those of jobs that have ended, and what a killed engine left half written."""
+        for path in sorted(self.checkpoints.glob("*")):
+            job = self.ledger.job_of_key(path.stem) if path.suffix == CHECKPOINT else None
+            is_needed = job is not None and job.state in UNFINISHED
+            is_being_written = job is None and not is_left_over(path)
+            if not is_needed and not is_being_written:
+                with suppress(OSError):  # the next look finds it again
+                    path.unlink()
 
     def _attempt(self, job: Job) -> None:
         """Paint and publish a claimed job, and record how it ended."""
@@ -194,6 +208,7 @@ class Worker:
             result=desk / "painting",
             key=job.key,
             areas=job.areas,
+            checkpoint=self.checkpoints / f"{job.key}{CHECKPOINT}",
         )
         painting = self.engine.paint(
             order,

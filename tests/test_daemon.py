@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -264,6 +265,40 @@ def test_sigterm_hands_the_job_back_and_the_next_run_finishes_it(
     (home / "inbox" / "cat.yaml").write_text("set: {steps: 2}\n")
     assert run_once(home) is ExitCode.FINE
     assert files_in(home / "outbox") == ["cat.stripes.png"]
+
+
+def test_a_painting_that_was_stopped_and_killed_ends_in_the_bytes_of_one_that_was_not(
+    home: Path, wait_for: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (home / "inbox" / "cat.yaml").write_text("set: {preset: classic, steps: 600}\n")
+    picture(home / "inbox" / "cat.png")
+    other = Path(shutil.copytree(home, tmp_path_factory.mktemp("other") / "home"))
+    assert run_once(home) is ExitCode.FINE
+
+    words = [sys.executable, "-m", "nst_daemon", "run", "--no-tray", "--config", str(other / "config.yaml")]
+    for end, seconds in ((signal.SIGTERM, 2.2), (signal.SIGKILL, 0.5)):
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
+            try:
+                painted = _seconds_painted(other)
+                wait_for(lambda: _seconds_painted(other) > painted + seconds, seconds=WAIT_SECONDS)  # noqa: B023
+                daemon.send_signal(end)
+                daemon.wait(WAIT_SECONDS)
+            finally:
+                daemon.kill()
+        assert len(files_in(other / "state" / "checkpoints")) == 1
+    assert run_once(other) is ExitCode.FINE
+    results = [np.asarray(Image.open(each / "outbox" / "cat.stripes.png")) for each in (home, other)]
+    assert np.array_equal(*results)
+    assert files_in(other / "state" / "checkpoints") == []
+    assert "going on from" in (other / "state" / "nst-daemon.log").read_text()
+
+
+def _seconds_painted(home: Path) -> float:
+    if not (home / "state" / "ledger.db").exists():
+        return 0.0
+    with Ledger(home / "state" / "ledger.db") as ledger:
+        current = ledger.snapshot(running=True).current
+        return max((each.progress.seconds for each in current if each.progress), default=0.0)
 
 
 def _is_painting(home: Path) -> bool:

@@ -185,7 +185,7 @@ def worked_off(place: Place, engine: EngineProcess) -> dict[str, Job]:
         ledger=place.ledger,
         engine=engine,
         folders=tuple(place.folders),
-        work_dir=place.base / "work",
+        state_dir=place.base,
         idle_seconds=1e9,
         should_stop=lambda: False,
         clock=place.clock,

@@ -1,5 +1,6 @@
 """The right half with a fake engine: what each ending of a painting means for the job and for the photo."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from nst_daemon.errors import (
     NstError,
     PhotoError,
 )
-from nst_daemon.files import file_sha256
+from nst_daemon.files import SUFFIX, TEMPORARY, file_sha256
 from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
@@ -90,7 +91,7 @@ class Desk:
             ledger=self.ledger,
             engine=self.engine,
             folders=(folder,),
-            work_dir=self.root / "work",
+            state_dir=self.root,
             idle_seconds=60.0,
             should_stop=lambda: self.stop,
             clock=clock,
@@ -150,6 +151,37 @@ def test_the_work_folder_is_empty_after_each_job(desk: Desk) -> None:
     desk.drop()
     desk.worker.tick()
     assert list((desk.root / "work").iterdir()) == []
+
+
+def _write_checkpoint(order: Order) -> None:
+    assert order.checkpoint is not None
+    order.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    order.checkpoint.write_bytes(b"half a painting")
+
+
+@pytest.mark.parametrize("answers", [[], [PhotoError("broken")]], ids=["done", "failed"])
+def test_a_checkpoint_goes_when_its_job_has_ended(desk: Desk, answers: list[Exception]) -> None:
+    desk.drop()
+    desk.engine.during, desk.engine.answers = _write_checkpoint, answers
+    desk.worker.tick()
+    assert list(desk.worker.checkpoints.iterdir()) == []
+
+
+def test_a_checkpoint_stays_for_the_next_attempt_and_goes_when_the_waiting_job_is_cancelled(
+    desk: Desk, clock: FakeClock
+) -> None:
+    job = desk.drop()
+    desk.engine.during, desk.engine.answers = _write_checkpoint, [EngineError("the driver crashed")]
+    desk.worker.tick()
+    (path,) = desk.worker.checkpoints.iterdir()
+    assert desk.job(job).state is JobState.QUEUED
+    (path.parent / f"{TEMPORARY}nobody-0-0{SUFFIX}").touch()  # no process of ours
+    os.utime(path.parent / f"{TEMPORARY}nobody-0-0{SUFFIX}", (0, 0))
+    desk.worker.tick()
+    assert list(path.parent.iterdir()) == [path]
+    desk.ledger.cancel(job)
+    desk.worker.tick()
+    assert list(path.parent.iterdir()) == []
 
 
 def test_the_report_is_published_beside_the_result(desk: Desk) -> None:

@@ -26,7 +26,9 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     # Threads that wait by spinning lose to every other busy program: steps take twice as long beside one.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     desk = Desk(pipe)
-    logging.getLogger("nst_daemon").addHandler(_ToParent(desk))
+    package = logging.getLogger("nst_daemon")
+    package.setLevel(logging.INFO)
+    package.addHandler(_ToParent(desk))
     threading.Thread(target=desk.listen, name="engine-listen", daemon=True).start()
     try:
         from nst_daemon.engine.studio import Studio  # imports torch: seconds

@@ -45,21 +45,27 @@ class Losses(Protocol):
 class Clock:
     """Counts the work done over all scales, for progress and the time left."""
 
-    def __init__(self, scales: tuple[Scale, ...]) -> None:
+    def __init__(self, scales: tuple[Scale, ...], *, spent: float = 0.0) -> None:
         self.scales = scales
         self.work = sum(scale.work for scale in scales)
+        self.spent = spent  # seconds, by an earlier attempt
         self.started: float | None = None
 
     def start(self) -> None:
         """Note the moment of the first step; later calls change nothing."""
         self.started = self.started or time.monotonic()
 
+    @property
+    def seconds(self) -> float:
+        """Painted so far."""
+        return self.spent + (time.monotonic() - self.started if self.started else 0.0)
+
     def progress(self, scale: Scale, step: int, losses: Mapping[str, float]) -> Progress:
         """Return where the painting stands after `step` steps of this scale."""
         before = self.scales[: scale.number - 1]
         done = sum(each.work for each in before) + scale.width * scale.height * step
         fraction = done / self.work
-        seconds = time.monotonic() - (self.started or time.monotonic())
+        seconds = self.seconds
         return Progress(
             scale=scale.number,
             scales=len(self.scales),
@@ -82,6 +88,9 @@ class Mark:
     step: int
 
 
+Keep = Callable[["Climb", bool], None]  # told of every sound reading, and of a stop: then with True
+
+
 class Climb:
     """The steps of one scale."""
 
@@ -91,38 +100,76 @@ class Climb:
         self.scale = scale
         self.pixels = Pixels(scale.optimizer)
         self.caution = 1.0  # halved after each failed step
+        self.step = 0
+        self.good = float("inf")  # the last sound loss
+        self.tries = 0  # failed steps so far
         self.optimiser = self._optimiser(self.pixels.variable(start))
         self.average = Average(start, scale.averaging)
-
-    def run(self, clock: Clock, on_progress: OnProgress, should_stop: ShouldStop) -> Tensor:
-        """Take all steps of the scale and return its picture, detached. Shapes: (1, 3, H, W)."""
         # Losses tell of the picture *before* their step: only the mark before the last is proven.
-        marks = deque([Mark(self.optimiser.variable.clone(), 0)], maxlen=2)
-        good, tries, step, read_step, read_at = float("inf"), 0, 0, 0, time.monotonic()
-        while step < self.scale.steps:
+        self.marks = deque([Mark(self.optimiser.variable.clone(), 0)], maxlen=2)
+
+    def run(
+        self,
+        clock: Clock,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+        keep: Keep = lambda climb, is_last: None,
+    ) -> Tensor:
+        """Take all steps of the scale and return its picture, detached. Shapes: (1, 3, H, W)."""
+        read_step, read_at = self.step, time.monotonic()
+        while self.step < self.scale.steps:
             if should_stop():
+                keep(self, True)
                 raise CancelledError("The painting was cancelled.")
             clock.start()
             losses = self._step()
-            step += 1
-            last = step == self.scale.steps
-            soon = step - read_step < READ_EVERY_STEPS and time.monotonic() - read_at < READ_EVERY_SECONDS
+            self.step += 1
+            last = self.step == self.scale.steps
+            soon = (
+                self.step - read_step < READ_EVERY_STEPS and time.monotonic() - read_at < READ_EVERY_SECONDS
+            )
             if soon and not last:
                 continue
             total, *parts = losses.tolist()
-            if self._is_sound(total, good, last=last):
-                good = total
-                marks.append(Mark(self.optimiser.variable.clone(), step))
-                on_progress(
-                    clock.progress(self.scale, step, dict(zip(LOSS_NAMES, (total, *parts), strict=True)))
-                )
+            if self._is_sound(total, self.good, last=last):
+                self.good = total
+                self.marks.append(Mark(self.optimiser.variable.clone(), self.step))
+                named = dict(zip(LOSS_NAMES, (total, *parts), strict=True))
+                on_progress(clock.progress(self.scale, self.step, named))
+                keep(self, False)
             else:
-                tries += 1
-                self._go_back(marks[0], tries, total)
-                marks = deque([marks[0]], maxlen=2)
-                step = marks[0].step
-            read_step, read_at = step, time.monotonic()
+                self._go_back(total)
+            read_step, read_at = self.step, time.monotonic()
         return self._result()
+
+    def state(self) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Return all that the rest of the scale depends on: numbers and tensors, by name."""
+        numbers = {
+            "caution": self.caution,
+            "step": self.step,
+            "good": self.good,
+            "tries": self.tries,
+            "weight": self.average.weight,
+        }
+        tensors = {f"optimiser.{name}": each for name, each in self.optimiser.memory().items()}
+        tensors |= {"variable": self.optimiser.variable, "average": self.average.sum}
+        for number, mark in enumerate(self.marks):
+            numbers[f"mark.{number}"] = mark.step
+            tensors[f"mark.{number}"] = mark.variable
+        return numbers, tensors
+
+    def go_on(self, numbers: Mapping[str, float], tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` returned, in this process or in another."""
+        self.caution, self.good = numbers["caution"], numbers["good"]
+        self.step, self.tries = int(numbers["step"]), int(numbers["tries"])
+        self.optimiser = self._optimiser(tensors["variable"])
+        part = "optimiser."
+        self.optimiser.remember(
+            {name.removeprefix(part): each for name, each in tensors.items() if name.startswith(part)}
+        )
+        self.average.sum, self.average.weight = tensors["average"], numbers["weight"]
+        names = sorted(name for name in tensors if name.startswith("mark."))
+        self.marks = deque([Mark(tensors[name], int(numbers[name])) for name in names], maxlen=2)
 
     def _step(self) -> Tensor:
         """Take one step and return the losses before it, on the device. Shapes: -> (4,)."""
@@ -141,9 +188,10 @@ class Climb:
             return False
         return not last or bool(torch.isfinite(self.optimiser.variable).all())
 
-    def _go_back(self, mark: Mark, tries: int, total: float) -> None:
+    def _go_back(self, total: float) -> None:
         """Return to the last sound picture, with half the learning rate and no memory."""
-        if tries > CAREFUL_TRIES:
+        self.tries += 1
+        if self.tries > CAREFUL_TRIES:
             raise EngineError(
                 f"The loss became {total:g} at {self.scale.width} x {self.scale.height} px, "
                 f"and smaller steps did not help.",
@@ -151,6 +199,9 @@ class Climb:
             )
         self.caution /= 2
         logger.warning("the loss became %g: going on with steps %g times as long", total, self.caution)
+        mark = self.marks[0]
+        self.marks = deque([mark], maxlen=2)
+        self.step = mark.step
         self.optimiser = self._optimiser(mark.variable.clone())
         self.average = Average(mark.variable, self.scale.averaging)
 

@@ -4,10 +4,13 @@ Each is told the gradient and changes its variable in place.
 """
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
+
+PAIR: Final = ("moved", "change", "inverse")  # names of what L-BFGS keeps of each step
 
 
 class Optimiser(Protocol):
@@ -17,6 +20,14 @@ class Optimiser(Protocol):
 
     def step(self, gradient: Tensor) -> None:
         """Change `variable` in place. Shapes: `gradient` as `variable`."""
+        ...
+
+    def memory(self) -> dict[str, Tensor]:
+        """Return what the next steps depend on beside `variable`, by name."""
+        ...
+
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from what `memory` returned."""
         ...
 
 
@@ -40,6 +51,15 @@ class Adam:
         root = (self.square / (1 - second**self.steps)).sqrt_().add_(1e-8)
         self.variable.addcdiv_(self.mean, root, value=-self.learning_rate / (1 - first**self.steps))
 
+    def memory(self) -> dict[str, Tensor]:
+        """Return both moments and the number of steps."""
+        return {"mean": self.mean, "square": self.square, "steps": torch.tensor(self.steps)}
+
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from what `memory` returned."""
+        self.mean, self.square = memory["mean"], memory["square"]
+        self.steps = int(memory["steps"])
+
 
 class Lbfgs:
     """L-BFGS with a fixed step and one evaluation a step.
@@ -62,7 +82,7 @@ class Lbfgs:
     def step(self, gradient: Tensor) -> None:
         """Change `variable` in place."""
         gradient = gradient.flatten()
-        self._remember(gradient)
+        self._note(gradient)
         direction = self._descend(gradient)
         if self.gradient is None:
             length = 1 / gradient.abs().sum().clamp_min(1e-30)
@@ -71,7 +91,25 @@ class Lbfgs:
         self.gradient = gradient.clone()
         self.variable.add_(self.moved.view_as(self.variable))
 
-    def _remember(self, gradient: Tensor) -> None:
+    def memory(self) -> dict[str, Tensor]:
+        """Return the pairs of the history, and the last step."""
+        if self.gradient is None or self.moved is None:
+            return {}
+        memory = {"scale": self.scale, "gradient": self.gradient, "moved": self.moved}
+        for number, pair in enumerate(self.pairs):
+            memory |= {f"{name}.{number}": part for name, part in zip(PAIR, pair, strict=True)}
+        return memory
+
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from what `memory` returned."""
+        if not memory:
+            return
+        self.scale, self.gradient, self.moved = memory["scale"], memory["gradient"], memory["moved"]
+        for number in range((len(memory) - 3) // len(PAIR)):
+            moved, change, inverse = (memory[f"{name}.{number}"] for name in PAIR)
+            self.pairs.append((moved, change, inverse))
+
+    def _note(self, gradient: Tensor) -> None:
         if self.gradient is None or self.moved is None:
             return
         change = gradient - self.gradient

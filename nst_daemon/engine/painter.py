@@ -6,6 +6,7 @@ The painter lives as long as the engine's process. It keeps the network and the 
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from nst_daemon.colors import match_colors
 from nst_daemon.engine import devices
-from nst_daemon.engine.climb import Climb, Clock, Losses, OnProgress, ShouldStop
+from nst_daemon.engine.checkpoint import Checkpoint, State
+from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
@@ -29,6 +31,21 @@ logger = logging.getLogger(__name__)
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 
 KEPT_TARGETS: Final = 64  # style targets of this many pairs of style and scale; 1.4 MB each
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """From the first scale to the last, and what each is painted in."""
+
+    budget: devices.Budget
+    scales: tuple[Scale, ...]
+    sides: tuple[int | None, ...]  # of each scale's tiles, px; None: painted whole
+
+    @classmethod
+    def of(cls, size: tuple[int, int], recipe: Recipe, budget: devices.Budget) -> "Way":
+        """Return the way to a picture of `size` = (width, height) px within a budget."""
+        scales = plan(*size, recipe, whole_pixels=budget.whole_pixels)
+        return cls(budget, scales, tuple(budget.tile_side(each.width, each.height) for each in scales))
 
 
 class Painter:
@@ -50,10 +67,12 @@ class Painter:
         should_stop: ShouldStop,
         regions: Sequence[RegionSource] = (),
         memory: int | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Picture:
         """Return the painting, `size` = (width, height) px; `styles` hold where no region does.
 
-        A scale that would take more than `memory` bytes is painted in tiles, and by Adam.
+        A scale that would take more than `memory` bytes is painted in tiles, and by Adam. With a
+        `checkpoint` the painting goes on from where an earlier attempt stood.
 
         Shapes: photo (H, W, 3) -> (height, width, 3).
 
@@ -61,22 +80,49 @@ class Painter:
             CancelledError: `should_stop` said so.
             EngineError: the losses stayed without a finite value.
         """
-        width, height = size
-        budget = devices.Budget(recipe, memory, regions=len(regions))
-        scales = plan(width, height, recipe, whole_pixels=budget.whole_pixels)
-        clock = Clock(scales)
+        way, reached = self._way(size, recipe, memory, len(regions), checkpoint)
+        clock = Clock(way.scales, spent=reached.seconds if reached else 0.0)
         content = to_tensor(photo, self.device)
         parts = shared_out(styles, regions)
         generator = torch.Generator().manual_seed(recipe.seed)
         picture: Tensor | None = None
-        for scale in scales:
-            if picture is None:
+        for scale in way.scales[reached.scale - 1 if reached else 0 :]:
+            if reached is not None:
+                picture = torch.zeros(1, 3, scale.height, scale.width, device=self.device)
+            elif picture is None:
                 picture = self._first(content, parts, recipe, scale, generator)
             picture = resize(picture, scale.width, scale.height)
-            losses = self._losses(content, parts, recipe, scale, budget)
-            picture = Climb(losses, recipe, scale, picture).run(clock, on_progress, should_stop)
+            losses = self._losses(content, parts, recipe, scale, way.budget)
+            climb = Climb(losses, recipe, scale, picture)
+            if reached is not None:
+                climb.go_on(reached.numbers, reached.tensors)
+                reached = None
+            picture = climb.run(clock, on_progress, should_stop, _keeper(checkpoint, clock, way.budget))
         assert picture is not None
         return to_array(picture)
+
+    def _way(
+        self,
+        size: tuple[int, int],
+        recipe: Recipe,
+        memory: int | None,
+        regions: int,
+        checkpoint: Checkpoint | None,
+    ) -> tuple["Way", State | None]:
+        """Return how to paint, and from where; as the earlier attempt did, where memory allows it."""
+        way = Way.of(size, recipe, devices.Budget(recipe, memory, regions=regions))
+        reached = checkpoint.load(self.device) if checkpoint else None
+        if reached is None:
+            return way, None
+        earlier = Way.of(size, recipe, devices.Budget(recipe, reached.memory, regions=regions))
+        fits = memory is None or (reached.memory is not None and reached.memory <= memory)
+        if fits or earlier.sides == way.sides:
+            way = earlier
+        if earlier.scales != way.scales:
+            logger.info("less memory is free than before: the painting begins anew")
+            return way, None
+        logger.info("going on from %.0f s of work", reached.seconds)
+        return way, reached
 
     def _first(
         self,
@@ -183,3 +229,24 @@ class Painter:
                 self._grams.popitem(last=False)
         self._grams.move_to_end(key)
         return self._grams[key]
+
+
+def _keeper(checkpoint: Checkpoint | None, clock: Clock, budget: devices.Budget) -> Keep:
+    """Return what writes a climb down from time to time."""
+
+    def keep(climb: Climb, is_last: bool) -> None:
+        if checkpoint is None or not checkpoint.is_due(is_last=is_last):
+            return
+        numbers, tensors = climb.state()
+        if torch.isfinite(tensors["variable"]).all():
+            checkpoint.save(
+                State(
+                    scale=climb.scale.number,
+                    seconds=clock.seconds,
+                    memory=budget.memory,
+                    numbers=numbers,
+                    tensors=tensors,
+                )
+            )
+
+    return keep

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nst_daemon import colors, images, provenance, report_picture
 from nst_daemon.engine import devices
+from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize, to_array, to_tensor
@@ -22,7 +23,7 @@ from nst_daemon.engine.schedule import target_size
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.vgg import Trunk, least_side
 from nst_daemon.engine.weights import load_weights
-from nst_daemon.errors import OutOfMemoryError
+from nst_daemon.errors import CancelledError, OutOfMemoryError
 from nst_daemon.recipe import Mask, Order, Painting, PreserveColor, Progress, Recipe, Style
 
 logger = logging.getLogger(__name__)
@@ -51,12 +52,14 @@ class Studio:
             JobError: the photo or a style cannot be read, or the painting cannot be made.
         """
         began = time.monotonic()
-        history: list[Progress] = []
+        checkpoint = Checkpoint(order.checkpoint, order.key) if order.checkpoint else None
+        history = checkpoint.history if checkpoint else []
         first_step: list[float] = []
 
         def watch(progress: Progress) -> None:
             if not first_step:
-                first_step.append(time.monotonic() - began - progress.seconds)
+                spent = history[-1].seconds if history else 0.0  # by an earlier attempt
+                first_step.append(time.monotonic() - began - (progress.seconds - spent))
             history.append(progress)
             on_progress(progress)
 
@@ -64,7 +67,7 @@ class Studio:
             order.photo, name=order.photo_name, max_megapixels=self.settings.max_megapixels
         )
         sources = self._sources(order.styles)
-        rgb, notes = self._paint(photo.rgb, sources, order, watch, should_stop)
+        rgb, notes = self._paint(photo.rgb, sources, order, watch, should_stop, checkpoint)
         picture, lost = images.save_result(
             rgb,
             order.result,
@@ -115,6 +118,7 @@ class Studio:
         order: Order,
         on_progress: OnProgress,
         should_stop: ShouldStop,
+        checkpoint: Checkpoint | None,
     ) -> tuple[Picture, tuple[str, ...]]:
         """Return the painting at the asked size with the asked colours, and notes for the user."""
         recipe = order.recipe
@@ -128,7 +132,7 @@ class Studio:
         if recipe.strength == 0 or (mask is not None and not mask.any()):
             return small, ()
         content, parts = _recoloured(small, [RegionSource(sources), *regions], recipe, order.key)
-        painted, notes = self._paint_what_fits(content, parts, recipe, on_progress, should_stop)
+        painted, notes = self._paint_what_fits(content, parts, recipe, on_progress, should_stop, checkpoint)
         painted = self._resized(painted, width, height)
         if recipe.preserve_color is PreserveColor.LUMINANCE:
             painted = colors.with_luminance_of(painted, small)
@@ -142,6 +146,7 @@ class Studio:
         recipe: Recipe,
         on_progress: OnProgress,
         should_stop: ShouldStop,
+        checkpoint: Checkpoint | None,
     ) -> tuple[Picture, tuple[str, ...]]:
         """Paint in as much memory as there is; in smaller tiles where the forecast was wrong.
 
@@ -161,8 +166,13 @@ class Studio:
                     should_stop=should_stop,
                     regions=parts[1:],
                     memory=memory,
+                    checkpoint=checkpoint,
                 )
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            except CancelledError:
+                raise
+            except Exception as error:
+                if checkpoint is not None:
+                    checkpoint.drop()  # it would lead to the same end
                 if not _is_out_of_memory(error):
                     raise
                 memory = self._less(memory, attempt, error)
@@ -263,4 +273,6 @@ def _at_least(width: int, height: int, side: int) -> tuple[int, int]:
 
 def _is_out_of_memory(error: Exception) -> bool:
     # The CPU allocator and MPS say it in words only.
-    return not isinstance(error, RuntimeError) or "memory" in str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "memory" in str(error).lower()
+    )
