@@ -9,7 +9,7 @@ from typing import Protocol
 from nst_daemon import __version__
 from nst_daemon.blends import Blend
 from nst_daemon.config import Folder
-from nst_daemon.errors import StyleError
+from nst_daemon.errors import PhotoError, StyleError, with_section
 from nst_daemon.inspector import Unreadable
 from nst_daemon.jobs import JobState, NewJob, Problem
 from nst_daemon.masks import NO_MASKS, Masks, areas_of
@@ -77,13 +77,17 @@ def jobs_for(
     )
     held = _held(arrival, sidecar)
     if not isinstance(outcome, Paired):
-        return [replace(held, error=outcome.reason)]
+        return [_waiting(held, outcome.reason)]
     if masks.fault is not None:
-        return [replace(held, error=masks.fault)]
+        return [_waiting(held, masks.fault)]
     try:
         return [_queued(held, choice, library, masks) for choice in outcome.choices]
     except (StyleError, ValueError) as error:
-        return [replace(held, error=str(error))]
+        return [_waiting(held, str(error))]
+
+
+def _waiting(held: NewJob, reason: str) -> NewJob:
+    return replace(held, error=with_section(reason, "photo_held"))
 
 
 def _held(arrival: Arrival, sidecar: Sidecar | None) -> NewJob:
@@ -129,7 +133,7 @@ def unreadable_job(path: Path, folder: Folder, *, stamp: Stamp, sha256: str, rea
         inbox=folder.inbox,
         outbox=folder.outbox,
         state=JobState.FAILED,
-        error=reason,
+        error=with_section(reason, PhotoError.code),
     )
 
 

@@ -12,7 +12,7 @@ from nst_daemon.admission import GONE, IS_MASK, UNFINISHED, WAITING, Admission, 
 from nst_daemon.arrivals import Arrival, Styles
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy
-from nst_daemon.errors import PhotoError
+from nst_daemon.errors import PhotoError, with_section
 from nst_daemon.inbox.walk import Kind, Scan, bare, photos_of
 from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable
@@ -176,7 +176,9 @@ class Mender:
         if isinstance(arrival, Arrival):
             self._admission.mend(arrival, [job])
         else:
-            self._ledger.move(job.id, JobState.HELD, JobState.FAILED, error=arrival)
+            self._ledger.move(
+                job.id, JobState.HELD, JobState.FAILED, error=with_section(arrival, PhotoError.code)
+            )
 
     def _arrival_of(self, root: Root, job: Job, stamp: Stamp) -> Arrival | str:
         """Return a photo that arrives once more, or why it does not."""

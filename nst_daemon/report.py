@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from nst_daemon.errors import where_to_read, without_section
 from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Problem, Snapshot
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -79,7 +80,12 @@ def engine_text(facts: EngineFacts) -> str:
 
 def problem_text(problem: Problem) -> list[str]:
     """Return a problem and its remedy in lines."""
-    return [f"! {problem.message}", *([f"  {problem.remedy}"] if problem.remedy else [])]
+    return [f"! {problem.message}", f"  {remedy_text(problem.remedy, problem.code)}"]
+
+
+def remedy_text(remedy: str, code: str) -> str:
+    """Return what to do, and where to read more."""
+    return f"{remedy} See {where_to_read(code)}.".strip()
 
 
 def job_text(job: Job) -> list[str]:
@@ -98,6 +104,8 @@ def job_text(job: Job) -> list[str]:
         ("original", job.original),
         ("sidecar", job.sidecar or "–"),
     ]
+    if job.state is JobState.RUNNING:
+        rows.append(("preview", job.preview))
     settings = _settings(job) or {}
     rows += [(f"  {key}", _value(value)) for key, value in settings.items()]
     return [f"job {job.id}", *(f"  {name:<16} {value}" for name, value in rows)]
@@ -105,7 +113,7 @@ def job_text(job: Job) -> list[str]:
 
 def job_row(job: Job) -> tuple[str, str, str, str, str, str]:
     """Return a job as a row: number, state, photo, style, time, and result or error."""
-    outcome = job.error or (job.result.name if job.result else "")
+    outcome = without_section(job.error or "") or (job.result.name if job.result else "")
     seconds = "" if job.seconds is None else duration(job.seconds)
     return str(job.id), str(job.state), job.photo, job.style or "–", seconds, outcome
 

@@ -70,7 +70,7 @@ def choices_of(wish: Wish, *, style: Blend | None, settings: Mapping[str, object
         known = wish.outcome.choices[0].settings if isinstance(wish.outcome, Paired) else wish.folder.set
         return (Choice(blend=style, settings={**known, **settings}),)
     if isinstance(wish.outcome, Unpaired):
-        raise ConfigError(wish.outcome.reason, remedy="Name a style with --style.")
+        raise ConfigError(wish.outcome.reason, remedy="Name a style with --style.", code="photo_held")
     return tuple(replace(choice, settings={**choice.settings, **settings}) for choice in wish.outcome.choices)
 
 
@@ -85,7 +85,7 @@ def styles_of(blend: Blend, library: Library) -> tuple[Style, ...]:
         if style_key(name) not in known:
             near = library.near(name)
             remedy = f"Did you mean {' or '.join(near)}?" if near else "`nst-daemon styles` lists them."
-            raise ConfigError(f"There is no style {name}.", remedy=remedy)
+            raise ConfigError(f"There is no style {name}.", remedy=remedy, code="style_missing")
     return tuple(replace(library.get(name), weight=share) for name, share in blend)
 
 

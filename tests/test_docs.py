@@ -10,7 +10,7 @@ import pytest
 from nst_daemon import config
 from nst_daemon.config import Config, keys_of
 from nst_daemon.config.example import WHY, example
-from nst_daemon.errors import ExitCode
+from nst_daemon.errors import ExitCode, NstError
 from nst_daemon.ledger.file import CONDITIONS
 from nst_daemon.recipe import resolve
 
@@ -136,6 +136,19 @@ def test_the_source_has_the_codes_that_are_looked_for() -> None:
 @pytest.mark.parametrize("code", sorted(codes()))
 def test_every_code_has_a_section_in_the_docs(code: str) -> None:
     assert f"\n### {code}\n" in text("docs/errors.md")
+
+
+def kinds(base: type[NstError]) -> Iterator[type[NstError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+def test_every_error_names_its_section() -> None:
+    docs = text("docs/errors.md")
+    ours = [kind for kind in kinds(NstError) if kind.__module__ == NstError.__module__]
+    assert len(ours) > 10
+    assert [kind.__name__ for kind in (NstError, *ours) if f"\n### {kind.code}\n" not in docs] == []
 
 
 @pytest.mark.parametrize("code", ExitCode)

@@ -223,7 +223,8 @@ def test_half_a_picture_fails_with_its_reason_after_a_grace(place: Place, conten
     place.drop("trip/a.jpg", content)
     place.run(60)
     job = place.only_job()
-    assert (job.state, job.error) == (JobState.FAILED, "a.jpg breaks off. Copy it again.")
+    reason = "a.jpg breaks off. Copy it again. (docs/errors.md#photo_refused)"
+    assert (job.state, job.error) == (JobState.FAILED, reason)
     failed = place.base / "failed" / "trip" / "a.jpg"
     assert job.original == failed
     assert failed.read_bytes() == content

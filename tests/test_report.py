@@ -141,7 +141,7 @@ def test_the_words_of_the_status_say_what_is_done_and_what_is_wrong() -> None:
         "  job 12: trip/a.jpg in starry_night, 41 %, 18 s to go",
         "Engine: warm, vgg19 (original) on cpu.",
         "! The inbox is gone.",
-        "  Bring it back.",
+        "  Bring it back. See docs/errors.md#inbox_missing.",
     ]
 
 
@@ -171,5 +171,6 @@ def test_a_row_shows_the_result_or_the_error() -> None:
 
 def test_everything_about_a_job_is_shown() -> None:
     text = "\n".join(report.job_text(job(cancel_requested=True, state=JobState.RUNNING)))
+    assert str(Path("/out/.preview/12.jpg")) in text
     for word in ("job 12", "running, to be cancelled", "/in/trip/a.jpg", "relu1_1, relu2_1", "1 min 11 s"):
         assert word in text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from nst_daemon.errors import ConditionError, ConfigError, ExitCode, NstError
+from nst_daemon.errors import ConditionError, ConfigError, ExitCode, NstError, where_to_read
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -73,6 +73,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             say(f"Error: {error.message}")
             if error.remedy:
                 say(error.remedy)
+            if error.code:
+                say(f"See {where_to_read(error.code)}.")
             code = ExitCode.MISSING if isinstance(error, ConditionError) else error.exit_code
             raise typer.Exit(code) from error
         except KeyboardInterrupt as error:

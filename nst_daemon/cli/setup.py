@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from nst_daemon.cli.common import ConfigOption, answer, is_running, load_config, say, snapshots_shown
-from nst_daemon.errors import ExitCode, MissingError, NstError
+from nst_daemon.cli.common import (
+    ConfigOption,
+    answer,
+    is_running,
+    load_config,
+    printable,
+    say,
+    snapshots_shown,
+)
+from nst_daemon.errors import ConfigError, ExitCode, MissingError, NstError
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config, Folder
@@ -141,6 +149,7 @@ class Finding(NamedTuple):
     is_ok: bool
     what: str
     fix: str = ""
+    code: str = ""  # of a problem: its section in docs/errors.md
 
 
 def check(config: ConfigOption = None) -> None:
@@ -148,16 +157,30 @@ def check(config: ConfigOption = None) -> None:
 
     Example: nst-daemon check
     """
-    loaded = load_config(config)
-    answer(f"ok       config {loaded.source}")
-    is_fine = True
+    try:
+        loaded = load_config(config)
+    except ConfigError as error:
+        _show(Finding(False, f"config {error.message}", error.remedy, error.code))
+        raise typer.Exit(error.exit_code) from error
+    _show(Finding(True, f"config {loaded.source}"))
+    count = 0
     for finding in findings(loaded):
-        answer(f"{'ok      ' if finding.is_ok else 'PROBLEM '} {finding.what}")
-        if not finding.is_ok and finding.fix:
-            answer(f"         {finding.fix}")
-        is_fine &= finding.is_ok
-    if not is_fine:
+        _show(finding)
+        count += not finding.is_ok
+    if count:
+        say("One problem." if count == 1 else f"{count} problems.")
         raise typer.Exit(ExitCode.MISSING)
+    say("All is well.")
+
+
+def _show(finding: Finding) -> None:
+    """Print a finding; green or red on a terminal."""
+    from nst_daemon.report import remedy_text
+
+    mark = typer.style("ok      ", "green") if finding.is_ok else typer.style("PROBLEM ", "red", bold=True)
+    typer.echo(f"{mark} {printable(finding.what)}")
+    if not finding.is_ok:
+        answer(f"         {remedy_text(finding.fix, finding.code)}")
 
 
 def findings(config: "Config") -> Iterator[Finding]:
@@ -187,14 +210,14 @@ def _writable(key: str, folder: Path, *, may_be_made: bool = False) -> Finding:
     while may_be_made and not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
-        return Finding(False, f"{key} {folder} is missing", f"Make it, or set {key} in config.yaml.")
+        fix = f"Make it, or set {key} in config.yaml."
+        return Finding(False, f"{key} {folder} is missing", fix, code=f"{key}_missing")
     try:
         with tempfile.TemporaryFile(prefix=".nst-", dir=there):
             return Finding(True, f"{key} {folder}")
     except OSError as error:
-        return Finding(
-            False, f"{key} {folder} cannot be written: {error.strerror}", f"Give yourself the right: {there}"
-        )
+        what = f"{key} {folder} cannot be written: {error.strerror}"
+        return Finding(False, what, f"Give yourself the right to write to {there}.", code="read_only")
 
 
 def _styles(config: "Config") -> Iterator[Finding]:
@@ -211,7 +234,8 @@ def _styles(config: "Config") -> Iterator[Finding]:
         if style_key(name) not in known:
             near = library.near(name)
             fix = f"Did you mean {' or '.join(near)}?" if near else f"Put a picture {name}.jpg there."
-            yield Finding(False, f"style {name} is neither built in nor in {config.styles}", fix)
+            what = f"style {name} is neither built in nor in {config.styles}"
+            yield Finding(False, what, fix, code="style_missing")
     yield Finding(True, f"styles {len(known)} in the library")
 
 
@@ -225,7 +249,7 @@ def _disks(config: "Config") -> Iterator[Finding]:
         seen.add(device)
         free = shutil.disk_usage(there).free
         fix = "Free some space: a full disk stops the painting until there is some."
-        yield Finding(free >= LEAST_FREE, f"disk {free / 1e9:.1f} GB free at {there}", fix)
+        yield Finding(free >= LEAST_FREE, f"disk {free / 1e9:.1f} GB free at {there}", fix, code="disk_full")
 
 
 def _watches(config: "Config") -> Iterator[Finding]:
@@ -236,7 +260,7 @@ def _watches(config: "Config") -> Iterator[Finding]:
         return
     needed = sum(1 for folder in config.folders for _ in os.walk(folder.inbox))
     fix = f"sudo sysctl fs.inotify.max_user_watches={max(524_288, 2 * needed)}; until then it polls."
-    yield Finding(needed < limit, f"watch limit {limit} folders, {needed} needed", fix)
+    yield Finding(needed < limit, f"watch limit {limit} folders, {needed} needed", fix, code="watch_limit")
 
 
 def _tray(config: "Config") -> Iterator[Finding]:
@@ -250,7 +274,7 @@ def _tray(config: "Config") -> Iterator[Finding]:
     for problem in problems:
         is_ok = config.tray is TrayMode.AUTO
         said = f"{problem.message} {problem.remedy}" if is_ok else problem.message
-        yield Finding(is_ok, f"tray {said}", problem.remedy)
+        yield Finding(is_ok, f"tray {said}", problem.remedy, problem.code)
     if not problems:
         yield Finding(True, "tray this desktop draws the icon")
 
@@ -263,5 +287,5 @@ def _engine(config: "Config") -> Finding:
     try:
         facts = probe(engine_settings(config))
     except NstError as error:
-        return Finding(False, f"engine {error.message}", error.remedy)
+        return Finding(False, f"engine {error.message}", error.remedy, error.code)
     return Finding(True, f"engine {facts.network} ({facts.weights}) on {facts.device}")

@@ -50,7 +50,9 @@ def load(path: Path) -> Config:
         text = source.read_bytes()
     except FileNotFoundError as error:
         raise ConfigError(
-            f"There is no config at {source}.", remedy="Run `nst-daemon init`, or name one with --config."
+            f"There is no config at {source}.",
+            remedy="Run `nst-daemon init`, or name one with --config.",
+            code="config_missing",
         ) from error
     except OSError as error:
         raise ConfigError(f"{source}: cannot be read: {error.strerror}.") from error

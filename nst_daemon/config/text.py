@@ -57,12 +57,13 @@ class Document:
     def error(self, faults: Sequence[Fault]) -> ConfigError:
         """Return the error that lists all faults."""
         if len(faults) == 1:
-            return ConfigError(self.describe(faults[0]), remedy=MEND)
+            return ConfigError(self.describe(faults[0]), remedy=MEND, code=INVALID)
         by_line = sorted(faults, key=lambda fault: self._line(fault.path) or 0)
         listed = "".join(f"\n  {self.describe(fault)}" for fault in by_line)
-        return ConfigError(f"{self.name} has {len(faults)} errors:{listed}\n", remedy=MEND)
+        return ConfigError(f"{self.name} has {len(faults)} errors:{listed}\n", remedy=MEND, code=INVALID)
 
 
+INVALID = "config_invalid"
 MEND = "Mend that line; docs/config.md has every key."
 
 
@@ -137,7 +138,9 @@ def read(text: str | bytes, name: str, *, is_hostile: bool = False) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}, line {mark.line + 1}" if mark else name
-        raise ConfigError(f"{where}: {error.problem or error.context}.", remedy=_hint(error)) from error
+        raise ConfigError(
+            f"{where}: {error.problem or error.context}.", remedy=_hint(error), code=INVALID
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: is no text: {' '.join(str(error).split())}.") from error
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.config import Notify
+from nst_daemon.errors import without_section
 from nst_daemon.jobs import Job, JobState, Problem, Snapshot
 
 QUIET_SECONDS: Final = 2.0  # the queue is empty for this long: the batch is complete
@@ -73,7 +74,8 @@ class Notices:
             return []
         first = news[0]
         title = f"{first.photo} waits" if len(news) == 1 else f"{len(news)} photos wait"
-        return [Notice(title=title, text=first.error or "Its style is not known.", folder=_home(first))]
+        text = without_section(first.error or "Its style is not known.")
+        return [Notice(title=title, text=text, folder=_home(first))]
 
     def _new_problems(self, problems: Sequence[Problem]) -> list[Problem]:
         """Return those whose kind was not there for an hour; their words may change all the time."""
@@ -99,14 +101,14 @@ def _failures(failed: Sequence[Job]) -> list[Notice]:
         return [
             Notice(
                 title=f"{job.photo} failed",
-                text=job.error or "The log says more.",
+                text=without_section(job.error or "The log says more."),
                 folder=_home(job),
             )
             for job in failed
         ]
     first = failed[0]
     title = f"{len(failed)} photos failed"
-    return [Notice(title=title, text=f"The first: {first.error}", folder=_home(first))]
+    return [Notice(title=title, text=f"The first: {without_section(first.error or '')}", folder=_home(first))]
 
 
 def _condition(problem: Problem) -> Notice:

@@ -41,6 +41,7 @@ def choose_device(name: str) -> torch.device:
         raise MissingError(
             f"engine.device is {name!r}, and this machine cannot use it: {str(error).splitlines()[0]}",
             remedy=f"Set engine.device to auto or to one of: {', '.join(available())}.",
+            code="device_missing",
         ) from error
     return device
 

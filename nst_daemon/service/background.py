@@ -26,7 +26,9 @@ OUTPUT: Final = "daemon.out"  # what a daemon in the background says before its 
 
 
 class _StartError(DaemonError):
-    """The daemon ended as it began; has its exit code."""
+    """The daemon ended as it began; has its words, and its exit code."""
+
+    code = ""  # its words name their section
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message, remedy="")
@@ -53,7 +55,9 @@ def start(config: Config) -> int:
         pid = _awaited(lambda: _ready_pid(ledger, child, output), START_SECONDS)
     if pid is None:
         raise MissingError(
-            f"The daemon was not ready within {START_SECONDS:.0f} s.", remedy="See `nst-daemon logs`."
+            f"The daemon was not ready within {START_SECONDS:.0f} s.",
+            remedy="See `nst-daemon logs`.",
+            code="not_ready",
         )
     return pid
 
@@ -76,7 +80,9 @@ def stop(config: Config) -> None:
         with suppress(psutil.NoSuchProcess):
             if more:
                 getattr(psutil.Process(pid), more)()
-    raise MissingError(f"The daemon (process {pid}) does not end.", remedy="End it by hand.")
+    raise MissingError(
+        f"The daemon (process {pid}) does not end.", remedy="End it by hand.", code="not_ending"
+    )
 
 
 def is_running(config: Config) -> bool:
