@@ -255,6 +255,39 @@ def test_check_names_what_is_missing_with_the_fix(ask: Ask, home: Path, probe: l
     assert probe
 
 
+def test_check_of_a_config_that_is_not_there_or_broken_is_a_red_line(ask: Ask, home: Path) -> None:
+    answer = ask("check", "--config", home / "none.yaml")
+    assert (answer.code, answer.err) == (2, "")
+    assert answer.out.startswith("PROBLEM  config There is no config at")
+    assert "docs/errors.md#config_missing" in answer.out
+    (home / "config.yaml").write_text("inboxx: here\n")
+    answer = ask("check")
+    assert answer.code == 2
+    assert "did you mean inbox?" in answer.out
+    assert "docs/errors.md#config_invalid" in answer.out
+
+
+def test_an_error_names_its_section_of_the_docs(ask: Ask) -> None:
+    assert "docs/errors.md#usage" in ask("show", 99).err
+    assert "docs/errors.md#not_running" in ask("stop").err
+
+
+def test_jobs_can_be_filtered(ask: Ask, ledger: Ledger, photo: Path) -> None:
+    first = submitted(ask, photo, "--style", "mosaic")
+    second = submitted(ask, photo, "--style", "[woodcut, {etching: 0.5}]")
+
+    def listed(*words: object) -> list[int]:
+        return [job["job"] for job in ask("jobs", "--json", *words).json]
+
+    assert listed() == [second, first]
+    assert listed("--style", "Etching") == [second]
+    assert listed("--photo", "cat.*") == [second, first]
+    assert listed("--photo", "dog.*") == []
+    assert listed("--last", 1) == [second]
+    assert listed("--state", "failed") == []
+    assert "No such jobs." in ask("jobs", "--style", "pastel").err
+
+
 def test_check_shows_an_engine_that_cannot_start(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: EngineSettings) -> EngineFacts:
         raise MissingError("No such device.", remedy="Take another.")

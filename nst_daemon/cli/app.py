@@ -7,7 +7,8 @@ command needs it, so that `status` answers at once.
 import sys
 import time
 from dataclasses import replace
-from typing import Annotated
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,6 +34,10 @@ from nst_daemon.cli.common import (
 from nst_daemon.errors import ConfigError, MissingError
 from nst_daemon.jobs import JobState
 
+if TYPE_CHECKING:
+    from nst_daemon.config import Config
+    from nst_daemon.ledger import Ledger
+
 app = typer.Typer(
     name="nst-daemon",
     help="Photos dropped into a folder become paintings in another.",
@@ -42,7 +47,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-CLEAR = "\x1b[2J\x1b[H"  # of a terminal: all of it, and back to its first line
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
 
 
@@ -82,40 +86,66 @@ def status(
 
     loaded = load_config(config)
     with ledger_of(loaded) as ledger:
+        if sys.stdout.isatty() and not as_json:
+            _show_page(ledger, loaded, watch=watch)
+            return
         while True:
             snapshot = ledger.snapshot(running=is_running(loaded))
             snapshot = replace(snapshot, version=snapshot.version or __version__)
             if as_json:
                 answer_json(status_json(snapshot))
             else:
-                if watch and sys.stdout.isatty():
-                    typer.echo(CLEAR, nl=False)
                 answer("\n".join(status_text(snapshot)))
             if not watch:
                 return
             time.sleep(1)
 
 
+def _show_page(ledger: "Ledger", config: "Config", *, watch: bool) -> None:
+    from rich.console import Console
+
+    from nst_daemon.cli import live
+
+    looker = live.Looker(ledger, lambda: is_running(config), __version__)
+    (live.watch if watch else live.show_once)(looker, Console())
+
+
 def jobs(
     config: ConfigOption = None,
     state: Annotated[JobState | None, typer.Option("--state", help="Only jobs of this state.")] = None,
+    style: Annotated[
+        str | None, typer.Option("--style", help="Only jobs in this style, alone or in a blend.")
+    ] = None,
+    photo: Annotated[
+        str | None, typer.Option("--photo", metavar="GLOB", help="Only photos such as 'trip/**'.")
+    ] = None,
+    last: Annotated[int | None, typer.Option("--last", min=1, help="No more than this many.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the jobs of the ledger, the newest first.
 
-    Example: nst-daemon jobs --state failed
+    Example: nst-daemon jobs --state failed --photo 'trip/**'
     """
+    from nst_daemon.blends import style_key
+    from nst_daemon.globs import matches
     from nst_daemon.report import job_json, job_row
 
     with ledger_of(load_config(config)) as ledger:
         found = ledger.jobs(state=state)
+    if style is not None:
+        wanted = style_key(style)
+        found = [job for job in found if wanted in {style_key(each.name) for each in job.styles}]
+    if photo is not None:
+        found = [job for job in found if matches(photo, PurePosixPath(job.photo.lstrip("/")))]
+    found = found[:last]
     if as_json:
         answer_json([job_json(job) for job in found])
     elif found:
         headings = ["job", "state", "photo", "style", "time", "result or error"]
         table("", headings, [list(job_row(job)) for job in found])
     else:
-        say(f"No {state} jobs." if state else "No jobs yet: drop a photo into the inbox.")
+        is_filtered = state or style or photo
+        say("No such jobs." if is_filtered else "No jobs yet: drop a photo into the inbox.")
 
 
 def show(job: JobArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:

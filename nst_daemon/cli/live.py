@@ -1,0 +1,294 @@
+"""The page of `status` on a terminal, once or again each second: a View in, rich's shapes out.
+
+What does not fit on the screen gives way in this order: the queue, the last results, the scales' bars.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nst_daemon.cli.common import printable
+from nst_daemon.engine.schedule import RATIO, fit, plan
+from nst_daemon.errors import ConditionError, without_section
+from nst_daemon.jobs import Current, Job, JobState, Problem, Snapshot
+from nst_daemon.recipe import Progress
+from nst_daemon.report import counts_text, duration, engine_text, remedy_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nst_daemon.ledger import Ledger
+
+EVERY_SECONDS: Final = 1.0
+FEW: Final = 5  # jobs of each kind on the page that is shown once
+MANY: Final = 20  # jobs of each kind that are asked for; a screen shows fewer
+LEAST_ROWS: Final = 2  # of queue and results, before the bars of the scales give way
+COLORS: Final = {
+    JobState.RUNNING: "blue",
+    JobState.DONE: "green",
+    JobState.FAILED: "red",
+    JobState.HELD: "yellow",
+    JobState.CANCELLED: "dim",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """All that the page shows, of one moment."""
+
+    snapshot: Snapshot
+    jobs: tuple[Job, ...] = ()  # those that are painted
+    waiting: tuple[Job, ...] = ()  # held and queued, in the order of their turn
+    ended: tuple[Job, ...] = ()  # done and failed, the latest first
+    step_seconds: float | None = None  # of the current scale
+
+
+class Looker:
+    """Reads views from a ledger, and remembers how long a step takes."""
+
+    def __init__(self, ledger: "Ledger", is_running: "Callable[[], bool]", version: str) -> None:
+        self._ledger = ledger
+        self._is_running = is_running
+        self._version = version
+        self._begin: tuple[int, Progress] | None = None  # a job, and what was first seen of its scale
+        self._last: View | None = None
+
+    def look(self) -> View:
+        """Return what there is now; where the ledger cannot be read, the last view and why."""
+        try:
+            self._last = self._read()
+        except ConditionError as error:
+            if self._last is None:
+                raise
+            problem = Problem(code=error.code, message=error.message, remedy=error.remedy)
+            return replace(self._last, snapshot=replace(self._last.snapshot, problems=(problem,)))
+        return self._last
+
+    def _read(self) -> View:
+        ledger = self._ledger
+        snapshot = ledger.snapshot(running=self._is_running())
+        held = ledger.jobs(state=JobState.HELD, newest_first=False, limit=MANY)
+        queued = ledger.jobs(state=JobState.QUEUED, newest_first=False, limit=MANY)
+        ended = [
+            job for state in (JobState.DONE, JobState.FAILED) for job in ledger.jobs(state=state, limit=MANY)
+        ]
+        found = [ledger.job(current.job) for current in snapshot.current]
+        return View(
+            snapshot=replace(snapshot, version=snapshot.version or self._version),
+            jobs=tuple(job for job in found if job is not None),
+            waiting=(*held, *queued),
+            ended=tuple(sorted(ended, key=_end_of, reverse=True)),
+            step_seconds=self._pace(snapshot),
+        )
+
+    def _pace(self, snapshot: Snapshot) -> float | None:
+        """Return how long a step takes, measured since this scale was first seen."""
+        current = next(iter(snapshot.current), None)
+        if current is None or current.progress is None:
+            self._begin = None
+            return None
+        now = current.progress
+        if self._begin is None or (self._begin[0], self._begin[1].scale) != (current.job, now.scale):
+            self._begin = current.job, now
+        first = self._begin[1]
+        if now.step > first.step:
+            return (now.seconds - first.seconds) / (now.step - first.step)
+        return now.seconds / now.step if now.step else None
+
+
+def _end_of(job: Job) -> float:
+    return job.finished.timestamp() if job.finished else 0.0
+
+
+def show_once(looker: Looker, console: Console) -> None:
+    """Print the page."""
+    view = looker.look()
+    few = replace(view, waiting=view.waiting[:FEW], ended=view.ended[:FEW])
+    console.print(page(few, width=console.width))
+
+
+def watch(looker: Looker, console: Console) -> None:
+    """Show the page, anew each second, until Ctrl-C."""
+    with Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            now = datetime.now().astimezone()
+            shown = page(looker.look(), width=console.width, height=console.height, now=now)
+            live.update(shown, refresh=True)
+            time.sleep(EVERY_SECONDS)
+
+
+# ── the page ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def page(view: View, *, width: int, height: int | None = None, now: datetime | None = None) -> RenderableType:
+    """Return the page, of at most `height` lines where that is possible."""
+    rows = 2 * MANY if height is None else height
+    head = [_headline(view.snapshot, now), _second_line(view.snapshot)]
+    problems = [shape for problem in view.snapshot.problems for shape in _problem(problem)]
+    rows -= 2 + sum(lines_of(shape, width) for shape in problems)
+    waits, ends = len(view.waiting), len(view.ended)
+    least = sum(2 + min(LEAST_ROWS, count) for count in (waits, ends) if count)
+    current = list(_current(view, room=rows - least))
+    rows -= len(current)
+    ended_rows, waiting_rows = _shared(rows, ends, waits)
+    shapes: list[RenderableType] = [*head, *problems, *current]
+    if waiting_rows > 0:
+        hidden = sum(view.snapshot.counts.get(state, 0) for state in (JobState.HELD, JobState.QUEUED))
+        shapes += _listed("Waiting", [_waiting(job) for job in view.waiting], waiting_rows, hidden)
+    if ended_rows > 0:
+        shapes += _listed("Last results", [_ended(job) for job in view.ended], ended_rows, None)
+    return Group(*shapes)
+
+
+def _shared(rows: int, ends: int, waits: int) -> tuple[int, int]:
+    """Return how many lines of results and of the queue fit, beside their titles and a line before each."""
+    rows -= 2 * (ends > 0) + 2 * (waits > 0)
+    ended = min(ends, max(rows - waits, rows // 2))
+    return ended, min(waits, rows - ended)
+
+
+def lines_of(shape: RenderableType, width: int) -> int:
+    """Return how many lines a shape takes at a width."""
+    console = Console(width=width)
+    return len(console.render_lines(shape, console.options))
+
+
+def _headline(snapshot: Snapshot, now: datetime | None) -> RenderableType:
+    name = f"nst-daemon {snapshot.version}"
+    if not snapshot.running:
+        state = Text("not running", "bold red")
+    elif snapshot.paused:
+        state = Text("painting, then paused" if snapshot.current else "paused", "bold yellow")
+    else:
+        state = Text("painting", "bold blue") if snapshot.current else Text("waits for photos", "bold green")
+    line = Table.grid(expand=True)
+    line.add_column(no_wrap=True)
+    line.add_column(justify="right", no_wrap=True)
+    aside = f"process {snapshot.pid}" if snapshot.pid else ""
+    clock = now.strftime("%H:%M:%S") if now else ""
+    line.add_row(Text.assemble((name, "bold"), "  ", state), Text(f"{aside}  {clock}".strip(), "dim"))
+    return line
+
+
+def _second_line(snapshot: Snapshot) -> Text:
+    if not snapshot.running:
+        hint = "`nst-daemon resume` and `nst-daemon start`" if snapshot.paused else "`nst-daemon start`"
+        return Text(f"{counts_text(snapshot.counts)}; {hint} to begin", no_wrap=True, overflow="ellipsis")
+    words = [counts_text(snapshot.counts), f"engine {engine_text(snapshot.engine)}"]
+    if snapshot.paused:
+        words.append("`nst-daemon resume` goes on")
+    return Text(" · ".join(words), no_wrap=True, overflow="ellipsis")
+
+
+def _problem(problem: Problem) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(f"! {printable(problem.message)}", "bold yellow")
+    yield Padding(Text(printable(remedy_text(problem.remedy, problem.code))), (0, 0, 0, 2))
+
+
+def _current(view: View, *, room: int) -> Iterator[RenderableType]:
+    """Yield the jobs that are painted, in shapes of one line."""
+    for current in view.snapshot.current:
+        job = next((job for job in view.jobs if job.id == current.job), None)
+        title = Table.grid(expand=True)
+        title.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        title.add_column(justify="right", no_wrap=True)
+        what = Text.assemble((printable(current.photo), "bold"), f" in {printable(current.style)}")
+        title.add_row(what, Text(f"  job {current.job}", "dim"))
+        yield Text()
+        yield title
+        bars = list(_bars(current, job, view.step_seconds))
+        for label, fraction, words in bars if len(bars) + 2 <= room else bars[-1:]:
+            yield _bar(label, fraction, words)
+
+
+def _bars(current: Current, job: Job | None, step_seconds: float | None) -> Iterator[tuple[str, float, str]]:
+    """Yield a bar for each scale and one for all: what it is of, how full, and words behind it."""
+    progress = current.progress
+    if progress is None:
+        yield "", 0.0, "starting"
+        return
+    for number, (side, fraction) in enumerate(scales_of(progress, job), start=1):
+        words = "done" if fraction >= 1 else f"{int(100 * fraction)} %" if number == progress.scale else ""
+        yield f"{side} px", fraction, words
+    pace = "" if step_seconds is None else f"{_exactly(step_seconds)} a step, "
+    yield "all", progress.fraction, f"{progress.percent} %, {pace}{duration(progress.eta_seconds)} to go"
+
+
+def _exactly(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 1 else duration(seconds)
+
+
+def scales_of(progress: Progress, job: Job | None) -> list[tuple[int, float]]:
+    """Return of each scale its longer side in px, and how much of its steps is done."""
+    recipe = None if job is None else job.recipe
+    if recipe is None or progress.scales == 1:
+        return []
+    # Each scale has twice the pixels of the one before.
+    last = round(max(progress.width, progress.height) * RATIO ** (progress.scales - progress.scale))
+    size = recipe.size if isinstance(recipe.size, int) else last
+    scales = plan(*fit(progress.width, progress.height, size), recipe)
+    if len(scales) != progress.scales:
+        return []
+    found, before = [], 0
+    for scale in scales:
+        done = (progress.step - before) / scale.steps
+        found.append((max(scale.width, scale.height), min(1.0, max(0.0, done))))
+        before += scale.steps
+    return found
+
+
+def _bar(label: str, fraction: float, words: str) -> RenderableType:
+    line = Table.grid(expand=True, padding=(0, 1))
+    line.add_column(width=9, justify="right", no_wrap=True)
+    line.add_column(ratio=1)
+    line.add_column(width=37, no_wrap=True)
+    shape = ProgressBar(total=1.0, completed=fraction, complete_style="blue", finished_style="green")
+    line.add_row(Text(label, "dim"), shape, words)
+    return line
+
+
+def _listed(title: str, rows: list[list[Text]], room: int, total: int | None) -> Iterator[RenderableType]:
+    """Yield a title and as many of the rows as there is room for; the last says how many more there are."""
+    yield Text()
+    hidden = max(total or 0, len(rows)) - room
+    name = f"{title} ({total})" if total else title
+    yield Text(name, "bold")
+    table = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", width=7, no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
+    shown = rows[: room - 1] if total and hidden > 0 else rows[:room]
+    for row in shown:
+        table.add_row(*row)
+    if total and hidden > 0:
+        table.add_row("", "", Text(f"and {total - len(shown)} more", "dim"), "")
+    yield table
+
+
+def _waiting(job: Job) -> list[Text]:
+    what = job.style if job.state is JobState.QUEUED else without_section(job.error or "")
+    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), Text(printable(what))]
+
+
+def _ended(job: Job) -> list[Text]:
+    if job.state is JobState.FAILED:
+        what = without_section(job.error or "the log says more")
+    else:
+        took = f", {duration(job.seconds)}" if job.seconds is not None else ""
+        what = f"{job.result.name if job.result else job.style}{took}"
+    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), Text(printable(what))]
+
+
+def _state(job: Job) -> Text:
+    return Text(job.state.value, COLORS.get(job.state, ""))

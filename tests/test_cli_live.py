@@ -1,0 +1,205 @@
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nst_daemon.cli.live import FEW, Looker, View, page, scales_of, show_once
+from nst_daemon.errors import ConditionError
+from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Origin, Problem, Snapshot
+from nst_daemon.ledger import Ledger
+from nst_daemon.recipe import Progress, Style, resolve
+
+NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
+PROGRESS = Progress(
+    scale=2,
+    scales=3,
+    width=181,
+    height=136,
+    step=200,
+    steps=300,
+    fraction=0.414,
+    losses={},
+    seconds=20.0,
+    eta_seconds=28.0,
+)
+PROBLEM = Problem(code="inbox_missing", message="The inbox /in is gone.", remedy="Bring it back.")
+
+
+def job(number: int, state: JobState, **changes: Any) -> Job:
+    known = Job(
+        id=number,
+        key=str(number),
+        photo=f"trip/{number}.jpg",
+        original=Path(f"/in/trip/{number}.jpg"),
+        copy=Path("/state/photos/a.jpg"),
+        photo_sha256="1" * 64,
+        inbox=Path("/in"),
+        outbox=Path("/out"),
+        origin=Origin.INBOX,
+        styles=(Style(name="mosaic", path=Path("/s/mosaic.jpg"), sha256="0" * 64),),
+        recipe=resolve({"size": 256}),
+        sidecar=None,
+        state=state,
+        attempts=1,
+        created=NOW,
+        finished=NOW,
+        seconds=72.0,
+        result=Path(f"/out/trip/{number}.mosaic.jpg"),
+    )
+    return replace(known, **changes)
+
+
+def view(*, queued: int = 0, done: int = 0, current: bool = False, **changes: Any) -> View:
+    painted = job(12, JobState.RUNNING)
+    snapshot = Snapshot(
+        running=True,
+        pid=4711,
+        paused=False,
+        version="0.1.0",
+        engine=EngineFacts(state="warm", device="cpu", weights="original"),
+        counts={JobState.QUEUED: queued, JobState.DONE: done, JobState.RUNNING: int(current)},
+        current=(Current(job=12, photo=painted.photo, style="mosaic", progress=PROGRESS),) * current,
+    )
+    return View(
+        snapshot=replace(snapshot, **changes),
+        jobs=(painted,) * current,
+        waiting=tuple(job(20 + number, JobState.QUEUED) for number in range(min(queued, 20))),
+        ended=tuple(job(90 - number, JobState.DONE) for number in range(min(done, 20))),
+        step_seconds=0.0817,
+    )
+
+
+def drawn(shown: View, width: int = 80, height: int | None = 24) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width, height=50).print(page(shown, width=width, height=height))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_the_page_has_state_bars_queue_results_and_problems() -> None:
+    text = "\n".join(drawn(view(queued=2, done=1, current=True, problems=(PROBLEM,))))
+    for words in (
+        "nst-daemon 0.1.0  painting",
+        "1 running, 2 queued, 1 done · engine warm, vgg19 (original) on cpu",
+        "! The inbox /in is gone.\n  Bring it back. See docs/errors.md#inbox_missing.",
+        "trip/12.jpg in mosaic",
+        "41 %, 0.082 s a step, 28 s to go",
+        "Waiting (2)",
+        "trip/21.jpg",
+        "90.mosaic.jpg, 1 min 12 s",
+    ):
+        assert words in text
+
+
+def test_each_scale_has_a_bar() -> None:
+    lines = drawn(view(current=True))
+    bars = [line.split() for line in lines if " px" in line]
+    assert [bar[0] for bar in bars] == ["128", "181", "256"]
+    assert (bars[0][-1], bars[1][-2:]) == ("done", ["65", "%"])
+
+
+@pytest.mark.parametrize("height", [10, 14, 24, 40])
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        view(),
+        view(queued=300, done=300, current=True),
+        view(queued=300, current=True),
+        view(done=300),
+        view(queued=1, done=300, current=True, problems=(PROBLEM,)),
+    ],
+)
+def test_the_page_fits_on_the_screen(shown: View, width: int, height: int) -> None:
+    lines = drawn(shown, width, height)
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+
+
+def test_a_queue_that_does_not_fit_says_how_much_is_hidden() -> None:
+    lines = drawn(view(queued=300, done=20))
+    shown = sum("queued  " in line for line in lines)
+    assert f"and {300 - shown} more" in "\n".join(lines)
+
+
+def test_a_daemon_that_does_not_run_says_how_to_start_it() -> None:
+    text = "\n".join(drawn(view(running=False, pid=None)))
+    assert "not running" in text
+    assert "`nst-daemon start`" in text
+
+
+def test_why_a_photo_waits_or_failed_is_on_the_page() -> None:
+    held = job(1, JobState.HELD, error="No style named wodcut. (docs/errors.md#photo_held)")
+    failed = job(2, JobState.FAILED, error="2.jpg breaks off.", result=None, seconds=None)
+    text = "\n".join(drawn(replace(view(), waiting=(held,), ended=(failed,))))
+    assert "No style named wodcut.\n" in text
+    assert "2.jpg breaks off." in text
+
+
+def test_a_forged_name_does_not_steer_the_terminal() -> None:
+    shown = replace(view(), waiting=(job(1, JobState.QUEUED, photo="a\x1b[2J[bold]\n.jpg"),))
+    lines = drawn(shown)
+    assert "\x1b" not in "\n".join(lines)
+    assert any("[bold]" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [
+        ({"size": 256}, [128, 181, 256]),
+        ({"size": "original"}, [128, 181, 256]),
+        ({"size": 1024}, []),  # another plan than the one that is painted: no bars are better than wrong ones
+    ],
+)
+def test_the_scales_are_those_of_the_plan(settings: dict[str, object], sides: list[int]) -> None:
+    painted = job(12, JobState.RUNNING, recipe=resolve(settings))
+    assert [side for side, _ in scales_of(PROGRESS, painted)] == sides
+
+
+# ── reading the ledger ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_step_is_timed_within_its_scale(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        looker = Looker(ledger, lambda: True, "0.1.0")
+        steps = ((1, 10, 1.0), (1, 20, 2.0), (2, 30, 7.0), (2, 40, 12.0))
+        seen = [looker._pace(_at(*each)) for each in steps]
+    assert seen == pytest.approx([0.1, 0.1, 7 / 30, 0.5])
+
+
+def _at(scale: int, step: int, seconds: float) -> Snapshot:
+    progress = replace(PROGRESS, scale=scale, step=step, seconds=seconds)
+    snapshot = view(current=True).snapshot
+    return replace(snapshot, current=(replace(snapshot.current[0], progress=progress),))
+
+
+def test_a_ledger_that_cannot_be_read_shows_and_the_page_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> Snapshot:
+        raise ConditionError("The ledger is busy.", remedy="Wait.", code="ledger_busy")
+
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        looker = Looker(ledger, lambda: True, "0.1.0")
+        assert looker.look().snapshot.problems == ()
+        monkeypatch.setattr(ledger, "snapshot", refuse)
+        assert [problem.code for problem in looker.look().snapshot.problems] == ["ledger_busy"]
+
+
+def test_the_page_that_is_shown_once_is_short() -> None:
+    out = io.StringIO()
+    shown = view(queued=20, done=20)
+
+    class Fixed(Looker):
+        def __init__(self) -> None:
+            pass
+
+        def look(self) -> View:
+            return shown
+
+    show_once(Fixed(), Console(file=out, width=80))
+    assert out.getvalue().count("mosaic.jpg") == FEW
+    assert "and 16 more" in out.getvalue()
