@@ -100,6 +100,23 @@ def test_the_view_has_the_latest_results_and_the_styles(desk: Desk, ledger: Ledg
     assert view.starts_at_login is False
 
 
+def test_the_view_has_the_preview_of_the_job_that_is_painted(
+    desk: Desk, ledger: Ledger, tmp_path: Path
+) -> None:
+    ledger.add(new_job(tmp_path, "a"))
+    job = ledger.claim()
+    assert job is not None
+    assert desk.tick().preview is None
+    job.preview.parent.mkdir()
+    job.preview.touch()
+    assert desk.tick().preview == job.preview
+    ledger.move(job.id, JobState.RUNNING, JobState.DONE)
+    assert desk.tick().preview is None
+    ledger.add(new_job(tmp_path, "b"))
+    ledger.claim()
+    assert desk.tick().preview is None  # the next has none yet
+
+
 def test_failures_are_new_until_they_are_looked_at(
     desk: Desk, ledger: Ledger, tmp_path: Path, loaded: Config, opened: list[Path], clock: FakeClock
 ) -> None:
@@ -153,13 +170,18 @@ def test_clicks_become_requests(
     assert desk.was_quit
 
 
-def test_what_is_to_be_opened_is_opened(desk: Desk, loaded: Config, opened: list[Path]) -> None:
+def test_what_is_to_be_opened_is_opened(
+    desk: Desk, loaded: Config, opened: list[Path], messages: Messages, tmp_path: Path
+) -> None:
     for act in (Act.OPEN_INBOX, Act.OPEN_RESULTS, Act.OPEN_CONFIG, Act.OPEN_LOG):
         desk.act(Entry(act=act))
-    desk.act(Entry(act=Act.OPEN, argument=Path("/out/a.png")))
+    (tmp_path / "a.png").touch()
+    desk.act(Entry(act=Act.OPEN, argument=tmp_path / "a.png"))
     folder = loaded.folders[0]
     log = logs.log_path(loaded.state_dir)
-    assert opened == [folder.inbox, folder.outbox, loaded.source, log, Path("/out/a.png")]
+    assert opened == [folder.inbox, folder.outbox, loaded.source, log, tmp_path / "a.png"]
+    desk.act(Entry(label="b.png", act=Act.OPEN, argument=tmp_path / "b.png"))
+    assert (len(opened), messages.shown[0].title) == (5, "b.png: not done")
 
 
 def test_a_click_that_cannot_be_done_is_said(desk: Desk, messages: Messages, loaded: Config) -> None:

@@ -126,6 +126,13 @@ def test_a_painting_daemon_offers_all_that_can_be_done() -> None:
     ]
 
 
+def test_the_painting_so_far_is_offered_once_it_is_there() -> None:
+    assert "Show what it is painting" not in labels(menu(view(current=CURRENT)))
+    shown = replace(view(current=CURRENT), preview=Path("/out/.preview/12.jpg"))
+    (entry,) = (entry for entry in menu(shown) if entry.label == "Show what it is painting")
+    assert (entry.act, entry.argument) == (Act.OPEN, shown.preview)
+
+
 def test_a_daemon_that_does_not_run_can_be_started_and_not_paused() -> None:
     assert Act.START in acts(menu(view(running=False)))
     assert Act.PAUSE not in acts(menu(view(running=False)))

@@ -60,6 +60,7 @@ class Desk:
         self._told: set[tuple[int, datetime | None]] = set()  # what ended since, and was said
         self._slow_due = float("-inf")
         self._view: View | None = None
+        self._previewed: tuple[int, Path] | None = None  # a job that is painted, and its preview
 
     def tick(self) -> View:
         """Return what is to be shown now, and say what is new; the last view where nothing can be read."""
@@ -92,7 +93,7 @@ class Desk:
         if is_slow:
             self._slow_due = self._clock() + SLOW_SECONDS
             view = self._with_choices(view)
-        self._view = view
+        self._view = replace(view, preview=self._preview(snapshot))
         self._say(snapshot, has_changed=changed)
 
     def _is_running(self) -> bool:
@@ -110,6 +111,16 @@ class Desk:
             results=tuple(job.result for job in done if job.result is not None),
             new_failures=sum(1 for job in failed if job.finished and job.finished.timestamp() > seen),
         )
+
+    def _preview(self, snapshot: Snapshot) -> Path | None:
+        """Return where the picture of the painting so far is; looked for until it is found."""
+        job = next((current.job for current in snapshot.current), None)
+        if self._previewed is None or self._previewed[0] != job:
+            found = None if job is None else self.ledger.job(job)
+            self._previewed = None
+            if found is not None and found.preview.is_file():
+                self._previewed = found.id, found.preview
+        return None if self._previewed is None else self._previewed[1]
 
     def _with_choices(self, view: View) -> View:
         try:
@@ -181,6 +192,8 @@ class Desk:
             case Act.OPEN_LOG:
                 self._open(logs.log_path(self.config.state_dir))
             case Act.OPEN if isinstance(entry.argument, Path):
+                if not entry.argument.exists():
+                    raise FileNotFoundError(f"{entry.argument} is not there any more.")
                 self._open(entry.argument)
             case Act.SHOW_FAILED:
                 self.ledger.remember(FAILURES_SEEN, repr(self._clock()))

@@ -48,6 +48,7 @@ class View:
 
     snapshot: Snapshot
     results: tuple[Path, ...] = ()  # the latest first
+    preview: Path | None = None  # of the current job, once it is there
     new_failures: int = 0  # since the user last looked at them
     styles: tuple[str, ...] = ()
     style: str = ""  # the default one
@@ -179,6 +180,8 @@ def _work(view: View) -> Iterator[Entry]:
         yield Entry(label="Resume", act=Act.RESUME)
     else:
         yield Entry(label="Pause", act=Act.PAUSE)
+    if view.preview is not None:
+        yield Entry(label="Show what it is painting", act=Act.OPEN, argument=view.preview)
     for current in snapshot.current:
         yield Entry(label=f"Cancel {shortened(current.photo)}", act=Act.CANCEL, argument=current.job)
     if failed := snapshot.counts[JobState.FAILED]:
