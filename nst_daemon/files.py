@@ -129,9 +129,11 @@ def move_beside(source: Path, folder: Path, *, stem: str | None = None) -> Path:
     """Move a file into a folder under its name, or under `….2`, `….3` where others have it; return its path.
 
     A crash leaves it in one place or in both, and never in none; a second call ends what the first began.
-    `stem`: another name before the suffix.
+    A file that is there already stays. `stem`: another name before the suffix.
     """
     name = source.name if stem is None else f"{stem}{source.suffix}"
+    if name == source.name and source.parent.samefile(folder):
+        return source
     for target in names_beside(folder, name):
         try:
             _move_to(source, target)
