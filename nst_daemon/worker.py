@@ -25,6 +25,7 @@ from nst_daemon.errors import (
     JobError,
     NstError,
     PhotoError,
+    with_section,
 )
 from nst_daemon.files import file_sha256, is_left_over
 from nst_daemon.jobs import EngineFacts, Job, JobState, Origin, Problem
@@ -188,6 +189,7 @@ class Worker:
         else:
             self._done(job, painting, result)
         finally:
+            outbox.end_preview(job)
             shutil.rmtree(desk, ignore_errors=True)
 
     def _paint(self, job: Job, desk: Path) -> Painting:
@@ -209,6 +211,7 @@ class Worker:
             key=job.key,
             areas=job.areas,
             checkpoint=self.checkpoints / f"{job.key}{CHECKPOINT}",
+            preview=self._preview(job),
         )
         painting = self.engine.paint(
             order,
@@ -218,6 +221,13 @@ class Worker:
         if self._is_cancelled(job):
             raise CancelledError(f"{job.photo}: cancelled.")
         return painting
+
+    def _preview(self, job: Job) -> Path | None:
+        """Return where the engine may show the painting so far; nowhere on a disk that is not mounted."""
+        with suppress(ConditionError):
+            self._places.check(job.outbox, name="outbox")
+            return job.preview
+        return None
 
     def _report(self, job: Job, progress: Progress) -> None:
         with suppress(ConditionError):  # hours of painting are not thrown away for a line of progress
@@ -298,7 +308,8 @@ class Worker:
                 not_before=self.clock() + pause,
             )
             return
-        self.ledger.move(job.id, JobState.RUNNING, JobState.FAILED, error=str(error))
+        said = with_section(str(error), error.code)
+        self.ledger.move(job.id, JobState.RUNNING, JobState.FAILED, error=said)
         logger.warning("job %d failed: %s", job.id, error)
         self._unblock()
         self._dispose(job)

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,26 @@ def test_quality_decides_the_size_of_a_jpeg(engine: EngineProcess, tmp_path: Pat
         for quality in (20, 98)
     ]
     assert sizes[0] < sizes[1]
+
+
+@pytest.mark.parametrize("settings", [{}, {"preserve_color": "luminance"}, {"strength": 0.5}])
+def test_the_last_preview_looks_like_the_painting(
+    engine: EngineProcess, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    preview = tmp_path / "outbox" / ".preview" / "1.jpg"
+    preview.parent.parent.mkdir()
+    order = _order(tmp_path, steps=8, pyramid=32, **settings)
+    painting = _finish(engine, replace(order, preview=preview))
+    assert _size(preview) == _size(painting.picture)
+    assert np.abs(_pixels(preview) - _pixels(painting.picture)).mean() < 8  # of 255: it is a JPEG
+
+
+def test_an_outbox_that_is_gone_costs_the_preview_and_not_the_painting(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    preview = tmp_path / "outbox" / ".preview" / "1.jpg"
+    assert _finish(engine, replace(_order(tmp_path), preview=preview)).picture.exists()
+    assert not (tmp_path / "outbox").exists()
 
 
 def test_a_report_is_drawn_on_request(engine: EngineProcess, tmp_path: Path) -> None:

@@ -147,6 +147,39 @@ def test_a_job_becomes_a_result_and_its_original_moves_to_the_archive(desk: Desk
     assert not desk.worker.tick()
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [None, PhotoError("broken"), CancelledError("cancelled"), EngineError("killed"), ValueError("a bug")],
+)
+def test_a_preview_is_there_while_a_job_runs_and_gone_when_it_ends(
+    desk: Desk, ending: Exception | None
+) -> None:
+    shown: list[Path] = []
+
+    def show(order: Order) -> None:
+        assert order.preview is not None
+        order.preview.parent.mkdir()
+        order.preview.write_bytes(b"half a painting")
+        shown.append(order.preview)
+
+    desk.engine.during = show
+    desk.engine.answers = [] if ending is None else [ending]
+    job = desk.drop()
+    desk.worker.tick()
+    assert shown == [desk.job(job).preview] == [desk.folder.outbox / ".preview" / f"{job}.jpg"]
+    assert not shown[0].parent.exists()
+
+
+def test_nothing_is_shown_on_a_disk_that_is_not_mounted(desk: Desk) -> None:
+    def refuse(folder: Path, *, name: str) -> None:
+        raise ConditionError(f"The {name} has no disk.", code=f"{name}_missing")
+
+    desk.worker._places.check = refuse  # type: ignore[method-assign]
+    desk.drop()
+    desk.worker.tick()
+    assert [order.preview for order in desk.engine.orders] == [None]
+
+
 def test_the_work_folder_is_empty_after_each_job(desk: Desk) -> None:
     desk.drop()
     desk.worker.tick()

@@ -140,7 +140,7 @@ class Climb:
             else:
                 self._go_back(total)
             read_step, read_at = self.step, time.monotonic()
-        return self._result()
+        return self.result()
 
     def state(self) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Return all that the rest of the scale depends on: numbers and tensors, by name."""
@@ -210,7 +210,8 @@ class Climb:
             return Lbfgs(variable, learning_rate=self.caution, history=LBFGS_HISTORY)
         return Adam(variable, learning_rate=self.recipe.learning_rate * self.caution, betas=ADAM_BETAS)
 
-    def _result(self) -> Tensor:
+    def result(self) -> Tensor:
+        """Return the picture by now, detached. Shapes: (1, 3, H, W)."""
         if self.average.weight:
             return self.average.mean().clamp(0, 1)
         return self.pixels.picture(self.optimiser.variable)

@@ -20,6 +20,7 @@ from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor
+from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
 from nst_daemon.engine.schedule import Scale, fit, plan
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
@@ -68,6 +69,7 @@ class Painter:
         regions: Sequence[RegionSource] = (),
         memory: int | None = None,
         checkpoint: Checkpoint | None = None,
+        preview: Preview = NO_PREVIEW,
     ) -> Picture:
         """Return the painting, `size` = (width, height) px; `styles` hold where no region does.
 
@@ -97,7 +99,8 @@ class Painter:
             if reached is not None:
                 climb.go_on(reached.numbers, reached.tensors)
                 reached = None
-            picture = climb.run(clock, on_progress, should_stop, _keeper(checkpoint, clock, way.budget))
+            keep = _keeper(checkpoint, preview, clock, way.budget)
+            picture = climb.run(clock, on_progress, should_stop, keep)
         assert picture is not None
         return to_array(picture)
 
@@ -231,10 +234,12 @@ class Painter:
         return self._grams[key]
 
 
-def _keeper(checkpoint: Checkpoint | None, clock: Clock, budget: devices.Budget) -> Keep:
-    """Return what writes a climb down from time to time."""
+def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: devices.Budget) -> Keep:
+    """Return what shows a climb, and writes it down, from time to time."""
 
     def keep(climb: Climb, is_last: bool) -> None:
+        if not is_last:
+            preview.look(climb.result, is_scale_over=climb.step == climb.scale.steps)
         if checkpoint is None or not checkpoint.is_due(is_last=is_last):
             return
         numbers, tensors = climb.state()

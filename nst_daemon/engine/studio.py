@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +18,9 @@ from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize, to_array, to_tensor
+from nst_daemon.engine.preview import LONGEST, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource
-from nst_daemon.engine.schedule import target_size
+from nst_daemon.engine.schedule import fit, target_size
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.vgg import Trunk, least_side
 from nst_daemon.engine.weights import load_weights
@@ -132,12 +133,11 @@ class Studio:
         if recipe.strength == 0 or (mask is not None and not mask.any()):
             return small, ()
         content, parts = _recoloured(small, [RegionSource(sources), *regions], recipe, order.key)
-        painted, notes = self._paint_what_fits(content, parts, recipe, on_progress, should_stop, checkpoint)
-        painted = self._resized(painted, width, height)
-        if recipe.preserve_color is PreserveColor.LUMINANCE:
-            painted = colors.with_luminance_of(painted, small)
-        painted = colors.mix(small, painted, recipe.strength)
-        return painted if mask is None else colors.masked(small, painted, mask), notes
+        preview = Preview(order.preview, finish=_preview_finish(small, recipe, mask))
+        painted, notes = self._paint_what_fits(
+            content, parts, recipe, on_progress, should_stop, checkpoint, preview
+        )
+        return _finished(self._resized(painted, width, height), small, recipe, mask), notes
 
     def _paint_what_fits(
         self,
@@ -147,6 +147,7 @@ class Studio:
         on_progress: OnProgress,
         should_stop: ShouldStop,
         checkpoint: Checkpoint | None,
+        preview: Preview,
     ) -> tuple[Picture, tuple[str, ...]]:
         """Paint in as much memory as there is; in smaller tiles where the forecast was wrong.
 
@@ -167,6 +168,7 @@ class Studio:
                     regions=parts[1:],
                     memory=memory,
                     checkpoint=checkpoint,
+                    preview=preview,
                 )
             except CancelledError:
                 raise
@@ -227,6 +229,31 @@ class Studio:
             path=path,
         )
         return path
+
+
+def _finished(painted: Picture, photo: Picture, recipe: Recipe, mask: Picture | None) -> Picture:
+    """Return a painting in the colours and the strength that were asked for, where the mask is."""
+    if recipe.preserve_color is PreserveColor.LUMINANCE:
+        painted = colors.with_luminance_of(painted, photo)
+    painted = colors.mix(photo, painted, recipe.strength)
+    return painted if mask is None else colors.masked(photo, painted, mask)
+
+
+def _preview_finish(photo: Picture, recipe: Recipe, mask: Picture | None) -> Callable[[Picture], Picture]:
+    """Return what does with a preview, of any size, what is done with the painting."""
+    if mask is None and recipe.strength == 1 and recipe.preserve_color is not PreserveColor.LUMINANCE:
+        return lambda seen: seen
+    height, width = photo.shape[:2]
+    size = fit(width, height, min(LONGEST, max(width, height)))
+    photo = images.resize(photo, *size)  # once: the whole photo may have 200 megapixels
+    mask = None if mask is None else images.resize(mask, *size)
+
+    def finish(seen: Picture) -> Picture:
+        height, width = seen.shape[:2]
+        small = None if mask is None else images.resize(mask, width, height)
+        return _finished(seen, images.resize(photo, width, height), recipe, small)
+
+    return finish
 
 
 def _recoloured(
