@@ -74,6 +74,7 @@ class StyleLoss(StrEnum):
 
     GRAM = "gram"  # the paper's: mean squared difference of Gram matrices
     WHITENED = "whitened"  # the same after partly whitening both by the style's own statistics
+    WASSERSTEIN = "wasserstein"  # the distance between two Gaussians: every direction counts
 
 
 class Pooling(StrEnum):

@@ -55,7 +55,7 @@ WHY: Final[Mapping[str, str]] = {
     "set.tv_weight": "smoothness: more is less grain",
     "set.content_layers": "layers of VGG19 that hold the photo's shapes",
     "set.style_layers": "layers of VGG19 that hold the style, fine to coarse",
-    "set.style_loss": "how styles are compared: gram (the paper's), whitened (crisper strokes)",
+    "set.style_loss": "how styles are compared: gram (the paper's), whitened (crisper strokes), or wasserstein",
     "set.style_scale": "size of the strokes, relative to the picture",
     "set.optimizer": "lbfgs, adam",
     "set.learning_rate": "of the optimizer; 0.02 suits adam",
