@@ -24,9 +24,10 @@ from nst_daemon.files import (
     move_beside,
     names_beside,
 )
+from nst_daemon.inbox.walk import Kind, kind_of
 from nst_daemon.jobs import PREVIEWS, Job, NewJob, Origin
 from nst_daemon.masks import masks_of_alone
-from nst_daemon.pairing import SIDECAR_SUFFIXES, sidecar_names
+from nst_daemon.pairing import SIDECAR_SUFFIXES, editor_names, sidecar_names
 from nst_daemon.recipe import blend_name
 from nst_daemon.sidecars import own_mask
 
@@ -287,8 +288,9 @@ def _moved_before(job: Job, folder: Folder, target: Path, *, name: str) -> Path 
 
 
 def _own_sidecars(photo: Path) -> list[Path]:
-    """Return the sidecars that belong to this photo alone: `photo.yaml` also serves photo.png."""
-    sidecars = [path for name in sidecar_names(photo.name) if is_plain_file(path := photo.with_name(name))]
+    """Return the sidecars and XMP that belong to this photo alone: `photo.yaml` also serves photo.png."""
+    names = (*sidecar_names(photo.name), *editor_names(photo.name))
+    sidecars = [path for name in names if is_plain_file(path := photo.with_name(name))]
     if any(sidecar.stem != photo.name for sidecar in sidecars) and _has_twin(photo):
         return [sidecar for sidecar in sidecars if sidecar.stem == photo.name]
     return sidecars
@@ -296,7 +298,8 @@ def _own_sidecars(photo: Path) -> list[Path]:
 
 def _own_masks(photo: Path) -> list[Path]:
     """Return the masks that belong to this photo alone, by their name or by the word of its own sidecars."""
-    masks = masks_of_alone(photo, _own_sidecars(photo))
+    sidecars = [path for path in _own_sidecars(photo) if path.suffix in SIDECAR_SUFFIXES]
+    masks = masks_of_alone(photo, sidecars)
     default = own_mask(photo)
     if default is None or default in masks:
         return masks
@@ -314,7 +317,7 @@ def _mask_stem(mask: Path, photo: Path, moved: Path) -> str | None:
 
 def _has_twin(photo: Path) -> bool:
     return any(
-        other.stem == photo.stem and other != photo and other.suffix.lower() not in SIDECAR_SUFFIXES
+        other.stem == photo.stem and other != photo and kind_of(PurePath(other.name)) is Kind.PHOTO
         for other in photo.parent.iterdir()
     )
 

@@ -33,6 +33,11 @@ def sidecar_names(photo: str) -> tuple[str, ...]:
     return tuple(f"{name}{suffix}" for suffix in SIDECAR_SUFFIXES for name in (photo, stem))
 
 
+def editor_names(photo: str) -> tuple[str, ...]:
+    """Return the names that an editor's XMP beside a photo may have, in the order in which they speak."""
+    return f"{photo}.xmp", f"{PurePath(photo).stem}.xmp"
+
+
 def mask_names(photo: str) -> tuple[str, ...]:
     """Return the names that a photo's mask may have; the first that is there counts."""
     return f"{photo}{MASK_END}", f"{PurePath(photo).stem}{MASK_END}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nst_daemon.config import parse_sidecar
 from nst_daemon.files import is_plain_file
-from nst_daemon.pairing import SIDECAR_SUFFIXES, mask_names, sidecar_names
+from nst_daemon.pairing import SIDECAR_SUFFIXES, editor_names, mask_names, sidecar_names
 from nst_daemon.recipe import Sidecar
 from nst_daemon.settling import Stamp, stamp_of
 
@@ -49,7 +49,7 @@ def own_mask(photo: Path) -> Path | None:
 
 def sidecars_beside(photo: Path) -> list[Path]:
     """Return the sidecars, the editor's XMP files and the masks that are beside a photo now."""
-    names = (*sidecar_names(photo.name), f"{photo.name}.xmp", f"{photo.stem}.xmp", *mask_names(photo.name))
+    names = (*sidecar_names(photo.name), *editor_names(photo.name), *mask_names(photo.name))
     found = [path for name in names if is_plain_file(path := photo.with_name(name))]
     asking = [path for path in found if path.suffix in SIDECAR_SUFFIXES]
     named = (mask for path in asking for mask in masks_named_in(path))

@@ -304,6 +304,25 @@ def test_a_sidecar_that_serves_a_second_photo_stays_with_it(folder: Folder) -> N
     assert not sidecar.exists()
 
 
+def test_an_editors_xmp_goes_with_its_photo(folder: Folder) -> None:
+    """Else it would name the style of the next photo of that name."""
+    put(folder, "a.jpg")
+    for name in ("a.jpg.xmp", "a.xmp", "a.yaml"):
+        put(folder, name, b"a word")
+    outbox.dispose_original(job_of(folder, "a.jpg"), folder)
+    assert list(folder.inbox.iterdir()) == []
+    assert {path.name for path in folder.archive.iterdir()} == {"a.jpg", "a.jpg.xmp", "a.xmp", "a.yaml"}
+
+
+def test_an_editors_xmp_of_two_photos_goes_with_the_last(folder: Folder) -> None:
+    for name in ("a.dng", "a.jpg", "a.xmp"):
+        put(folder, name)
+    outbox.dispose_original(job_of(folder, "a.jpg"), folder)
+    assert {path.name for path in folder.inbox.iterdir()} == {"a.dng", "a.xmp"}
+    outbox.dispose_original(job_of(folder, "a.dng"), folder)
+    assert list(folder.inbox.iterdir()) == []
+
+
 def test_a_photo_is_kept_or_deleted_as_the_config_says(folder: Folder) -> None:
     photo = put(folder)
     sidecar = put(folder, "trip/a.yaml", b"style: x")
