@@ -27,6 +27,8 @@ broken line
         ("a.xmp", Kind.SIDECAR),
         ("a.txt", Kind.OTHER),
         ("a", Kind.OTHER),
+        ("a.MPO", Kind.PHOTO),
+        ("a.HIF", Kind.PHOTO),
         (".a.jpg", Kind.OTHER),
         ("._a.jpg", Kind.OTHER),
         ("~a.jpg", Kind.OTHER),

@@ -17,8 +17,8 @@ from nst_daemon.globs import matches
 from nst_daemon.settling import Stamp
 
 PICTURES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".gif"}
-    | {".bmp"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".gif", ".bmp"}
+    | {".heic", ".heif", ".hif"}
 )
 RAWS: Final = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
