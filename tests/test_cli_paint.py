@@ -17,7 +17,7 @@ from nst_daemon.config import Config
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import BUILT_IN
-from nst_daemon.recipe import Order, Painting, Progress
+from nst_daemon.recipe import Format, Order, Painting, Progress
 
 # ── submit ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -166,10 +166,11 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
+        self.suffix = ""  # of all that it paints
 
     def paint(self, order: Order, *, on_progress: Callable[[Progress], None], **_: object) -> Painting:
         self.orders.append(order)
-        picture = order.result.with_name(f"{order.result.name}.{order.recipe.format}")
+        picture = order.result.with_name(order.result.name + (self.suffix or f".{order.recipe.format}"))
         picture.write_bytes(order.styles[0].path.read_bytes())
         step = {"scale": 1, "scales": 1, "width": 64, "height": 48, "steps": 2, "losses": {}, "seconds": 1.0}
         for number in (1, 2):
@@ -208,6 +209,22 @@ def test_render_paints_to_the_very_path(ask: Ask, engine: FakeEngine, tmp_path: 
     assert (order.recipe.size, order.recipe.format, order.styles[0].name) == (64, "png", "mosaic")
     assert "50 %" in answer.err
     assert "no EXIF" in answer.err
+
+
+@pytest.mark.parametrize("form", [form for form in Format if form is not Format.SAME])
+def test_render_writes_every_format(ask: Ask, engine: FakeEngine, tmp_path: Path, form: Format) -> None:
+    ending = {"jpeg": "jpg", "tiff": "tif"}.get(form, form)
+    assert ask("render", SAMPLE, "--style", "mosaic", "-o", tmp_path / f"a.{ending}").code == 0
+    assert engine.orders[0].recipe.format is form
+
+
+def test_render_never_gives_a_picture_the_ending_of_another_format(
+    ask: Ask, engine: FakeEngine, tmp_path: Path
+) -> None:
+    engine.suffix = ".png"  # as a WebP becomes that is too large for its format
+    answer = ask("render", SAMPLE, "--style", "mosaic", "-o", tmp_path / "a.webp")
+    assert (answer.code, answer.out) == (0, f"{tmp_path / 'a.png'}\n")
+    assert not (tmp_path / "a.webp").exists()
 
 
 def test_render_paints_with_the_real_network(ask: Ask, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ EXTENSIONS: Final = {
     ".tif": Format.TIFF,
     ".tiff": Format.TIFF,
     ".webp": Format.WEBP,
+    ".avif": Format.AVIF,
 }
 
 PhotoArgument = Annotated[Path, typer.Argument(metavar="PHOTO", help="A picture file.")]
@@ -160,6 +161,8 @@ def render(
     with engine_of(loaded) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
         order = order_for(photo, Path(folder), style, like, {**over, "format": form}, loaded)
         painting = paint(engine, order)
+        if EXTENSIONS.get(painting.picture.suffix) is not form:  # what could not be written: a note says why
+            output = output.with_suffix(painting.picture.suffix)
         outbox.publish(painting.picture, output)
         if painting.report is not None:
             outbox.publish(painting.report, outbox.report_target(output))
