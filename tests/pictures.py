@@ -129,8 +129,18 @@ def far(one: Picture, other: Picture) -> float:
     return float(np.abs(one - other).max())
 
 
-def png16(path: Path, pixels: Any, *, filters: str = "all", interlaced: bool = False) -> Path:
-    """Write a 16-bit PNG by the plainest of means, with each row's filter chosen in turn."""
+def png16(
+    path: Path,
+    pixels: Any,
+    *,
+    filters: str = "all",
+    interlaced: bool = False,
+    beside: tuple[tuple[bytes, bytes], ...] = (),
+) -> Path:
+    """Write a PNG of 16 bits (or of 8) by the plainest of means, with each row's filter chosen in turn.
+
+    `beside`: further chunks, by name.
+    """
     height, width, channels = pixels.shape
     color = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     passes = (
@@ -141,9 +151,9 @@ def png16(path: Path, pixels: Any, *, filters: str = "all", interlaced: bool = F
     raw = b""
     for top, left, down, right in passes:
         part = pixels[top::down, left::right]
-        raw += _filtered(part.astype(">u2"), filters) if part.size else b""
-    head = struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, int(interlaced))
-    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+        raw += _filtered(part.astype(part.dtype.newbyteorder(">")), filters) if part.size else b""
+    head = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, color, 0, 0, int(interlaced))
+    chunks = [(b"IHDR", head), *beside, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
     body = b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in chunks
@@ -154,7 +164,7 @@ def png16(path: Path, pixels: Any, *, filters: str = "all", interlaced: bool = F
 
 def _filtered(part: Any, filters: str) -> bytes:
     height, width, channels = part.shape
-    size, out = 2 * channels, bytearray()
+    size, out = part.itemsize * channels, bytearray()
     above = bytes(width * size)
     for row in range(height):
         line = part[row].tobytes()

@@ -41,6 +41,16 @@ def test_a_png_of_sixteen_bits_is_read_to_the_last_bit(
         assert np.array_equal(sixteen(photo.alpha), pixels[..., -1])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_png_of_sixteen_bits_may_declare_one_colour_transparent(tmp_path: Path, channels: int) -> None:
+    pixels = np.random.default_rng(channels).integers(0, 65536, (21, 18, channels), np.uint16)
+    key = pixels[4, 5].astype(">u2").tobytes()
+    photo = load(png16(tmp_path / "a.png", pixels, beside=((b"tRNS", key),)))
+    assert photo.alpha is not None
+    assert np.argwhere(photo.alpha == 0).tolist() == [[4, 5]]
+    assert photo.alpha.sum() == 21 * 18 - 1
+
+
 def strip_tiff(path: Path, pixels: Any, compression: int, unpacked: Any) -> Path:
     """Write a 16-bit TIFF whose strips Pillow's libtiff packed, as bytes of a grey picture."""
     height, width, channels = pixels.shape

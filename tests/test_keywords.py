@@ -1,5 +1,6 @@
 """An editor's keywords choose the style, and hostile XMP chooses nothing."""
 
+import io
 import logging
 import struct
 import subprocess
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import ABOUT, XMP, editor, image, iptc_app13
+from pictures import ABOUT, XMP, editor, exiftool, image, iptc_app13, load, save
 from PIL import features
 
 from nst_daemon.images import (
+    gif,
     iptc,
     read_keywords,
     style_keywords,
@@ -92,7 +94,7 @@ def test_a_sidecar_that_names_no_style_leaves_the_word_to_the_photo(tmp_path: Pa
     assert read_keywords(photo) == ("river", "nst:iptc")
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.gif"])
 def test_keywords_are_read_from_each_format(tmp_path: Path, name: str) -> None:
     image().save(tmp_path / name)
     subprocess.run(
@@ -100,6 +102,24 @@ def test_keywords_are_read_from_each_format(tmp_path: Path, name: str) -> None:
         check=True,
     )
     assert read_keywords(tmp_path / name) == ("nst|a",)
+
+
+def test_what_a_gif_says_goes_to_its_painting(tmp_path: Path) -> None:
+    frames = [image().convert("P"), image().rotate(180).convert("P")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], comment=b"x" * 600)
+    words = ["-XMP-dc:Title=The tower", "-XMP-xmp:Rating=4", str(tmp_path / "a.gif")]
+    subprocess.run([editor(), "-q", "-overwrite_original", *words], check=True)
+    result, _ = save(load(tmp_path / "a.gif"), tmp_path / "out")
+    facts = exiftool(result)
+    assert (facts["XMP-dc:Title"], facts["XMP-xmp:Rating"]) == ("The tower", 4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60), st.binary(max_size=40), st.integers(0, 300))
+def test_no_gif_breaks_the_reader(head: bytes, rest: bytes, padding: int) -> None:
+    body = b"GIF89a" + head[:7].ljust(7, b"\0")
+    gif.packet(io.BytesIO(body + head[7:] + b"\x21\xff\x0bXMP DataXMP" + rest + bytes(padding)))
+    gif.packet(io.BytesIO(head))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

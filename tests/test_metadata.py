@@ -31,7 +31,7 @@ ABOUT = {
     "version": "0.1.0",
     "job_key": "0123abcd",
 }
-FORMATS = [Format.JPEG, Format.PNG, Format.TIFF, Format.WEBP]
+FORMATS = [Format.JPEG, Format.PNG, Format.TIFF, Format.WEBP, Format.AVIF]
 
 
 def camera_photo(path: Path, **more: Any) -> Path:
@@ -95,6 +95,9 @@ def test_exif_survives_with_the_result_s_dimensions_and_upright(
         "ExifIFD:ExifImageWidth": 24,
         "ExifIFD:ExifImageHeight": 32,
     }
+    if format is Format.AVIF:
+        del expected["IFD0:Orientation"]  # the format has its own, and without it a picture is upright
+        assert "IFD0:Orientation" not in facts
     assert {key: facts.get(key) for key in expected} == expected
     assert facts["Composite:GPSLatitude"] == pytest.approx(48.52)
     assert facts["Composite:GPSLongitude"] == pytest.approx(9.05667, abs=1e-4)
@@ -135,6 +138,14 @@ def test_iptc_survives_byte_for_byte(results: dict[Format, Result], format: Form
     both = (camera_photo(tmp_path / "a.jpg"), result.path)
     photo, painting = (load_photo(path, name="a", max_megapixels=10).metadata.iptc for path in both)
     assert photo == painting is not None
+
+
+def test_exiftool_finds_iptc_of_a_tiff_in_its_own_place_alone(results: dict[Format, Result]) -> None:
+    words = [editor(), "-validate", "-warning", "-a", str(results[Format.TIFF].path)]
+    warned = subprocess.run(words, capture_output=True, check=True, text=True).stdout
+    assert "warning" in warned.lower()  # of Deflate, and of what the photo's EXIF lacks
+    assert "Photoshop" not in warned
+    assert "Resolution" not in warned
 
 
 @pytest.mark.parametrize("format", [Format.PNG, Format.WEBP])
@@ -184,13 +195,14 @@ def _described(path: Path) -> Path:
     return path
 
 
-def test_maker_notes_stay_where_they_were_in_a_jpeg(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", [Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF])
+def test_maker_notes_stay_where_they_were(tmp_path: Path, format: Format) -> None:
     photo = camera_photo(tmp_path / "a.jpg")
-    result, _ = painted(photo, tmp_path / "out")
+    result, _ = painted(photo, tmp_path / "out", format)
 
     def place(path: Path) -> int:
         raw = path.read_bytes()
-        return raw.index(b"Maker\0\1\2\3") - raw.index(b"Exif\0\0")
+        return raw.index(b"Maker\0\1\2\3") - raw.index(b"MM\0*")
 
     assert place(result) == place(photo)
 

@@ -117,19 +117,34 @@ def for_result(block: bytes, width: int, height: int) -> bytes | None:
 
 def without_gps(block: bytes) -> bytes:
     """Return the block without the directory of where the photo was taken; a broken block as it is."""
+    return _without_entry(block, GPS_IFD, is_directory=True)
+
+
+def without_orientation(block: bytes) -> bytes:
+    """Return the block without its orientation; a broken block as it is."""
+    return _without_entry(block, ORIENTATION) or block
+
+
+def _without_entry(block: bytes, tag: int, *, is_directory: bool = False) -> bytes:
+    """Return the block without an entry of its first directory; empty if that breaks it."""
     try:
         parsed = tiff.parse(block)
         fields, _ = parsed.directory(parsed.first)
     except ValueError:
         return block
-    if parsed.is_big or GPS_IFD not in fields:
+    if parsed.is_big or tag not in fields:
         return block
-    patched = bytearray(block)
-    _drop_entry(patched, parsed, fields[GPS_IFD].at - 8)
-    _blank_directory(patched, parsed, parsed.number(fields[GPS_IFD], 0))
+    patched, entry = bytearray(block), fields[tag]
+    number = parsed.number(entry, 0)
+    is_inside = len(entry.value) <= 4  # else its value lies elsewhere, and not 8 bytes behind its beginning
+    if not is_inside:
+        return b""
+    _drop_entry(patched, parsed, entry.at - 8)
+    if is_directory:
+        _blank_directory(patched, parsed, number)
     try:
         after = tiff.parse(bytes(patched))
-        is_sound = after.directory(after.first)[0].keys() == fields.keys() - {GPS_IFD}
+        is_sound = after.directory(after.first)[0].keys() == fields.keys() - {tag}
     except ValueError:
         is_sound = False
     return bytes(patched) if is_sound else b""  # its directories lie over each other: better none

@@ -54,6 +54,12 @@ def parse_resources(raw: bytes) -> dict[int, bytes]:
     return found
 
 
+def split(resources: Mapping[int, bytes]) -> tuple[bytes | None, dict[int, bytes]]:
+    """Return the IPTC record, and the other resources: a TIFF file has a tag for each."""
+    others = {number: value for number, value in resources.items() if number != RECORD}
+    return resources.get(RECORD), others
+
+
 def resources_block(resources: Mapping[int, bytes]) -> bytes:
     """Return Photoshop's resources as they lie in a file, each to the byte."""
     return b"".join(

@@ -51,7 +51,7 @@ def _sidecar(path: Path) -> bytes:
 def _metadata(path: Path) -> Metadata:
     try:
         kind = containers.kind(path)
-        if kind in ("tiff", "png"):
+        if kind in ("tiff", "png", "gif"):
             return read_metadata(path, kind)
         if not kind:
             return Metadata()

@@ -21,7 +21,18 @@ from PIL import Image, ImageCms, features
 
 from nst_daemon import colors
 from nst_daemon.errors import PhotoError, StyleError
-from nst_daemon.images import camera_raw, containers, exif, icc, metadata, png, profiles, tiff, tiff_picture
+from nst_daemon.images import (
+    camera_raw,
+    containers,
+    exif,
+    gif,
+    icc,
+    metadata,
+    png,
+    profiles,
+    tiff,
+    tiff_picture,
+)
 from nst_daemon.images.limits import Limits, check_file, shown, unreadable
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, over_white, unit
@@ -208,6 +219,9 @@ def read_metadata(path: Path, kind: str, image: Image.Image | None = None) -> Me
     if kind == "png":
         with path.open("rb") as stream:
             return metadata.of_parts(png.side_data(stream), dpi=image.info.get("dpi") if image else None)
+    if kind == "gif":
+        with path.open("rb") as stream:
+            return metadata.of_parts({"xmp": gif.packet(stream)})
     info = image.info if image else {}
     parts = {"exif": info.get("exif"), "xmp": info.get("xmp"), "icc": info.get("icc_profile")}
     return metadata.of_parts(parts, resources=info.get("photoshop"), dpi=info.get("dpi"))

@@ -102,10 +102,12 @@ def read16(stream: IO[bytes]) -> NDArray[np.uint16]:
     Raises:
         ValueError: it is cut off or damaged, or has no 16 bits a channel.
     """
-    header, packed = b"", []
-    for name, data in chunks(stream, {b"IHDR", b"IDAT"}):
+    header, key, packed = b"", b"", []
+    for name, data in chunks(stream, {b"IHDR", b"tRNS", b"IDAT"}):
         if name == b"IHDR":
             header = data
+        elif name == b"tRNS":
+            key = data
         else:
             packed.append(data)
     width, height, bits, color, _, _, interlaced = struct.unpack(">IIBBBBB", header)
@@ -124,7 +126,16 @@ def read16(stream: IO[bytes]) -> NDArray[np.uint16]:
             rows = raw[at : at + h * (1 + w * size)].reshape(h, 1 + w * size)
             picture[top::down, left::right] = _unfiltered(rows[:, 0], rows[:, 1:].reshape(h, w, size))
             at += rows.size
-    return picture.view(">u2").astype(np.uint16)
+    return _keyed(picture.view(">u2").astype(np.uint16), key)
+
+
+def _keyed(pixels: NDArray[np.uint16], key: bytes) -> NDArray[np.uint16]:
+    """Return pixels with the alpha that comes of one colour being declared transparent."""
+    channels = pixels.shape[2]
+    if channels not in (1, 3) or len(key) != 2 * channels:
+        return pixels
+    is_clear = (pixels == np.frombuffer(key, ">u2")).all(axis=-1, keepdims=True)
+    return np.concatenate([pixels, np.where(is_clear, 0, 65535).astype(np.uint16)], axis=-1)
 
 
 def _unfiltered(filters: Bytes, rows: Bytes) -> Bytes:

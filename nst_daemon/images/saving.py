@@ -155,9 +155,10 @@ def _tiff(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
     side = {tiff_picture.XMP: parts.xmp}
     if parts.icc:
         side[tiff_picture.ICC] = parts.icc
-    if parts.resources:
-        side[tiff_picture.RESOURCES] = iptc.resources_block(parts.resources)
-    if record := parts.resources.get(iptc.RECORD):
+    record, others = iptc.split(parts.resources)
+    if others:
+        side[tiff_picture.RESOURCES] = iptc.resources_block(others)
+    if record:
         side[tiff_picture.IPTC] = record
     about = exif.tree_of(parts.exif) if parts.exif else None
     return tiff_picture.write(parts.pixels, about=about, side=side, dpi=parts.dpi), []
@@ -197,6 +198,9 @@ def _webp(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
 
 
 def _avif(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
+    # Pillow writes EXIF with an orientation anew, and breaks the camera's private notes; AVIF has its own.
+    block = exif.without_orientation(parts.exif) if parts.exif else None
+    parts = replace(parts, exif=block)
     options = {"quality": quality, "subsampling": "4:4:4"}
     return _by_pillow(parts, "AVIF", options), _without_iptc(parts, "AVIF")
 

@@ -28,7 +28,7 @@ SIZES: Final = {
     18: 8,
 }
 INTEGERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-SHORT, LONG, UNDEFINED = 3, 4, 7
+BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
 
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 MAX_FIELDS: Final = 4096  # in one directory; real ones have below 100

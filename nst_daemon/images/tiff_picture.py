@@ -21,10 +21,12 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS = 256, 257, 258, 259, 262
 ORIENTATION, SAMPLES, ROWS, COUNTS, PLANAR, PREDICTOR = 274, 277, 278, 279, 284, 317
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA, FORMAT = 322, 323, 324, 325, 338, 339
 XMP, IPTC, RESOURCES, ICC, DNG_VERSION = 700, 33723, 34377, 34675, 50706
+SIDE_KINDS: Final = {XMP: tiff.BYTE, RESOURCES: tiff.BYTE}
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 BYTEWISE: Final = frozenset(
     {1, 5, 8, 32773, 32946, 34925, 50000}
 )  # none, LZW, Deflate, PackBits, …, LZMA, Zstandard
+PLAIN_DPI: Final = (72.0, 72.0)  # where the photo says nothing: TIFF 6.0 demands a resolution
 BAND: Final = 1 << 20  # bytes of a strip, before packing
 
 Pixels = NDArray[Any]  # uint16 or float32
@@ -220,9 +222,9 @@ def write(
     rows = max(1, BAND // (width * channels * pixels.itemsize))
     strips = [_packed(pixels[top : top + rows], order) for top in range(0, height, rows)]
     fields = dict(about.fields) if about else {}
-    if dpi and 282 not in fields:
+    if 282 not in fields:
         fields[282], fields[283] = (
-            Field(5, struct.pack(order + "II", round(each * 1000), 1000)) for each in dpi
+            Field(5, struct.pack(order + "II", round(each * 1000), 1000)) for each in dpi or PLAIN_DPI
         )
         fields[296] = tiff.shorts(order, 2)
     fields |= {
@@ -235,7 +237,7 @@ def write(
         SAMPLES: tiff.shorts(order, channels),
         ROWS: tiff.longs(order, rows),
         PREDICTOR: tiff.shorts(order, 2),
-        **{tag: Field(1 if tag == XMP else tiff.UNDEFINED, value) for tag, value in (side or {}).items()},
+        **{tag: Field(SIDE_KINDS.get(tag, tiff.UNDEFINED), value) for tag, value in (side or {}).items()},
     }
     if channels == 4:
         fields[EXTRA] = tiff.shorts(order, 2)  # alpha not multiplied into the colours
