@@ -148,7 +148,7 @@ class _RootTrace(torch.autograd.Function):
 
 
 def by_eigenvalues(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return tr M^1/2 and M^-1/2, exactly; NaN where M is not finite. On a CPU a fifth of the iteration's cost.
+    """Return tr M^1/2 and M^-1/2, exactly; NaN where M is not finite. A fifth of the iteration's cost.
 
     Shapes: (B, C, C) -> (B,), (B, C, C).
     """

@@ -4,10 +4,9 @@ The painter lives as long as the engine's process. It keeps the network and the 
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
 from nst_daemon.engine.schedule import Scale, fit, plan
+from nst_daemon.engine.targets import Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk, least_side
 from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors
@@ -30,8 +30,6 @@ from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors
 logger = logging.getLogger(__name__)
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
-
-KEPT_TARGETS: Final = 64  # style targets of this many pairs of style and scale; 1.4 MB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,10 @@ class Way:
 class Painter:
     """Paints pictures with one network on one device. Not thread-safe."""
 
-    def __init__(self, trunk: Trunk, device: torch.device) -> None:
+    def __init__(self, trunk: Trunk, device: torch.device, *, targets_dir: Path | None = None) -> None:
         self.trunk = trunk.to(device)
         self.device = device
-        self._grams: OrderedDict[tuple[object, ...], dict[str, Tensor]] = OrderedDict()
+        self.targets = Targets(self.trunk, targets_dir)
 
     def paint(
         self,
@@ -210,7 +208,7 @@ class Painter:
     @torch.no_grad()
     def _grams_of(
         self, style: StyleSource, recipe: Recipe, scale: Scale, budget: devices.Budget
-    ) -> dict[str, Tensor]:
+    ) -> Mapping[str, Tensor]:
         """Return the style's Gram matrices at this scale, kept from an earlier picture if possible."""
         longer = round(max(scale.width, scale.height) * recipe.style_scale)
         width, height = fit(style.rgb.shape[1], style.rgb.shape[0], longer)
@@ -218,20 +216,19 @@ class Painter:
             height, width = style.rgb.shape[:2]
         least = least_side(recipe.style_layers)
         size = max(width, least), max(height, least)
-        key = (style.identity, size, recipe.style_layers, recipe.pooling)
-        if key not in self._grams:
+        side = budget.tile_side(*size)
+
+        def make() -> Mapping[str, Tensor]:
             picture = resize(to_tensor(style.rgb, self.device), *size)
-            side = budget.tile_side(*size)
             if side is None:
                 features = self.trunk(picture, recipe.style_layers, recipe.pooling)
                 grams = {layer: gram(features[layer]) for layer in recipe.style_layers}
             else:
                 grams = tiled_grams(self.trunk, picture, recipe.style_layers, recipe.pooling, side)
-            self._grams[key] = {layer: each[0] for layer, each in grams.items()}
-            if len(self._grams) > KEPT_TARGETS:
-                self._grams.popitem(last=False)
-        self._grams.move_to_end(key)
-        return self._grams[key]
+            return {layer: each[0] for layer, each in grams.items()}
+
+        key = (style.identity, size, recipe.style_layers, recipe.pooling, side)
+        return self.targets.get(key, self.device, make)
 
 
 def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: devices.Budget) -> Keep:

@@ -43,7 +43,7 @@ class Studio:
         self.settings = settings
         self.device = devices.choose_device(settings.device)
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
-        self.painter = Painter(Trunk(weights), self.device)
+        self.painter = Painter(Trunk(weights), self.device, targets_dir=settings.cache_dir / "targets")
         self._styles: OrderedDict[str, Picture] = OrderedDict()
 
     def fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:

@@ -1,0 +1,92 @@
+"""Gram matrices of style pictures, kept: in memory for the next photo, on the disk for the next start."""
+
+import hashlib
+import logging
+import pickle
+import string
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from nst_daemon.engine.vgg import Trunk
+from nst_daemon.files import written_whole
+
+logger = logging.getLogger(__name__)
+
+Grams = Mapping[str, Tensor]  # layer -> (C, C)
+Key = tuple[object, ...]  # a style's identity first, then all that its statistics depend on
+
+KEPT: Final = 64  # in memory, of pairs of style and scale; 2.4 MB each
+KEPT_FILES: Final = 128  # on the disk
+SUFFIX: Final = ".targets"
+SHA256_DIGITS: Final = 64
+
+
+class Targets:
+    """Statistics by key, made when first asked for. Without a folder they are kept in memory only."""
+
+    def __init__(self, trunk: Trunk, folder: Path | None = None) -> None:
+        self.folder = folder
+        self._network = fingerprint(trunk) if folder else ""
+        self._kept: OrderedDict[Key, Grams] = OrderedDict()
+
+    def get(self, key: Key, device: torch.device, make: Callable[[], Grams]) -> Grams:
+        """Return the statistics of a key, from wherever they are."""
+        if key not in self._kept:
+            self._kept[key] = self._found(key, device) or self._made(key, make)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _made(self, key: Key, make: Callable[[], Grams]) -> Grams:
+        grams = make()
+        path = self._path(key)
+        if path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with written_whole(path) as file:
+                    torch.save({layer: each.cpu() for layer, each in grams.items()}, file)
+                self._sweep(path.parent)
+            except (OSError, RuntimeError) as error:
+                logger.info("style targets were not kept: %s", error)
+        return grams
+
+    def _found(self, key: Key, device: torch.device) -> Grams | None:
+        path = self._path(key)
+        if path is None or not path.is_file():
+            return None
+        try:
+            grams: Grams = torch.load(path, map_location=device, weights_only=True)
+            path.touch()  # used: swept last
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+            logger.info("style targets are made anew: %s", error)
+            return None
+        return grams
+
+    def _path(self, key: Key) -> Path | None:
+        """Return the file of a key; None for a style that was recoloured for one photo."""
+        identity = str(key[0])
+        is_picture = len(identity) == SHA256_DIGITS and set(identity) <= set(string.hexdigits)
+        if self.folder is None or not is_picture:
+            return None
+        digest = hashlib.sha256(repr((self._network, *key)).encode()).hexdigest()
+        return self.folder / f"{digest[:40]}{SUFFIX}"
+
+    def _sweep(self, folder: Path) -> None:
+        """Keep the files that were used last."""
+        files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in files[KEPT_FILES:]:
+            path.unlink(missing_ok=True)
+
+
+def fingerprint(trunk: Trunk) -> str:
+    """Return a text that another network does not have, and another device does."""
+    sums = [each.double().sum().item() for each in trunk.buffers()]
+    return hashlib.sha256(
+        repr((sums, torch.__version__, str(next(trunk.buffers()).device))).encode()
+    ).hexdigest()
