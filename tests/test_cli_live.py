@@ -202,4 +202,4 @@ def test_the_page_that_is_shown_once_is_short() -> None:
 
     show_once(Fixed(), Console(file=out, width=80))
     assert out.getvalue().count("mosaic.jpg") == FEW
-    assert "and 16 more" in out.getvalue()
+    assert "and 15 more" in out.getvalue()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, OverflowMethod, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
@@ -32,6 +32,8 @@ EVERY_SECONDS: Final = 1.0
 FEW: Final = 5  # jobs of each kind on the page that is shown once
 MANY: Final = 20  # jobs of each kind that are asked for; a screen shows fewer
 LEAST_ROWS: Final = 2  # of queue and results, before the bars of the scales give way
+NUMBER, STATE, GAP, LEAST_PHOTO = 6, 9, 2, 13  # characters, of the columns of a list
+MAX_WORDS: Final = 160  # characters of a reason; `show` has all of it
 COLORS: Final = {
     JobState.RUNNING: "blue",
     JobState.DONE: "green",
@@ -135,31 +137,28 @@ def page(view: View, *, width: int, height: int | None = None, now: datetime | N
     head = [_headline(view.snapshot, now), _second_line(view.snapshot)]
     problems = [shape for problem in view.snapshot.problems for shape in _problem(problem)]
     rows -= 2 + sum(lines_of(shape, width) for shape in problems)
-    waits, ends = len(view.waiting), len(view.ended)
-    least = sum(2 + min(LEAST_ROWS, count) for count in (waits, ends) if count)
+    counts = view.snapshot.counts
+    waiting = _Listing(
+        f"Waiting ({counts.get(JobState.HELD, 0) + counts.get(JobState.QUEUED, 0)})",
+        [_waiting(job) for job in view.waiting],
+        width,
+        total=counts.get(JobState.HELD, 0) + counts.get(JobState.QUEUED, 0),
+    )
+    ended = _Listing("Last results", [_ended(job) for job in view.ended], width)
+    least = sum(2 + min(LEAST_ROWS, each.lines) for each in (waiting, ended) if each.lines)
     current = list(_current(view, room=rows - least))
-    rows -= len(current)
-    ended_rows, waiting_rows = _shared(rows, ends, waits)
-    shapes: list[RenderableType] = [*head, *problems, *current]
-    if waiting_rows > 0:
-        hidden = sum(view.snapshot.counts.get(state, 0) for state in (JobState.HELD, JobState.QUEUED))
-        shapes += _listed("Waiting", [_waiting(job) for job in view.waiting], waiting_rows, hidden)
-    if ended_rows > 0:
-        shapes += _listed("Last results", [_ended(job) for job in view.ended], ended_rows, None)
-    return Group(*shapes)
-
-
-def _shared(rows: int, ends: int, waits: int) -> tuple[int, int]:
-    """Return how many lines of results and of the queue fit, beside their titles and a line before each."""
-    rows -= 2 * (ends > 0) + 2 * (waits > 0)
-    ended = min(ends, max(rows - waits, rows // 2))
-    return ended, min(waits, rows - ended)
+    rows -= len(current) + 2 * (waiting.lines > 0) + 2 * (ended.lines > 0)
+    ended_rows = min(ended.lines, max(rows - waiting.lines, rows // 2))
+    waiting_rows = min(waiting.lines, rows - ended_rows)
+    return Group(*head, *problems, *current, *waiting.shapes(waiting_rows), *ended.shapes(ended_rows))
 
 
 def lines_of(shape: RenderableType, width: int) -> int:
     """Return how many lines a shape takes at a width."""
-    console = Console(width=width)
-    return len(console.render_lines(shape, console.options))
+    return len(_MEASURE.render_lines(shape, _MEASURE.options.update(width=width)))
+
+
+_MEASURE: Final = Console()  # prints nothing
 
 
 def _headline(snapshot: Snapshot, now: datetime | None) -> RenderableType:
@@ -257,28 +256,47 @@ def _bar(label: str, fraction: float, words: str) -> RenderableType:
     return line
 
 
-def _listed(title: str, rows: list[list[Text]], room: int, total: int | None) -> Iterator[RenderableType]:
-    """Yield a title and as many of the rows as there is room for; the last says how many more there are."""
-    yield Text()
-    hidden = max(total or 0, len(rows)) - room
-    name = f"{title} ({total})" if total else title
-    yield Text(name, "bold")
-    table = Table.grid(expand=True, padding=(0, 2, 0, 0))
-    table.add_column(justify="right", width=7, no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
-    shown = rows[: room - 1] if total and hidden > 0 else rows[:room]
-    for row in shown:
-        table.add_row(*row)
-    if total and hidden > 0:
-        table.add_row("", "", Text(f"and {total - len(shown)} more", "dim"), "")
-    yield table
+class _Listing:
+    """A titled list of jobs that shrinks to the lines that it gets."""
+
+    def __init__(self, title: str, rows: list[list[Text]], width: int, *, total: int = 0) -> None:
+        self._title = title
+        self._rows = rows
+        self._total = max(total, len(rows)) if total else 0  # where the rows that are not shown count
+        photo = max((row[2].cell_len for row in rows), default=0)
+        photo = max(LEAST_PHOTO, min(photo, width * 2 // 5))
+        words = max(1, width - sum((NUMBER, STATE, photo)) - 3 * GAP)
+        self._widths = (NUMBER, STATE, photo, words)
+        self._lines = [max(1, len(row[3].wrap(_MEASURE, words))) for row in rows]
+        self.lines = self._lines_of(len(rows))  # without the title and the line above it
+
+    def shapes(self, room: int) -> Iterator[RenderableType]:
+        """Yield as many rows as there is room for, under the title."""
+        counts = range(len(self._rows), 0, -1)
+        count = next((count for count in counts if self._lines_of(count) <= room), 0)
+        if count:
+            yield from (Text(), Text(self._title, "bold"), self._table(count))
+
+    def _lines_of(self, count: int) -> int:
+        return sum(self._lines[:count]) + (self._total > count)
+
+    def _table(self, count: int) -> Table:
+        table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        for number, width in enumerate(self._widths):
+            is_last = number == len(self._widths) - 1
+            justify: JustifyMethod = "left" if number else "right"
+            overflow: OverflowMethod = "fold" if is_last else "ellipsis"
+            table.add_column(width=width, justify=justify, no_wrap=not is_last, overflow=overflow)
+        for row in self._rows[:count]:
+            table.add_row(*row)
+        if (hidden := self._total - count) > 0:
+            table.add_row("", "", Text(f"and {hidden} more", "dim"), "")
+        return table
 
 
 def _waiting(job: Job) -> list[Text]:
     what = job.style if job.state is JobState.QUEUED else without_section(job.error or "")
-    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), Text(printable(what))]
+    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), _few_words(what)]
 
 
 def _ended(job: Job) -> list[Text]:
@@ -287,7 +305,13 @@ def _ended(job: Job) -> list[Text]:
     else:
         took = f", {duration(job.seconds)}" if job.seconds is not None else ""
         what = f"{job.result.name if job.result else job.style}{took}"
-    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), Text(printable(what))]
+    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), _few_words(what)]
+
+
+def _few_words(what: str) -> Text:
+    text = Text(printable(what).replace("\n", " "))
+    text.truncate(MAX_WORDS, overflow="ellipsis")
+    return text
 
 
 def _state(job: Job) -> Text:
