@@ -18,6 +18,11 @@ UNREACHABLE: Final = frozenset(
 )  # a share that does not answer, a disk that was pulled out
 
 
+def lies_ahead(moment: float, now: float, *, at_most: float) -> bool:
+    """Return whether a moment is yet to come; one that is far off says that the clock was set back."""
+    return 0 < moment - now <= at_most
+
+
 def condition_of(error: OSError, folder: Path, *, name: str) -> ConditionError | None:
     """Return the condition behind an error in a folder of ours; None if it is none.
 

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from nst_daemon.admission import Reader
 from nst_daemon.config import Config
+from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConditionError, NstError
@@ -18,7 +19,7 @@ from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspector
 from nst_daemon.intake import Intake
 from nst_daemon.jobs import EngineFacts
-from nst_daemon.ledger import Ledger
+from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.library import Library
 from nst_daemon.worker import Engine, Worker
 
@@ -116,10 +117,11 @@ class RightHalf:
         self._ledger = ledger
         self._make = make
         self._config = self._wanted = config
+        self._disposal = Disposal(ledger, config.folders)
         self._worker = Worker(
             ledger=ledger,
             engine=make(engine_settings(config), self._tell),
-            folders=config.folders,
+            disposal=self._disposal,
             state_dir=config.state_dir,
             idle_seconds=config.engine.idle_seconds,
             should_stop=should_stop,
@@ -134,12 +136,13 @@ class RightHalf:
     @property
     def blocked(self) -> NstError | None:
         """Why nothing can be painted at the moment."""
-        return self._worker.blocked
+        return self._worker.missing or self._worker.blocked
 
     def tick(self) -> bool:
         """Work off one job; return whether there was one."""
         if (wanted := self._wanted) is not self._config:
             self._change(wanted)
+        self._worker.is_to_unload = self._worker.is_to_unload or self._ledger.take(Wish.UNLOAD)
         return self._worker.tick()
 
     def follow(self, config: Config) -> None:
@@ -147,10 +150,10 @@ class RightHalf:
         self._wanted = config
 
     def _change(self, config: Config) -> None:
-        self._worker.follow(config.folders, config.engine.idle_seconds)
+        self._disposal.follow(config.folders)
+        self._worker.idle_seconds = config.engine.idle_seconds
         if engine_settings(config) != engine_settings(self._config):
-            self._worker.engine.end()
-            self._worker.engine = self._make(engine_settings(config), self._tell)
+            self._worker.take_on(self._make(engine_settings(config), self._tell))
             logger.info("the next job begins a new engine: its settings have changed")
         self._config = config
 

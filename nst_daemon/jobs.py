@@ -94,6 +94,7 @@ class Job:
     result: Path | None = None
     error: str | None = None
     cancel_requested: bool = False
+    is_disposed: bool = False  # the original is where it belongs
     areas: Areas = EVERYWHERE
 
     @property

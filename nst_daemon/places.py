@@ -13,7 +13,7 @@ from nst_daemon.ledger import Ledger
 
 
 class Places:
-    """Remembers in the ledger which disk each folder is on. Lives on the worker's thread."""
+    """Remembers in the ledger which disk each folder is on. Safe on any thread."""
 
     def __init__(
         self, ledger: Ledger, *, mount_point_of: Callable[[Path], Path] = mounts.mount_point_of

@@ -1,22 +1,23 @@
-"""The right half: claim a job, paint it, publish it, put the original where it belongs.
+"""Claim a job, have it painted, publish it: the work at one engine.
 
-One thread calls `tick`. The worker owns the engine's process and knows it as a Protocol only. It alone
-decides what a failure means: whose fault it is, and whether trying again can help.
+One thread calls `tick`; other workers may be at other engines meanwhile. The worker owns the engine's process
+and knows it as a Protocol only. It alone decides what a failure means: whose fault it is, and whether trying
+again can help.
 """
 
 import logging
 import random
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
 from nst_daemon import logs, outbox
-from nst_daemon.conditions import condition_of
-from nst_daemon.config import Folder, Originals
+from nst_daemon.conditions import condition_of, lies_ahead
 from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.disposal import UNFINISHED, Disposal
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
@@ -28,8 +29,8 @@ from nst_daemon.errors import (
     with_section,
 )
 from nst_daemon.files import file_sha256, is_left_over
-from nst_daemon.jobs import EngineFacts, Job, JobState, Origin, Problem
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.jobs import EngineFacts, Job, JobState, Problem
+from nst_daemon.ledger import Ledger
 from nst_daemon.places import Places
 from nst_daemon.recipe import Order, Painting, Progress
 
@@ -38,11 +39,9 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS: Final = 3  # a photo that broke the engine this often is quarantined
 MAX_INTERRUPTIONS: Final = 5  # attempts that never came to an end: this photo ends the daemon itself
 BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
-CONDITION_SECONDS: Final = 15.0  # between looks at a full disk or a missing folder
-DISPOSE_SECONDS: Final = 2.0  # between looks for originals that were left where they were
+CONDITION_SECONDS: Final = 15.0  # between looks at a full disk, a missing folder or a missing device
 PROGRESS_SECONDS: Final = 0.5  # between two entries of the progress in the ledger
 CHECKPOINT: Final = ".checkpoint"
-UNFINISHED: Final = (JobState.HELD, JobState.QUEUED, JobState.RUNNING)
 
 
 class Engine(Protocol):
@@ -77,26 +76,37 @@ class Worker:
         *,
         ledger: Ledger,
         engine: Engine,
-        folders: tuple[Folder, ...],
+        disposal: Disposal,
         state_dir: Path,
         idle_seconds: float,
         should_stop: Callable[[], bool],
+        may_claim: Callable[[], bool] = lambda: True,
+        name: str = "worker 1",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
         self.engine = engine
-        self.folders: Mapping[Path, Folder] = {folder.inbox: folder for folder in folders}
+        self.disposal = disposal
         self.work_dir = state_dir / "work"  # of one attempt: swept at the start
         self.checkpoints = state_dir / "checkpoints"  # of paintings that are not finished: outlive a crash
         self.idle_seconds = idle_seconds
         self.should_stop = should_stop
+        self.may_claim = may_claim
+        self.name = name  # of the source of its own problems
         self.clock = clock
-        self.blocked: NstError | None = None  # why nothing can be painted at the moment
+        self.blocked: ConditionError | None = None  # why nothing can be painted at the moment
+        self.missing: DaemonError | None = None  # why its engine cannot start
+        self.is_to_unload = False  # the user wants the engine's memory back
         self._places = Places(ledger)
         self._last_work = clock()
         self._rests_until = float("-inf")  # the ledger cannot be written
-        self._dispose_due = float("-inf")
+        self._engine_due = float("-inf")  # the next try of an engine that cannot start
         self._in_hand: int | None = None  # a claimed job whose end is not in the ledger yet
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it would take a job at once: nothing in hand, and nothing in its way. For any thread."""
+        return self._in_hand is None and self.blocked is None and self.missing is None
 
     def tick(self) -> bool:
         """Work off one job; return whether there was one."""
@@ -104,27 +114,31 @@ class Worker:
             return False
         try:
             self._put_back()
-            self._dispose_all()
+            self.disposal.sweep()
             was_working = self._work()
             self._unblock_if_over()
             return was_working
         except ConditionError as error:  # the ledger's own disk
-            if self.blocked is None or self.blocked.message != error.message:
-                logger.warning("The worker waits: %s", error)
-            self.blocked = error
             self._rests_until = self.clock() + CONDITION_SECONDS
             with suppress(ConditionError):
-                self._show("worker", error)
+                self._block(error, "The worker waits")
             return False
 
-    def follow(self, folders: tuple[Folder, ...], idle_seconds: float) -> None:
-        """Take on another config, between two jobs."""
-        self.folders = {folder.inbox: folder for folder in folders}
-        self.idle_seconds = idle_seconds
-        self._dispose_due = float("-inf")
+    def take_on(self, engine: Engine) -> None:
+        """Go on with another engine, between two jobs."""
+        self.engine.end()
+        self.engine = engine
+        self._engine_due = float("-inf")
+        self._forget_missing()
+
+    def leave(self) -> None:
+        """End the engine, and what was said of it."""
+        self.engine.end()
+        self._forget_missing()
 
     def _work(self) -> bool:
-        job = self.ledger.claim()
+        may_claim = self.may_claim() and not self._has_to_wait(self._engine_due)
+        job = self.ledger.claim() if may_claim else None
         if job is None:
             self._rest()
             return False
@@ -143,13 +157,12 @@ class Worker:
             self._in_hand = None
 
     def _has_to_wait(self, until: float) -> bool:
-        """Return whether a moment is yet to come; one that is far off says that the clock was set back."""
-        return 0 < until - self.clock() <= CONDITION_SECONDS
+        return lies_ahead(until, self.clock(), at_most=CONDITION_SECONDS)
 
     def _rest(self) -> None:
         """End an engine that nobody needed for `keep_warm`, or that the user wants ended."""
         self._sweep_checkpoints()
-        is_asked = self.ledger.take(Wish.UNLOAD)
+        is_asked, self.is_to_unload = self.is_to_unload, False
         self._last_work = min(self._last_work, self.clock())  # the clock may have been set back
         is_idle = self.clock() - self._last_work >= self.idle_seconds
         if self.engine.is_warm and (is_asked or is_idle):
@@ -167,7 +180,7 @@ class Worker:
 
     def _attempt(self, job: Job) -> None:
         """Paint and publish a claimed job, and record how it ended."""
-        desk = self.work_dir / str(job.id)
+        desk = self.work_dir / f"{job.id} {self.name}"  # given back, it may be another worker's at once
         try:
             shutil.rmtree(desk, ignore_errors=True)
             desk.mkdir(parents=True)
@@ -176,8 +189,10 @@ class Worker:
             result = self._publish(job, painting)
         except CancelledError:
             self._hand_back(job)
-        except (ConditionError, DaemonError) as error:
+        except ConditionError as error:
             self._wait_for_the_machine(job, error)
+        except DaemonError as error:
+            self._wait_for_the_engine(job, error)
         except JobError as error:
             self._failed(job, error)
         except Exception as error:  # a bug, or the state folder's disk
@@ -266,8 +281,9 @@ class Worker:
         logger.info("job %d: done in %.1f s: %s", job.id, painting.seconds, result.name)
         for note in painting.notes:
             logger.info("job %d: %s", job.id, note)
+        self._forget_missing()
         self._unblock()
-        self._dispose(job)
+        self.disposal.dispose(job.id)
 
     def _hand_back(self, job: Job) -> None:
         """A stop gives the job back unspent; the user's cancel ends it."""
@@ -278,20 +294,26 @@ class Worker:
             self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
             logger.info("job %d: handed back, it goes on at the next start", job.id)
 
-    def _wait_for_the_machine(self, job: Job, error: NstError) -> None:
+    def _wait_for_the_machine(self, job: Job, condition: ConditionError) -> None:
         """Nobody's fault: the job keeps its attempts, and the condition shows until it is over."""
         self.ledger.move(
             job.id,
             JobState.RUNNING,
             JobState.QUEUED,
-            error=str(error),
+            error=str(condition),
             not_before=self.clock() + CONDITION_SECONDS,
             refund_attempt=True,
         )
-        if self.blocked is None or self.blocked.message != error.message:
-            logger.warning("job %d waits: %s", job.id, error)
-        self.blocked = error
-        self._show("worker", error, "engine_missing")
+        self._block(condition, f"job {job.id} waits")
+
+    def _wait_for_the_engine(self, job: Job, error: DaemonError) -> None:
+        """Leave the job to an engine that can start; this one is tried again later."""
+        self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, error=str(error), refund_attempt=True)
+        if self.missing is None or self.missing.message != error.message:
+            logger.warning("%s has no engine: %s", self.name, error)
+        self.missing = error
+        self._engine_due = self.clock() + CONDITION_SECONDS
+        self._show(self.name, error, "engine_missing")
 
     def _failed(self, job: Job, error: JobError) -> None:
         """Try again where that can help; else the job ends, and says why."""
@@ -311,8 +333,9 @@ class Worker:
         said = with_section(str(error), error.code)
         self.ledger.move(job.id, JobState.RUNNING, JobState.FAILED, error=said)
         logger.warning("job %d failed: %s", job.id, error)
-        self._unblock()
-        self._dispose(job)
+        if self.engine.is_warm:
+            self._forget_missing()
+        self.disposal.dispose(job.id)
 
     def _unblock_if_over(self) -> None:
         """End a condition that no job is left to end: the ledger's own, or a cancelled job's."""
@@ -320,52 +343,23 @@ class Worker:
         if self.blocked and (was_ledgers or not self.ledger.jobs(state=JobState.QUEUED, limit=1)):
             self._unblock()
 
+    def _block(self, condition: ConditionError, words: str) -> None:
+        """Show a condition until it is over: once, however many workers meet it."""
+        if self.blocked is None or self.blocked.message != condition.message:
+            logger.warning("%s: %s", words, condition)
+        self.blocked = condition
+        self._show("worker", condition, condition.code)
+
     def _unblock(self) -> None:
-        if self.blocked is not None:
-            self.blocked = None
-            self.ledger.set_problems("worker", [])
+        self.blocked = None
+        self.ledger.set_problems("worker", [])  # another worker's too: what went well here, goes well there
 
-    def _dispose_all(self) -> None:
-        """Finish what a crash or a full disk left: originals of ended jobs that are still in the inbox."""
-        if self._has_to_wait(self._dispose_due):
-            return
-        self._dispose_due = self.clock() + DISPOSE_SECONDS
-        if all(self._dispose(job) for job in self.ledger.undisposed()):
-            self.ledger.set_problems("originals", [])
-        else:
-            self._dispose_due = self.clock() + CONDITION_SECONDS
+    def _forget_missing(self) -> None:
+        if self.missing is not None:
+            self.missing = None
+            self.ledger.set_problems(self.name, [])
 
-    def _dispose(self, job: Job) -> bool:
-        """Put the original where the policy says, once no job needs it any more; False: it cannot be now."""
-        current = self.ledger.job(job.id)
-        folder = self.folders.get(job.inbox) if job.inbox else None
-        if current is None or folder is None or job.origin is not Origin.INBOX:
-            return True
-        siblings = [
-            each for each in self.ledger.jobs_of_photo(job.original) if each.photo_sha256 == job.photo_sha256
-        ]
-        if any(each.state in UNFINISHED for each in siblings):
-            return True
-        failed = next((each for each in siblings if each.state is JobState.FAILED), None)
-        try:
-            if failed is not None:
-                self._places.check(folder.failed, name="failed")
-                moved = outbox.fail_original(failed, folder, failed.error or "unknown")
-            else:
-                if folder.originals is Originals.MOVE:
-                    self._places.check(folder.archive, name="archive")
-                moved = outbox.dispose_original(current, folder)
-        except ConditionError as error:
-            logger.warning("job %d: the original stays where it is: %s", job.id, error)
-            self._show("originals", error)
-            return False
-        self.ledger.mark_disposed(job.id, moved)
-        crash_at(CrashPoint.DISPOSED)
-        return True
-
-    def _show(self, source: str, error: NstError, code: str = "condition") -> None:
-        """Show a condition in the views while it lasts."""
-        code = error.code if isinstance(error, ConditionError) else code
+    def _show(self, source: str, error: NstError, code: str) -> None:
         self.ledger.set_problems(source, [Problem(code=code, message=error.message, remedy=error.remedy)])
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from place import FakeReader
 
 from nst_daemon import daemon as daemons_daemon
-from nst_daemon import intake, worker
+from nst_daemon import disposal, intake, worker
 from nst_daemon.config import Config, load
 from nst_daemon.crash import VARIABLE
 from nst_daemon.daemon import Daemon
@@ -250,7 +250,7 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     """Run a daemon; in its process."""
     os.setsid()
     os.environ[VARIABLE] = crash_at
-    worker.CONDITION_SECONDS = 0.3  # type: ignore[misc]
+    worker.CONDITION_SECONDS = disposal.CONDITION_SECONDS = 0.3  # type: ignore[misc]
     intake.BLOCK_SECONDS = 0.3  # type: ignore[misc]
     engine_process.START_METHOD = "forkserver"  # type: ignore[misc]
     tempfile.tempdir = str(source.parent.parent)  # leases of local inboxes

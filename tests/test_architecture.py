@@ -23,7 +23,7 @@ LAYERS = (
     "engine masks supervision",
     "arrivals outbox",
     # the flow
-    "admission submission",
+    "admission disposal submission",
     "desktop mending worker",
     "intake",
     "halves",

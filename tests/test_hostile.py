@@ -20,6 +20,7 @@ from pictures import XMP, camera_exif, eight, scene
 from PIL import Image
 from place import SCREAM, STARRY, Place
 
+from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.inspector import Inspector
@@ -184,7 +185,7 @@ def worked_off(place: Place, engine: EngineProcess) -> dict[str, Job]:
     worker = Worker(
         ledger=place.ledger,
         engine=engine,
-        folders=tuple(place.folders),
+        disposal=Disposal(place.ledger, tuple(place.folders), clock=place.clock),
         state_dir=place.base,
         idle_seconds=1e9,
         should_stop=lambda: False,

@@ -14,6 +14,7 @@ from PIL import Image
 from place import SCREAM, STARRY, Place
 from verdicts import Result
 
+from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.inspector import Inspector
@@ -53,7 +54,7 @@ def results(place: Place) -> list[Result]:
     worker = Worker(
         ledger=place.ledger,
         engine=engine,
-        folders=tuple(place.folders),
+        disposal=Disposal(place.ledger, tuple(place.folders), clock=place.clock),
         state_dir=place.config.state_dir,
         idle_seconds=1e9,
         should_stop=lambda: False,

@@ -10,6 +10,7 @@ from conftest import FakeClock
 
 from nst_daemon import worker as worker_module
 from nst_daemon.config import Folder, Originals
+from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
@@ -90,7 +91,7 @@ class Desk:
         return Worker(
             ledger=self.ledger,
             engine=self.engine,
-            folders=(folder,),
+            disposal=Disposal(self.ledger, (folder,), clock=clock),
             state_dir=self.root,
             idle_seconds=60.0,
             should_stop=lambda: self.stop,

@@ -208,6 +208,7 @@ def job_of_row(row: Row) -> Job:
         result=path_out(row["result"]),
         error=row["error"],
         cancel_requested=bool(row["cancel_requested"]),
+        is_disposed=bool(row["is_disposed"]),
         areas=areas_out(row["areas"]),
     )
 
