@@ -105,4 +105,4 @@ def test_a_table_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     screen = terminal(monkeypatch)
     cli_common.table("Numbers", ["a", "b"], [["[red]1", "2"]])
     assert "[red]1" in screen.getvalue()
-    assert "┃" in screen.getvalue()
+    assert "───" in screen.getvalue()

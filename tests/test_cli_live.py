@@ -125,6 +125,21 @@ def test_a_queue_that_does_not_fit_says_how_much_is_hidden() -> None:
     assert f"and {300 - shown} more" in "\n".join(lines)
 
 
+def test_a_queue_that_a_problem_holds_up_is_not_said_to_wait_for_photos() -> None:
+    assert "held up" in drawn(view(queued=1, problems=(PROBLEM,)))[0]
+    assert "waits for photos" in drawn(view(problems=(PROBLEM,)))[0]
+
+
+def test_a_paused_daemon_says_how_it_goes_on() -> None:
+    assert "paused (`nst-daemon resume` goes on)" in drawn(view(paused=True))[0]
+    assert "painting, then paused" in drawn(view(paused=True, current=True))[0]
+
+
+def test_a_long_path_keeps_the_name_of_its_file() -> None:
+    long = job(1, JobState.QUEUED, photo=f"/home/ann/{'x' * 80}/cat.jpg")
+    assert any("…" in line and "cat.jpg" in line for line in drawn(replace(view(), waiting=(long,))))
+
+
 def test_a_daemon_that_does_not_run_says_how_to_start_it() -> None:
     text = "\n".join(drawn(view(running=False, pid=None)))
     assert "not running" in text

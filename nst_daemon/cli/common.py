@@ -5,7 +5,9 @@ Answers go to stdout, everything else to stderr; with `--json` stdout holds noth
 
 import functools
 import json
+import shutil
 import sys
+import textwrap
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from nst_daemon.recipe import Progress
 
 P = ParamSpec("P")
+SHORT = 14  # characters; a cell of a table that is never broken
 SHOWN_BARS = 5  # of jobs that are done
 
 ConfigOption = Annotated[
@@ -149,6 +152,14 @@ def no_job(job: int) -> ConfigError:
 # ── progress ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def indented(text: str, spaces: int) -> str:
+    """Return a text in lines that begin with spaces, broken between words on a terminal."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    room = max(20, width - spaces)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return textwrap.indent("\n".join(lines), " " * spaces)
+
+
 @contextmanager
 def progress_shown(title: str) -> Iterator[Callable[["Progress"], None]]:
     """Yield what to call with each progress: a bar on a terminal, else a line at each tenth."""
@@ -244,13 +255,16 @@ def table(title: str, headings: list[str], rows: list[list[str]]) -> None:
         for row in [headings, *rows]:
             answer("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
         return
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=title or None, title_justify="left")
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
+    drawn = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
+    drawn.padding = (0, 1, 0, 0)
+    for heading, *cells in zip(headings, *rows, strict=True):
+        is_short = max(map(len, (heading, *cells))) <= SHORT
+        drawn.add_column(heading, overflow="fold", no_wrap=is_short)
     for row in rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(drawn)

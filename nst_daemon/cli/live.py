@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nst_daemon.cli.common import printable
+from nst_daemon.desktop.menu import shortened
 from nst_daemon.engine.schedule import RATIO, fit, plan
 from nst_daemon.errors import ConditionError, without_section
 from nst_daemon.jobs import Current, Job, JobState, Problem, Snapshot
@@ -167,8 +168,13 @@ def _headline(snapshot: Snapshot, now: datetime | None) -> RenderableType:
         state = Text("not running", "bold red")
     elif snapshot.paused:
         state = Text("painting, then paused" if snapshot.current else "paused", "bold yellow")
+        state.append(" (`nst-daemon resume` goes on)", "not bold")
+    elif snapshot.current:
+        state = Text("painting", "bold blue")
+    elif snapshot.problems and snapshot.counts.get(JobState.QUEUED):
+        state = Text("held up", "bold yellow")
     else:
-        state = Text("painting", "bold blue") if snapshot.current else Text("waits for photos", "bold green")
+        state = Text("waits for photos", "bold green")
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True)
     line.add_column(justify="right", no_wrap=True)
@@ -182,10 +188,8 @@ def _second_line(snapshot: Snapshot) -> Text:
     if not snapshot.running:
         hint = "`nst-daemon resume` and `nst-daemon start`" if snapshot.paused else "`nst-daemon start`"
         return Text(f"{counts_text(snapshot.counts)}; {hint} to begin", no_wrap=True, overflow="ellipsis")
-    words = [counts_text(snapshot.counts), f"engine {engine_text(snapshot.engine)}"]
-    if snapshot.paused:
-        words.append("`nst-daemon resume` goes on")
-    return Text(" · ".join(words), no_wrap=True, overflow="ellipsis")
+    words = f"{counts_text(snapshot.counts)} · engine {engine_text(snapshot.engine)}"
+    return Text(words, no_wrap=True, overflow="ellipsis")
 
 
 def _problem(problem: Problem) -> Iterator[RenderableType]:
@@ -287,8 +291,9 @@ class _Listing:
             justify: JustifyMethod = "left" if number else "right"
             overflow: OverflowMethod = "fold" if is_last else "ellipsis"
             table.add_column(width=width, justify=justify, no_wrap=not is_last, overflow=overflow)
-        for row in self._rows[:count]:
-            table.add_row(*row)
+        for job, state, photo, words in self._rows[:count]:
+            name = shortened(photo.plain, self._widths[2])  # in its middle: the file's name is at the end
+            table.add_row(job, state, Text(name), words)
         if (hidden := self._total - count) > 0:
             table.add_row("", "", Text(f"and {hidden} more", "dim"), "")
         return table
@@ -296,7 +301,7 @@ class _Listing:
 
 def _waiting(job: Job) -> list[Text]:
     what = job.style if job.state is JobState.QUEUED else without_section(job.error or "")
-    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), _few_words(what)]
+    return [Text(str(job.id), "dim"), _state(job), Text(_line(job.photo)), _few_words(what)]
 
 
 def _ended(job: Job) -> list[Text]:
@@ -305,11 +310,15 @@ def _ended(job: Job) -> list[Text]:
     else:
         took = f", {duration(job.seconds)}" if job.seconds is not None else ""
         what = f"{job.result.name if job.result else job.style}{took}"
-    return [Text(str(job.id), "dim"), _state(job), Text(printable(job.photo)), _few_words(what)]
+    return [Text(str(job.id), "dim"), _state(job), Text(_line(job.photo)), _few_words(what)]
+
+
+def _line(text: str) -> str:
+    return " ".join(printable(text).splitlines())
 
 
 def _few_words(what: str) -> Text:
-    text = Text(printable(what).replace("\n", " "))
+    text = Text(_line(what))
     text.truncate(MAX_WORDS, overflow="ellipsis")
     return text
 

@@ -13,6 +13,7 @@ import typer
 from nst_daemon.cli.common import (
     ConfigOption,
     answer,
+    indented,
     is_running,
     load_config,
     printable,
@@ -180,7 +181,7 @@ def _show(finding: Finding) -> None:
     mark = typer.style("ok      ", "green") if finding.is_ok else typer.style("PROBLEM ", "red", bold=True)
     typer.echo(f"{mark} {printable(finding.what)}")
     if not finding.is_ok:
-        answer(f"         {remedy_text(finding.fix, finding.code)}")
+        answer(indented(remedy_text(finding.fix, finding.code), 9))
 
 
 def findings(config: "Config") -> Iterator[Finding]:
@@ -268,7 +269,10 @@ def _tray(config: "Config") -> Iterator[Finding]:
     from nst_daemon.config import TrayMode
     from nst_daemon.desktop import panels
 
-    if config.tray is TrayMode.OFF or (config.tray is TrayMode.AUTO and not panels.may_show_tray()):
+    if config.tray is TrayMode.OFF:
+        return
+    if config.tray is TrayMode.AUTO and not panels.may_show_tray():
+        yield Finding(True, "tray none here: this session has no desktop")
         return
     problems = panels.problems()
     for problem in problems:
