@@ -160,14 +160,18 @@ def _table_height(settings: int, width: float) -> float:
 
 
 def _rows(photo: float, styles: Sequence[float], left: float, top: float) -> tuple[list[Box], float]:
-    """Return boxes for the photo and the styles, each row of the column's width, and where they end."""
+    """Return boxes for the photo and the styles in rows of the column's width, and where they end.
+
+    Rows of styles are all of one height: a last one that is short must not look like the main one.
+    """
     is_tall = photo < 1 and len(styles) == 1
     rows = [[photo, *styles]] if is_tall else [[photo]]
     if not is_tall:
         rows += [list(styles[at : at + STYLES_A_ROW]) for at in range(0, len(styles), STYLES_A_ROW)]
+    heights = [min(MAX_ROW, (COLUMN - GAP * (len(row) - 1)) / sum(row)) for row in rows]
+    heights[1:] = [min(heights[1:], default=0.0)] * (len(rows) - 1)
     boxes = []
-    for row in rows:
-        height = min(MAX_ROW, (COLUMN - GAP * (len(row) - 1)) / sum(row))
+    for row, height in zip(rows, heights, strict=True):
         at = left
         for aspect in row:
             boxes.append(Box(at, top, aspect * height, height))

@@ -124,6 +124,13 @@ def test_pictures_keep_their_shape(aspect: float) -> None:
         assert box.width / box.height == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("count", [4, 5])
+def test_all_styles_are_shown_in_one_height(count: int) -> None:
+    _, *styles = layout(1.3, 1.3, [1.0, 0.8, 1.5, 1.0, 0.7][:count], 20).pictures
+    assert len({box.height for box in styles}) == 1
+    assert len({box.top for box in styles}) == 2
+
+
 def test_many_styles_long_and_odd_names_and_huge_pictures_are_drawn(tmp_path: Path) -> None:
     big: Picture = np.repeat(np.repeat(scene(), 40, axis=0), 40, axis=1)
     styles = [(f"style {number}\n\x07" + "long" * 20, scene()) for number in range(9)]
