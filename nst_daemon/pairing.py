@@ -231,5 +231,7 @@ def spell_blend(blend: Blend) -> str:
 
 
 def spell(value: object) -> str:
-    """Return a setting's value in words."""
+    """Return a setting's value in words, as config.yaml has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return ", ".join(str(part) for part in value) if isinstance(value, (tuple, list)) else str(value)

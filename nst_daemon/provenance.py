@@ -4,8 +4,9 @@ The text may be hostile: anyone can write it into a picture.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nst_daemon import __version__
 from nst_daemon.blends import Blend, blend_of
@@ -73,7 +74,7 @@ def likeness(said: Mapping[str, str], *, weights: str) -> Likeness:
         raw = _parsed(said.get("settings", "{}"))
         if not isinstance(raw, dict):
             raise ValueError("its settings are none")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"What the painting says of itself cannot be used: {error}.") from error
     unknown = sorted(str(key) for key in raw if key not in SETTINGS)
     warnings = [f"its setting {key} is unknown here, and was left out." for key in unknown]
@@ -100,9 +101,17 @@ def _parsed(text: str) -> object:
 def _styles_of(said: Mapping[str, str]) -> list[tuple[str, float, str]]:
     if "styles" not in said:
         return [(name, 1.0, "") for name in said["style"].split("+")]
-    known = _parsed(said["styles"])
+    return _facts_in(_list_in(said["styles"]))
+
+
+def _list_in(text: str) -> list[Any]:
+    known = _parsed(text)
     if not isinstance(known, list):
-        raise ValueError("its styles are none")
+        raise ValueError("a part of it is no list")
+    return known
+
+
+def _facts_in(known: Iterable[Any]) -> list[tuple[str, float, str]]:
     return [(str(each["name"]), each.get("share", 1.0), str(each.get("sha256", ""))) for each in known]
 
 
@@ -120,6 +129,21 @@ def described(said: Mapping[str, str]) -> Iterator[str]:
         plain = list(value) if isinstance(value, tuple) else value
         if plain != preset.get(key):
             yield f"{key}: {spell(value)}"
-    for name in ("mask", "regions", "seed", "weights", "version", "job_key"):
-        if name in said and name not in model.settings:
+    if said.get("mask"):
+        yield f"mask: {said['mask']}"
+    yield from _regions_of(said.get("regions", "[]"))
+    for name in ("seed", "weights", "version", "job_key"):
+        if said.get(name) and name not in model.settings:
             yield f"{name.replace('_', ' ')}: {said[name]}"
+
+
+def _regions_of(text: str) -> Iterator[str]:
+    """Yield a line a region; the text as it is where it makes no sense."""
+    try:
+        regions = [(str(each["mask"]), _facts_in(each["styles"])) for each in _list_in(text)]
+        blends = [blend_of([{name: share} for name, share, _ in styles]) for _, styles in regions]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        yield f"regions: {text}"
+        return
+    for (mask, _), blend in zip(regions, blends, strict=True):
+        yield f"region {mask}: {spell_blend(blend)}"

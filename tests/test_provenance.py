@@ -68,6 +68,28 @@ def test_what_differs_from_then_is_said() -> None:
     assert model.settings == {"size": 64}
 
 
+def test_regions_are_told_by_their_masks_and_styles() -> None:
+    sky, ground = (Mask(name=f"{name}.png", path=Path("x"), sha256="x") for name in ("sky", "ground"))
+    regions = (Region(mask=sky, styles=(MOSAIC,)), Region(mask=ground, styles=(MOSAIC, ETCHING)))
+    order = replace(ORDER, areas=Areas(mask=sky, regions=regions), recipe=resolve({"report": True}), key="")
+    lines = list(provenance.described(provenance.of_order(order, weights="original")))
+    assert lines[-5:-1] == [
+        "mask: sky.png",
+        "region sky.png: mosaic",
+        "region ground.png: mosaic 1 + etching 0.4",
+        "weights: original",
+    ]
+    assert "report: true" in lines
+    assert not [line for line in lines if line.startswith("job key")]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "7", "[7]", '[{"mask": 1}]', '[{"mask": "a", "styles": [{"name": "/"}]}]']
+)
+def test_regions_that_make_no_sense_are_shown_as_they_are(text: str) -> None:
+    assert f"regions: {text}" in list(provenance.described({"style": "a", "regions": text}))
+
+
 def test_a_painting_of_the_first_days_has_the_names_of_its_styles_only() -> None:
     model = provenance.likeness({"style": "mosaic+etching", "settings": "{}"}, weights="original")
     assert model.blend == (("mosaic", 1.0), ("etching", 1.0))
@@ -95,7 +117,9 @@ def test_nonsense_is_refused_and_still_shown(said: dict[str, str]) -> None:
     assert len(list(provenance.described(said))) == len(said)
 
 
-@given(st.dictionaries(st.sampled_from(["style", "styles", "settings", "version", "mask"]), st.text()))
+@given(
+    st.dictionaries(st.sampled_from(["style", "styles", "settings", "version", "mask", "regions"]), st.text())
+)
 def test_no_provenance_breaks_us(said: dict[str, str]) -> None:
     list(provenance.described(said))
 
