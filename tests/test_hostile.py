@@ -3,9 +3,12 @@
 Each ends as a painting, or as a clear error with its original, to the byte, in `failed/`.
 """
 
+import functools
 import io
 import itertools
+import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import FakeClock
+from heic import write_heic
 from pictures import XMP, camera_exif, eight, scene
 from PIL import Image
 from place import SCREAM, STARRY, Place
@@ -91,6 +95,48 @@ def looping_tiff() -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 8)
 
 
+def resized(kind: str, place: int, form: str, *sides: int) -> bytes:
+    """Return a small picture that says at a place of its file that it has other sides."""
+    content = bytearray(encoded(kind, 1))
+    struct.pack_into(form, content, place, *sides)
+    return bytes(content)
+
+
+def stuffed(name: bytes, head: bytes) -> bytes:
+    """Return a small PNG with a chunk that unpacks to 64 MB of zeros."""
+    whole = encoded("PNG", 3)
+    return whole[:33] + chunk(name, head + zlib.compress(bytes(64 << 20), 9)) + whole[33:]
+
+
+def scans() -> bytes:
+    """Return a JPEG that repeats its last scan two thousand times."""
+    whole = encoded("JPEG", 8, progressive=True)
+    at = whole.rindex(b"\xff\xda")
+    return whole[:at] + whole[at:-2] * 2000 + whole[-2:]
+
+
+@functools.cache
+def heic() -> bytes:
+    """Return a small HEIC; empty where libheif's program is not installed."""
+    if shutil.which("heif-enc") is None:
+        return b""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "a.png").write_bytes(encoded("PNG", 9))
+        return write_heic(Path(folder) / "a.png", Path(folder) / "a.heic").read_bytes()
+
+
+def good() -> Iterator[tuple[str, bytes]]:
+    """Yield a good file of each kind, to be spoilt."""
+    for kind in ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP"):
+        yield kind.lower().replace("jpeg", "jpg"), encoded(kind, 1)
+    yield "mpo", encoded("MPO", 1, save_all=True, append_images=[Image.new("RGB", (48, 32))])
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, (scene(48, 32) * 65535).astype(np.uint16), photometric="rgb", compression="zlib")
+    yield "tiff", stream.getvalue()
+    if heic():
+        yield "heic", heic()
+
+
 def transparent() -> bytes:
     stream = io.BytesIO()
     Image.new("RGBA", (48, 32), (200, 10, 10, 0)).save(stream, "PNG")
@@ -98,18 +144,17 @@ def transparent() -> bytes:
 
 
 def truncated() -> Iterator[tuple[str, bytes]]:
-    for kind, tenth in itertools.product(("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "GIF", "BMP"), range(1, 10)):
-        whole = encoded(kind, tenth)
-        yield f"cut-{tenth}.{kind.lower()}", whole[: len(whole) * tenth // 10]
+    for (number, (suffix, whole)), tenth in itertools.product(enumerate(good()), range(1, 10)):
+        yield f"cut-{number}-{tenth}.{suffix}", whole[: len(whole) * tenth // 10]
 
 
 def flipped() -> Iterator[tuple[str, bytes]]:
     random = np.random.default_rng(7)
-    for kind, number in itertools.product(("JPEG", "PNG", "TIFF", "WEBP"), range(6)):
-        content = bytearray(encoded(kind, number))
+    for (number, (suffix, whole)), turn in itertools.product(enumerate(good()), range(5)):
+        content = bytearray(whole)
         for place in random.integers(0, len(content), 4):
             content[place] ^= 1 << int(random.integers(0, 8))
-        yield f"flipped-{number}.{kind.lower()}", bytes(content)
+        yield f"flipped-{number}-{turn}.{suffix}", bytes(content)
 
 
 def odd() -> Iterator[tuple[str, bytes]]:
@@ -126,6 +171,14 @@ def odd() -> Iterator[tuple[str, bytes]]:
     yield "bomb.png", png_of(60_000, 60_000, bytes(1000))
     yield "says-more.png", png_of(64, 64, b"\0")
     yield "holds-more.png", png_of(48, 32, bytes(20_000_000))
+    yield "bomb.gif", resized("GIF", 6, "<HH", 65_000, 65_000)
+    yield "bomb.bmp", resized("BMP", 18, "<ii", 60_000, 60_000)
+    yield "negative.bmp", resized("BMP", 18, "<ii", -48, 32)
+    yield "bomb.jpg", resized("JPEG", encoded("JPEG", 1).index(b"\xff\xc0") + 5, ">HH", 65_500, 65_500)
+    yield "scans.jpg", scans()
+    yield "profile-bomb.png", stuffed(b"iCCP", b"x\0\0")
+    yield "text-bomb.png", stuffed(b"zTXt", b"x\0\0")
+    yield "xmp-bomb.png", stuffed(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0")
     yield "nan.tif", float_tiff(float("nan"))
     yield "infinite.tif", float_tiff(float("inf"))
     yield "loop.tif", looping_tiff()
@@ -154,6 +207,7 @@ PAINTED = {  # whatever is wrong with these leaves a picture
     "broken-xmp.jpg",
     "not-a-profile.jpg",
     "holds-more.png",
+    "scans.jpg",
 }
 
 

@@ -229,6 +229,16 @@ def test_metadata_larger_than_jpeg_allows_is_left_out_with_a_note_and_provenance
         assert exiftool(result)["XMP-xmp:Rating"] == 4
 
 
+def test_a_png_with_much_beside_its_pixels_is_read(tmp_path: Path) -> None:
+    chunks = PngImagePlugin.PngInfo()
+    packet = XMP.replace(b"<dc:title>", b"<dc:source>" + b"history " * 200_000 + b"</dc:source><dc:title>")
+    chunks.add_itxt("XML:com.adobe.xmp", packet.decode(), zip=True)
+    image().save(tmp_path / "a.png", pnginfo=chunks)
+    result, notes = painted(tmp_path / "a.png", tmp_path / "out")
+    assert notes == ()
+    assert exiftool(result)["XMP-dc:Title"] == "The tower & the river"
+
+
 def _with_maker_note(note: bytes) -> bytes:
     tags = Image.Exif()
     tags[0x010F] = "Fujica"

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms, PngImagePlugin, features
 
 from nst_daemon import colors
 from nst_daemon.errors import PhotoError, StyleError
@@ -45,6 +45,8 @@ BROKEN: Final = (
 )
 # The limit is ours, `max_megapixels`, checked before a pixel is decoded; Pillow's own would warn below it.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow's 1 MB refuses photos with a printer's profile or a long history of edits.
+PngImagePlugin.MAX_TEXT_CHUNK = png.MAX_SIDE_CHUNK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
