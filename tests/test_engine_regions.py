@@ -1,11 +1,13 @@
 """Styles by region: guides, guided Gram matrices, and what a mask leaves of the photo."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from pictures import scene
 from PIL import Image
 
 from nst_daemon.engine.losses import StyleTarget, gram, style_loss
@@ -200,6 +202,39 @@ def test_regions_go_with_kept_colours_and_with_a_report(studio: Studio, tmp_path
         left, right = np.hsplit(np.asarray(image, np.float32) / 255, 2)
     colour = (left - right).mean((0, 1))
     assert bool(colour[2] - colour[0] > 0.2) is (mode == "off")  # the photo is grey
+
+
+@pytest.mark.parametrize("mode", ["off", "luminance", "histogram"])
+def test_tiles_paint_masks_and_regions_as_the_whole_picture_does(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """A picture that does not fit into memory, from file to file."""
+    stripes = np.tile(np.array([[[0.1, 0.1, 0.9]], [[0.2, 0.8, 0.9]]], np.float32), (16, 32, 1))
+    blue = Style(name="blue", path=_png(tmp_path / "blue.png", stripes), sha256="blue stripes")
+    sky, ground = (
+        _mask(tmp_path / f"{n}.png", m) for n, m in (("sky", left_half()), ("ground", 1 - left_half()))
+    )
+    fade = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    areas = Areas(
+        mask=_mask(tmp_path / "photo.mask.png", fade),
+        regions=(Region(mask=sky, styles=(blue,)), Region(mask=ground, styles=(blue,))),
+    )
+    order = _order(tmp_path, areas, size=112, preserve_color=mode, style_layers=["relu1_1", "relu2_1"])
+    order = replace(order, photo=_png(tmp_path / "scene.png", scene(112, 75)))
+    whole = _pixels(studio, order)
+    sides: list[int] = []
+
+    def tile_side(*_: object) -> int:
+        sides.append(32)
+        return 32
+
+    monkeypatch.setattr("nst_daemon.engine.devices.Budget.tile_side", tile_side)
+    tiled = _pixels(studio, order)
+    assert sides
+    apart = np.abs(tiled - whole)  # L-BFGS makes much of the last digits of a gradient
+    assert apart.max() <= 0.1
+    assert apart.mean() < 1e-3
+    assert np.abs(whole - scene(112, 75)).mean() > 0.01  # something was painted
 
 
 def test_a_mask_that_cannot_be_read_is_named(studio: Studio, tmp_path: Path) -> None:
