@@ -1,0 +1,266 @@
+"""Take the screenshots of the documentation: the tray, its icons on both kinds of panel, and status --watch.
+
+    python tools/take_screenshots.py [--size 384]
+
+A real daemon paints the sample photo in built-in styles, in a home of its own; a real panel and a real
+terminal show it. For Linux, with Xvfb, trayer, xdotool, tmux, dbus-daemon, and the system's PyGObject for the
+same version of Python.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageGrab
+from rich.color_triplet import ColorTriplet
+from rich.console import Console
+from rich.style import Style
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from nst_daemon.desktop.icons import Look, draw
+
+ROOT = Path(__file__).parent.parent
+PHOTO = ROOT / "nst_daemon" / "sample" / "chelsea.jpg"
+IMAGES = ROOT / "docs" / "images"
+GI = Path("/usr/lib/python3/dist-packages/gi")
+FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf")
+BOLD = FONT.with_name("DejaVuSansMono-Bold.ttf")
+PANELS = {"light": "#f2f1f0", "dark": "#2b2b2b"}
+SIDES = (16, 22, 24, 32, 64)  # px
+SCREEN = (470, 440)  # px
+PANEL_HEIGHT = 28  # px
+COLUMNS, LINES = 92, 24
+CELL = (9, 19)  # px
+DONE = ("mosaic", "pastel")  # painted small, to be done soon
+STYLES = ("swirling_oil", "mosaic", "pastel", "woodcut", "palette_knife")
+NIGHT = TerminalTheme(
+    (24, 26, 31),
+    (214, 218, 224),
+    [
+        *((24, 26, 31), (233, 86, 92), (122, 190, 110), (222, 166, 72)),
+        *((88, 156, 236), (190, 120, 210), (90, 180, 190), (214, 218, 224)),
+    ],
+)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not come true in time")
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def running(*command: object, **how: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Yield a program that is ended afterwards."""
+    words = [str(word) for word in command]
+    process = subprocess.Popen(words, text=True, **{"stderr": subprocess.DEVNULL, **how})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+        process.wait()
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    """Return the first that a program says."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+class Stage:
+    """A home with a config and photos, an X server and a session bus."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder = folder
+        self.home = folder / "Pictures"
+        self.size = size
+        libraries = folder / "libraries"
+        libraries.mkdir()
+        (libraries / "gi").symlink_to(GI)
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "NST_"))},
+            "HOME": str(folder),
+            "PYTHONPATH": f"{ROOT}:{libraries}",
+            "NST_DAEMON_CONFIG": str(self.home / "config.yaml"),
+            "NO_AT_BRIDGE": "1",
+        }
+
+    def ask(self, *words: object) -> str:
+        """Return what a command of ours answers."""
+        command = [sys.executable, "-m", "nst_daemon", *map(str, words)]
+        return subprocess.run(
+            command, env=self.env, cwd=self.folder, check=True, text=True, stdout=subprocess.PIPE
+        ).stdout
+
+    def prepare(self) -> None:
+        """Make the config, and photos that wait in the inbox."""
+        self.ask("init", self.home)
+        config = self.home / "config.yaml"
+        text = config.read_text().replace("#  size: 1024 ", f"  size: {self.size} ")
+        config.write_text(text)
+        for style in STYLES:
+            photo = self.home / "inbox" / style / "chelsea.jpg"
+            photo.parent.mkdir()
+            if style in DONE:
+                photo.with_suffix(".yaml").write_text("set: {size: 96, steps: 12}\n")
+            photo.write_bytes(PHOTO.read_bytes())
+
+    def progress(self) -> tuple[int, float]:
+        """Return how many paintings are done, and how much of the current one."""
+        status = json.loads(self.ask("status", "--json"))
+        current = status["current"]
+        return status["counts"]["done"], current[0]["progress"] if current else 0.0
+
+
+def panel(stage: Stage, ground: str) -> Image.Image:
+    """Return a panel with our icon and its open menu."""
+    tint = f"0x{ground.removeprefix('#')}"
+    options = f"--edge top --align left --height {PANEL_HEIGHT} --widthtype pixel --width {SCREEN[0]}"
+    look = f"--transparent true --alpha 0 --tint {tint}"
+    with running("trayer", *options.split(), *look.split(), env=stage.env):
+        display = stage.env["DISPLAY"]
+        ground_color = ImageColor.getrgb(ground)
+        middle = (PANEL_HEIGHT // 2, PANEL_HEIGHT // 2)
+
+        def is_shown() -> bool:
+            strip = ImageGrab.grab(bbox=(0, 0, 60, PANEL_HEIGHT), xdisplay=display).convert("RGB")
+            color = strip.getpixel((59, 2))
+            assert isinstance(color, tuple)
+            is_there = all(abs(one - other) < 4 for one, other in zip(color, ground_color, strict=True))
+            return is_there and len(strip.getcolors(10_000) or ()) > 20
+
+        wait_for(is_shown, 60)
+        time.sleep(3)  # for the menu's first entries
+        click = ["xdotool", "mousemove", *map(str, middle), "click", "3", "mousemove", "150", "80"]
+        subprocess.run(click, env=stage.env, check=True)
+        time.sleep(1.5)
+        screen = ImageGrab.grab(xdisplay=display).convert("RGB")
+        subprocess.run(["xdotool", "key", "Escape"], env=stage.env, check=True)
+    return screen
+
+
+def cropped(screen: Image.Image) -> Image.Image:
+    """Return a screen without the black at its end."""
+    box = screen.getbbox()
+    assert box is not None
+    return screen.crop((0, 0, screen.width, box[3]))
+
+
+def tray(stage: Stage) -> Image.Image:
+    """Return both panels side by side."""
+    screens = [cropped(panel(stage, ground)) for ground in PANELS.values()]
+    height = max(screen.height for screen in screens)
+    sheet = Image.new("RGB", (SCREEN[0] * 2 + 12, height), (128, 140, 150))
+    for number, screen in enumerate(screens):
+        desk = Image.new("RGB", (SCREEN[0], height), (72, 96, 120))
+        pixels = screen.convert("L").point(lambda value: 255 if value else 0)  # the bare screen is black
+        desk.paste(screen, (0, 0), pixels)
+        sheet.paste(desk, (number * (SCREEN[0] + 12), 0))
+    return sheet
+
+
+def icons() -> Image.Image:
+    """Return every look at every size, on a light and on a dark panel."""
+    gap = 14
+    width = gap + sum(side + gap for side in SIDES)
+    height = gap + len(Look) * (max(SIDES) + gap)
+    sheet = Image.new("RGB", (2 * width, height))
+    for number, ground in enumerate(PANELS.values()):
+        half = Image.new("RGBA", (width, height), ground)
+        top = gap
+        for look in Look:
+            left = gap
+            for side in SIDES:
+                half.alpha_composite(draw(look, side, 0.62), (left, top + (max(SIDES) - side) // 2))
+                left += side + gap
+            top += max(SIDES) + gap
+        sheet.paste(half.convert("RGB"), (number * width, 0))
+    return sheet
+
+
+def terminal(stage: Stage) -> Image.Image:
+    """Return what `status --watch` shows in a terminal."""
+    tmux = ["tmux", "-L", f"nst-{os.getpid()}"]
+    shell = f"exec {sys.executable} -m nst_daemon status --watch"
+    begin = [*tmux, "new-session", "-d", "-s", "a", "-x", str(COLUMNS), "-y", str(LINES), shell]
+    subprocess.run(begin, env={**stage.env, "TERM": "xterm-256color", "COLORTERM": "truecolor"}, check=True)
+    try:
+        time.sleep(6)
+        command = [*tmux, "capture-pane", "-p", "-e", "-t", "a"]
+        capture = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, env=stage.env)
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, env=stage.env)
+    return typeset(list(Text.from_ansi(capture.stdout.rstrip("\n")).split("\n")))
+
+
+def typeset(lines: list[Text]) -> Image.Image:
+    """Return lines of a terminal as a picture."""
+    margin = 12
+    plain, bold = (ImageFont.truetype(str(path), 15) for path in (FONT, BOLD))
+    size = COLUMNS * CELL[0] + 2 * margin, len(lines) * CELL[1] + 2 * margin
+    image = Image.new("RGB", size, tuple(NIGHT.background_color))
+    pen = ImageDraw.Draw(image)
+    console = Console()
+    for row, line in enumerate(lines):
+        for column, char in enumerate(line.plain):
+            style = line.get_style_at_offset(console, column)
+            where = margin + column * CELL[0], margin + row * CELL[1]
+            pen.text(where, char, font=bold if style.bold else plain, fill=color_of(style))
+    return image
+
+
+def color_of(style: Style) -> tuple[int, int, int]:
+    """Return the colour of a letter."""
+    color = NIGHT.foreground_color if style.color is None else style.color.get_truecolor(NIGHT)
+    if style.dim:
+        mixed = [(2 * one + other) // 3 for one, other in zip(color, NIGHT.background_color, strict=True)]
+        color = ColorTriplet(*mixed)
+    return color.red, color.green, color.blue
+
+
+def save(image: Image.Image, name: str) -> None:
+    """Save a picture small: screens have few colours."""
+    path = IMAGES / name
+    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path}: {image.width} x {image.height} px, {path.stat().st_size / 1000:.0f} kB")
+
+
+def main() -> None:
+    """Take them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=384)
+    options = parser.parse_args()
+    save(icons(), "icons.png")
+    with tempfile.TemporaryDirectory(prefix="nst-stage-") as folder, contextlib.ExitStack() as stack:
+        stage = Stage(Path(folder), options.size)
+        screen = f"{SCREEN[0]}x{SCREEN[1]}x24"
+        server = running(
+            *("Xvfb", "-displayfd", "1", "-screen", "0", screen, "-noreset"), stdout=subprocess.PIPE
+        )
+        stage.env["DISPLAY"] = f":{first_line(stack.enter_context(server))}"
+        bus = running("dbus-daemon", "--session", "--nofork", "--print-address", stdout=subprocess.PIPE)
+        stage.env["DBUS_SESSION_BUS_ADDRESS"] = first_line(stack.enter_context(bus))
+        stage.prepare()
+        stack.enter_context(running(sys.executable, "-m", "nst_daemon", "run", env=stage.env))
+        wait_for(lambda: stage.progress() >= (len(DONE), 0.35), 1800)
+        save(terminal(stage), "status.png")
+        save(tray(stage), "tray.png")
+
+
+if __name__ == "__main__":
+    main()
