@@ -6,6 +6,7 @@ from typing import Final
 
 from nst_daemon.errors import where_to_read, without_section
 from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Problem, Snapshot
+from nst_daemon.recipe import blend_name
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,6 +107,9 @@ def job_text(job: Job) -> list[str]:
     ]
     if job.state is JobState.RUNNING:
         rows.append(("preview", job.preview))
+    if job.areas.mask is not None:
+        rows.append(("mask", job.areas.mask.name))
+    rows += [("region", f"{each.mask.name}: {blend_name(each.styles)}") for each in job.areas.regions]
     settings = _settings(job) or {}
     rows += [(f"  {key}", _value(value)) for key, value in settings.items()]
     return [f"job {job.id}", *(f"  {name:<16} {value}" for name, value in rows)]

@@ -8,7 +8,7 @@ import pytest
 
 from nst_daemon import report
 from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Origin, Problem, Snapshot
-from nst_daemon.recipe import Preset, Progress, Style, resolve
+from nst_daemon.recipe import Areas, Mask, Preset, Progress, Region, Style, resolve
 
 STYLE = Style(name="starry_night", path=Path("/s/starry_night.jpg"), sha256="0" * 64)
 PROGRESS = Progress(
@@ -167,6 +167,15 @@ def test_a_row_shows_the_result_or_the_error() -> None:
     )
     failed = job(state=JobState.FAILED, error="Too large.", result=None, seconds=None)
     assert report.job_row(failed)[4:] == ("", "Too large.")
+
+
+def test_a_jobs_masks_and_regions_are_shown() -> None:
+    sky = Mask(name="sky.png", path=Path("x"), sha256="x")
+    styles = (Style(name="mosaic", path=Path("m.jpg"), sha256="m"),)
+    areas = Areas(mask=sky, regions=(Region(mask=sky, styles=styles),))
+    text = "\n".join(report.job_text(job(areas=areas)))
+    assert "mask             sky.png" in text
+    assert "region           sky.png: mosaic" in text
 
 
 def test_everything_about_a_job_is_shown() -> None:
