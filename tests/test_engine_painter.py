@@ -1,6 +1,5 @@
 """Pictures painted with the real network, small."""
 
-import copy
 
 import numpy as np
 import pytest
@@ -278,12 +277,3 @@ def test_tiles_of_24_megapixels_fit_into_4_gb() -> None:
     assert side is not None
     outer = (side + 2 * 96) ** 2
     assert outer < 6000 * 4000 / 50
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.accelerator.is_available(), reason="no accelerator on this machine")
-def test_an_accelerator_paints_what_the_cpu_paints(trunk: Trunk, plain: Picture) -> None:
-    accelerator = torch.accelerator.current_accelerator()
-    assert accelerator is not None
-    painted = _paint(Painter(copy.deepcopy(trunk), accelerator), resolve(FEW))
-    assert np.abs(painted - plain).mean() < 0.02

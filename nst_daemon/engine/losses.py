@@ -19,7 +19,7 @@ TINY = 1e-12  # keeps a division by the energy of an all-black target finite
 WHITENING_POWER = 0.2  # 0 is the plain Gram loss; 0.5 weighs all directions alike, and turns grey
 WHITENING_FLOOR = 0.1  # of the mean eigenvalue; with less, colours wander
 ROUNDS = 15  # of Newton and Schulz: on VGG19's matrices the gradient's direction is right to cos 0.99
-LEAST_EIGENVALUE = 1e-6  # of the largest: what is smaller is rounding, and has no direction
+RIDGE = 1e-3  # of the largest eigenvalue, on both sides: the roots of smaller ones would be roots of rounding
 
 
 def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
@@ -74,6 +74,7 @@ class StyleTarget:
     statistics: Tensor
     lens: Tensor | None
     energy: Tensor
+    ridge: Tensor | None = None  # (C, C), to be added to a picture's statistics; it is in ours
 
     @classmethod
     def of(cls, statistics: Tensor, kind: StyleLoss) -> "StyleTarget":
@@ -81,8 +82,10 @@ class StyleTarget:
         if kind is StyleLoss.GRAM:
             return cls(kind, statistics, None, statistics.square().mean().clamp_min(TINY))
         if kind is StyleLoss.WASSERSTEIN:
+            ridge = torch.eye(len(statistics)) * (RIDGE * torch.linalg.eigvalsh(statistics.cpu())[-1])
+            ridge = ridge.to(statistics)
             trace = statistics.diagonal().sum().clamp_min(TINY)
-            return cls(kind, statistics, _power(statistics, 0.5, floor=0.0), trace)
+            return cls(kind, statistics + ridge, _power(statistics + ridge, 0.5, floor=0.0), trace, ridge)
         whitening = _power(statistics, -WHITENING_POWER, floor=WHITENING_FLOOR)
         whitened = whitening @ statistics @ whitening
         return cls(kind, statistics, whitening, whitened.square().mean().clamp_min(TINY))
@@ -99,7 +102,7 @@ def style_loss(features: Tensor, target: StyleTarget, guide: Tensor | None = Non
     `whitened`: with a whitening matrix W, W G W is compared with W A W: the plain loss is ruled by the few
     large directions of A, while fine strokes live in the small ones.
     `wasserstein`: the squared Wasserstein-2 distance of two Gaussians with these second moments and no mean,
-    tr G + tr A - 2 tr (A^1/2 G A^1/2)^1/2, relative to tr A.
+    tr G + tr A - 2 tr (A^1/2 G A^1/2)^1/2, relative to tr A, with a small ridge on both.
 
     Shapes: (B, C, H, W), (1, 1, H, W) -> ().
     Source: arXiv:1508.06576, eq. 4 and 5; Dowson and Landau 1982 for the distance, by
@@ -112,7 +115,8 @@ def style_loss(features: Tensor, target: StyleTarget, guide: Tensor | None = Non
 
 def statistics_loss(statistics: Tensor, target: StyleTarget) -> Tensor:
     """Return the style loss of a picture with these statistics. Shapes: (B, C, C) -> ()."""
-    if target.kind is StyleLoss.WASSERSTEIN and target.lens is not None:
+    if target.ridge is not None and target.lens is not None:
+        statistics = statistics + target.ridge
         shared = root_trace(target.lens @ statistics @ target.lens)
         traces = statistics.diagonal(dim1=-2, dim2=-1).sum(-1) + target.statistics.diagonal().sum()
         return (traces - 2 * shared).mean() / target.energy
@@ -157,9 +161,9 @@ def by_eigenvalues(matrix: Tensor) -> tuple[Tensor, Tensor]:
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         nothing = torch.full_like(matrix, torch.nan)
         return nothing[:, 0, 0], nothing
-    floor = values.amax(-1, keepdim=True).clamp_min(TINY) * LEAST_EIGENVALUE
-    inverse: Tensor = vectors / values.clamp_min(floor).sqrt().unsqueeze(-2) @ vectors.mT
-    return values.clamp_min(0).sqrt().sum(-1), inverse
+    roots = values.clamp_min(TINY).sqrt()
+    inverse: Tensor = vectors / roots.unsqueeze(-2) @ vectors.mT
+    return roots.sum(-1), inverse
 
 
 def by_newton_schulz(matrix: Tensor) -> tuple[Tensor, Tensor]:
