@@ -55,7 +55,7 @@ def _single(found: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, tor
 
 @pytest.fixture(autouse=True)
 def exact_roots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the roots of the Wasserstein distance in double precision: in single they lift rounding to 1e-3."""
+    """Take the Wasserstein distance's roots in double precision: in single they lift rounding to 1e-3."""
     exact = losses_module.by_eigenvalues
     monkeypatch.setattr(losses_module, "by_eigenvalues", lambda matrix: _single(exact(matrix.double())))
 
