@@ -9,14 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Final
 
 from nst_daemon import __version__, crash, halves, locks, logs, outbox
 from nst_daemon.config import Config
 from nst_daemon.desktop.process import DesktopKeeper
+from nst_daemon.easel import Easel, MakeEngine
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
-from nst_daemon.halves import LeftHalf, MakeEngine, MakeReader, RightHalf
+from nst_daemon.halves import LeftHalf, MakeReader, RightHalf
 from nst_daemon.inbox import watching
 from nst_daemon.jobs import JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
@@ -27,7 +29,7 @@ from nst_daemon.supervision import Supervision
 logger = logging.getLogger(__name__)
 
 INTAKE_SECONDS: Final = 0.2  # between two ticks of the intake
-WORKER_SECONDS: Final = 0.2  # between two looks for a job
+WORKER_SECONDS: Final = 0.2  # between two looks of a worker for a job
 BEAT_SECONDS: Final = 1.0  # between two heartbeats and two snapshots
 GRACE_SECONDS: Final = 30.0  # for a thread to come to its end
 FIRST_LOOK_SECONDS: Final = 30.0  # the worker waits so long for the intake to see which jobs lost their photo
@@ -51,7 +53,8 @@ class Daemon:
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._failure: BaseException | None = None
-        self._pulse = Pulse("intake", "worker")
+        self._pulse = Pulse("intake")
+        self._threads: list[threading.Thread] = []
         self._is_ready = threading.Event()
 
     def run(self, *, once: bool = False, on_change: OnChange | None = None) -> ExitCode:
@@ -74,11 +77,8 @@ class Daemon:
             right = stack.enter_context(
                 RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop)
             )
-            threads = [
-                self._thread("intake", lambda: self._repeat("intake", left.tick, INTAKE_SECONDS)),
-                self._thread("worker", lambda: self._work(right)),
-            ]
-            stack.callback(self._join, threads)
+            stack.callback(self._join)
+            self._thread("intake", lambda: self._repeat("intake", left.tick, INTAKE_SECONDS))
             self._watch(ledger, left, right, desktop, once=once, on_change=on_change)
         if self._failure is not None:
             raise self._failure
@@ -126,11 +126,14 @@ class Daemon:
         """Wait in the main thread: beat, show, and see whether there is an end."""
         supervision = Supervision(self._pulse)
         edits = ConfigWatch(self.config)
+        self._tend(right)
         while not self._stop.wait(BEAT_SECONDS if not on_change else BEAT_SECONDS / 4):
             with suppress(ConditionError):  # a full disk is intake's and worker's to report
                 ledger.beat()
                 if ledger.take(Wish.QUIT):
                     self._stop.set()
+                if ledger.take(Wish.UNLOAD):
+                    right.unload()
                 if self._is_ready.is_set():
                     self._speak(ledger, supervision)
                 if on_change:
@@ -138,10 +141,11 @@ class Daemon:
                 if once and _is_idle(ledger, left):
                     self._stop.set()
                 self._follow(edits, ledger, left, right, desktop)
+            self._tend(right)
             if desktop is not None:
                 desktop.tend()
-            if once and isinstance(right.blocked, MissingError):
-                self._failure = right.blocked
+            if once and isinstance(right.missing, MissingError):
+                self._failure = right.missing
                 self._stop.set()
         supervision.stopping()
         if on_change:
@@ -174,18 +178,35 @@ class Daemon:
             ledger.set_ready(os.getpid())
         supervision.tell(ledger.snapshot(running=True))
 
-    def _work(self, right: RightHalf) -> None:
+    def _tend(self, right: RightHalf) -> None:
+        """Begin a thread for each easel that is new."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for easel in right.tend():
+            self._thread(easel.name, partial(self._work, easel))
+
+    def _work(self, easel: Easel) -> None:
         """Paint, once the intake has seen which photos have gone and which inboxes are another daemon's."""
         deadline = time.monotonic() + FIRST_LOOK_SECONDS
         while not (self._is_ready.wait(WORKER_SECONDS) or self._stop.is_set()):
-            self._pulse.beat("worker")
+            self._pulse.beat(easel.name)
             if time.monotonic() > deadline:
                 break
-        self._repeat("worker", right.tick, WORKER_SECONDS)
+        try:
+            self._repeat(easel.name, easel.tick, WORKER_SECONDS, is_over=lambda: easel.is_leaving)
+        finally:
+            self._pulse.forget(easel.name)
+            easel.leave()
 
-    def _repeat(self, name: str, tick: Callable[[], object], pause: float) -> None:
-        """Call `tick` until the stop; a true answer means: again at once."""
-        while not self._stop.is_set():
+    def _repeat(
+        self,
+        name: str,
+        tick: Callable[[], object],
+        pause: float,
+        *,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Call `tick` until the stop, or until it is over; a true answer means: again at once."""
+        while not (self._stop.is_set() or is_over()):
             is_more = tick()
             self._pulse.beat(name)
             if name == "intake":
@@ -193,9 +214,9 @@ class Daemon:
             if not is_more:
                 self._stop.wait(pause)
 
-    def _should_stop(self) -> bool:
-        """Return whether the worker is to stop; it asks many times a second while the engine paints."""
-        self._pulse.beat("worker")
+    def _should_stop(self, name: str) -> bool:
+        """Return whether a worker is to stop; it asks many times a second while its engine paints."""
+        self._pulse.beat(name)
         return self._stop.is_set()
 
     def _leave(self, ledger: Ledger) -> None:
@@ -203,7 +224,7 @@ class Daemon:
             ledger.set_ready(None)
             ledger.set_daemon(None, __version__)
 
-    def _thread(self, name: str, target: Callable[[], None]) -> threading.Thread:
+    def _thread(self, name: str, target: Callable[[], None]) -> None:
         def run() -> None:
             try:
                 target()
@@ -212,14 +233,15 @@ class Daemon:
                 self._failure = error
                 self._stop.set()
 
-        thread = threading.Thread(target=run, name=f"nst-{name}")
+        thread = threading.Thread(target=run, name=f"nst-{name.replace(' ', '-')}")
+        self._threads.append(thread)
         thread.start()
-        return thread
 
-    def _join(self, threads: list[threading.Thread]) -> None:
+    def _join(self) -> None:
         self._stop.set()
-        for thread in threads:
-            thread.join(GRACE_SECONDS)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -1,29 +1,29 @@
-"""The two halves of the flow, each on a thread of its own, under a config that may change while they run.
+"""The two halves of the flow, on threads of their own, under a config that may change while they run.
 
-A new config is taken on by the half's own thread, between two photos or two jobs: nothing that is under way
-is disturbed, and what was only remembered is found again, in the inbox or in the ledger.
+A new config is taken on by those threads, between two photos or two jobs: nothing that is under way is
+disturbed, and what was only remembered is found again, in the inbox or in the ledger.
 """
 
-import logging
+import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from typing import Protocol, Self
 
 from nst_daemon.admission import Reader
-from nst_daemon.config import Config
+from nst_daemon.config import ALL, Config
 from nst_daemon.disposal import Disposal
+from nst_daemon.easel import Easel, MakeEngine
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspector
 from nst_daemon.intake import Intake
-from nst_daemon.jobs import EngineFacts
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger import Ledger
 from nst_daemon.library import Library
 from nst_daemon.worker import Engine, Worker
-
-logger = logging.getLogger(__name__)
 
 
 class ClosableReader(Reader, Protocol):
@@ -35,7 +35,6 @@ class ClosableReader(Reader, Protocol):
 
 
 MakeReader = Callable[[Config], ClosableReader]
-MakeEngine = Callable[[EngineSettings, OnFacts], Engine]
 
 
 def make_reader(config: Config) -> ClosableReader:
@@ -109,64 +108,113 @@ def _of_the_left(config: Config) -> tuple[object, ...]:
 
 
 class RightHalf:
-    """Ledger to outbox. `tick` belongs to one thread; any other may ask and tell."""
+    """Ledger to outbox: an easel for each device. Belongs to one thread, and each easel to one of its own."""
 
     def __init__(
-        self, config: Config, ledger: Ledger, make: MakeEngine, *, should_stop: Callable[[], bool]
+        self, config: Config, ledger: Ledger, make: MakeEngine, *, should_stop: Callable[[str], bool]
     ) -> None:
         self._ledger = ledger
         self._make = make
-        self._config = self._wanted = config
+        self._config = config
+        self._should_stop = should_stop  # asked by the thread of that name
         self._disposal = Disposal(ledger, config.folders)
-        self._worker = Worker(
-            ledger=ledger,
-            engine=make(engine_settings(config), self._tell),
-            disposal=self._disposal,
-            state_dir=config.state_dir,
-            idle_seconds=config.engine.idle_seconds,
-            should_stop=should_stop,
-        )
+        self._easels: tuple[Easel, ...] = ()
+        self._others: tuple[str, ...] = ()  # accelerators that the first engine has found beside its own
+        self._telling = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._worker.engine.end()
+        for easel in self._easels:
+            easel.worker.engine.end()
 
     @property
-    def blocked(self) -> NstError | None:
-        """Why nothing can be painted at the moment."""
-        return self._worker.missing or self._worker.blocked
-
-    def tick(self) -> bool:
-        """Work off one job; return whether there was one."""
-        if (wanted := self._wanted) is not self._config:
-            self._change(wanted)
-        self._worker.is_to_unload = self._worker.is_to_unload or self._ledger.take(Wish.UNLOAD)
-        return self._worker.tick()
+    def missing(self) -> NstError | None:
+        """Why no engine at all can start."""
+        reasons = [easel.worker.missing for easel in self._easels]
+        return reasons[0] if all(reasons) and reasons else None
 
     def follow(self, config: Config) -> None:
-        """Take on another config before the next job."""
-        self._wanted = config
-
-    def _change(self, config: Config) -> None:
-        self._disposal.follow(config.folders)
-        self._worker.idle_seconds = config.engine.idle_seconds
-        if engine_settings(config) != engine_settings(self._config):
-            self._worker.take_on(self._make(engine_settings(config), self._tell))
-            logger.info("the next job begins a new engine: its settings have changed")
+        """Take on another config."""
         self._config = config
+        self._disposal.follow(config.folders)
 
-    def _tell(self, facts: EngineFacts) -> None:
-        with suppress(ConditionError):  # a view that is out of date must not end a painting
-            self._ledger.set_engine(facts)
+    def unload(self) -> None:
+        """Give back the memory of all engines that do not paint."""
+        for easel in self._easels:
+            easel.worker.is_to_unload = True
+
+    def tend(self) -> list[Easel]:
+        """Bring the easels in line with config and machine; return the new ones: each wants a thread.
+
+        One that is wanted no more ends after its job; one for its device begins only then.
+        """
+        standing = sorted(
+            (each for each in self._easels if not each.has_left), key=lambda each: each.is_leaving
+        )
+        wanted = self._devices()
+        share = Counter(map(_place, wanted))
+        missing = list(wanted)
+        for easel in standing:
+            if easel.device not in missing:
+                easel.is_leaving = True
+                continue
+            missing.remove(easel.device)
+            settings = engine_settings(self._config, easel.device, share[_place(easel.device)])
+            easel.follow(settings, self._config.engine.idle_seconds)
+        new: list[Easel] = []
+        for device in missing:
+            settings = engine_settings(self._config, device, share[_place(device)])
+            new.append(self._easel(settings, taken=[each.name for each in (*standing, *new)]))
+        self._easels = tuple(sorted((*standing, *new), key=lambda each: (len(each.name), each.name)))
+        self._tell()
+        return new
+
+    def _devices(self) -> list[str]:
+        """Return the device of each engine."""
+        if self._config.engine.each_device != (ALL,):
+            return list(self._config.engine.each_device)
+        self._others = next((each.facts.others for each in self._easels if each.facts.others), self._others)
+        return ["auto", *self._others]
+
+    def _easel(self, settings: EngineSettings, *, taken: list[str]) -> Easel:
+        name = next(name for number in count(1) if (name := f"worker {number}") not in taken)
+        worker = Worker(
+            ledger=self._ledger,
+            engine=self._make(settings, self._tell),
+            disposal=self._disposal,
+            state_dir=self._config.state_dir,
+            idle_seconds=self._config.engine.idle_seconds,
+            should_stop=lambda: self._should_stop(name),
+            may_claim=lambda: self._may_claim(name),
+            name=name,
+        )
+        return Easel(worker, settings, lambda settings: self._make(settings, self._tell))
+
+    def _may_claim(self, name: str) -> bool:
+        """Return whether an easel may take a job: a cold engine leaves it to a warm one that is idle."""
+        easels = self._easels
+        is_warm = any(each.name == name and each.is_ready for each in easels)
+        return is_warm or not any(each.is_ready for each in easels)
+
+    def _tell(self, _: object = None) -> None:
+        """Show what the engines are; called by the thread of any easel."""
+        with self._telling, suppress(ConditionError):  # a view that is out of date must not end a painting
+            self._ledger.set_engines([each.facts for each in self._easels])
 
 
-def engine_settings(config: Config) -> EngineSettings:
-    """Return what the config says of the engine."""
+def _place(device: str) -> str:
+    """Return the one name of a device that has two."""
+    return f"{device}:0" if device in ("cuda", "xpu") else device
+
+
+def engine_settings(config: Config, device: str, share: int = 1) -> EngineSettings:
+    """Return what the config says of the engine on a device, which it shares with `share` - 1 others."""
     return EngineSettings(
         weights=config.engine.weights,
-        device=config.engine.device,
+        device=device,
+        share=share,
         memory_limit=config.engine.memory_bytes,
         cache_dir=config.state_dir / "weights",
         max_megapixels=config.max_megapixels,

@@ -8,7 +8,7 @@
 The ledger refuses every move that is not in `TRANSITIONS`. Pure values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -117,14 +117,23 @@ class Problem:
     remedy: str
 
 
+ENGINE_STATES: Final = ("missing", "cold", "starting", "warm", "painting")  # missing: it cannot start
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
     """What the engine's process is, as far as the daemon knows."""
 
-    state: str = "cold"  # cold, starting, warm, painting
+    state: str = "cold"  # of ENGINE_STATES
     device: str = ""
     network: str = "vgg19"
     weights: str = ""
+    others: tuple[str, ...] = ()  # accelerators of the machine beside the one that `auto` takes
+
+
+def busiest(engines: Sequence[EngineFacts]) -> EngineFacts:
+    """Return the engine that stands for all where one is shown; a cold one if there is none."""
+    return max(engines, key=lambda facts: ENGINE_STATES.index(facts.state), default=EngineFacts())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +154,8 @@ class Snapshot:
     pid: int | None
     paused: bool
     version: str
-    engine: EngineFacts
+    engine: EngineFacts  # the busiest one
     counts: Mapping[JobState, int]
     current: tuple[Current, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
+    engines: tuple[EngineFacts, ...] = ()  # all of them

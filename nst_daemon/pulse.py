@@ -18,7 +18,11 @@ class Pulse:
         """Give a sign of life."""
         self._last[name] = self._clock()
 
+    def forget(self, name: str) -> None:
+        """Expect no sign of life any more: the thread has ended."""
+        self._last.pop(name, None)
+
     def hung(self) -> list[str]:
         """Return who gave none for so long that only a new start can help."""
         now = self._clock()
-        return [name for name, last in self._last.items() if now - last > HUNG_SECONDS]
+        return [name for name, last in tuple(self._last.items()) if now - last > HUNG_SECONDS]

@@ -36,7 +36,7 @@ def status_text(snapshot: Snapshot) -> list[str]:
     lines = [headline(snapshot), f"Jobs: {counts_text(snapshot.counts)}."]
     lines += [f"  {current_text(current)}" for current in snapshot.current]
     if snapshot.running:
-        lines.append(f"Engine: {engine_text(snapshot.engine)}.")
+        lines.append(f"Engine{'s' * (len(snapshot.engines) > 1)}: {engines_text(snapshot)}.")
     lines += [line for problem in snapshot.problems for line in problem_text(problem)]
     return lines
 
@@ -77,6 +77,14 @@ def engine_text(facts: EngineFacts) -> str:
     """Return `warm, vgg19 (original) on cpu`; a cold engine has no device yet."""
     weights = f" ({facts.weights})" if facts.weights else ""
     return f"{facts.state}, {facts.network}{weights} on {facts.device}" if facts.device else facts.state
+
+
+def engines_text(snapshot: Snapshot) -> str:
+    """Return what one engine is, or of several where each is: `painting on cuda:0, warm on cuda:1`."""
+    if len(snapshot.engines) < 2:
+        return engine_text(snapshot.engine)
+    each = (f"{facts.state} on {facts.device}" if facts.device else facts.state for facts in snapshot.engines)
+    return ", ".join(each)
 
 
 def problem_text(problem: Problem) -> list[str]:
@@ -131,24 +139,28 @@ def _value(value: object) -> str:
 
 def status_json(snapshot: Snapshot) -> dict[str, object]:
     """Return what `status --json` prints; its keys are fixed."""
-    engine = snapshot.engine
     return {
         "running": snapshot.running,
         "pid": snapshot.pid,
         "paused": snapshot.paused,
         "version": snapshot.version,
-        "engine": {
-            "state": engine.state,
-            "device": engine.device,
-            "network": engine.network,
-            "weights": engine.weights,
-        },
+        "engine": _engine_json(snapshot.engine),
+        "engines": [_engine_json(engine) for engine in snapshot.engines],
         "counts": {str(state): snapshot.counts.get(state, 0) for state in JobState},
         "current": [_current_json(current) for current in snapshot.current],
         "problems": [
             {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
             for problem in snapshot.problems
         ],
+    }
+
+
+def _engine_json(engine: EngineFacts) -> dict[str, object]:
+    return {
+        "state": engine.state,
+        "device": engine.device,
+        "network": engine.network,
+        "weights": engine.weights,
     }
 
 

@@ -356,8 +356,9 @@ class Worker:
 
     def _forget_missing(self) -> None:
         if self.missing is not None:
-            self.missing = None
-            self.ledger.set_problems(self.name, [])
+            with suppress(ConditionError):  # a full disk: it is forgotten after the next painting
+                self.ledger.set_problems(self.name, [])
+                self.missing = None
 
     def _show(self, source: str, error: NstError, code: str) -> None:
         self.ledger.set_problems(source, [Problem(code=code, message=error.message, remedy=error.remedy)])

@@ -3,6 +3,7 @@
 A process is forked from a server that has imported everything, so that a start costs milliseconds.
 """
 
+import itertools
 import multiprocessing
 import os
 import queue
@@ -30,7 +31,7 @@ from nst_daemon.engine import process as engine_process
 from nst_daemon.engine.messages import Finished, Leave, Loaded, Stepped, Stop
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import CancelledError
+from nst_daemon.errors import CancelledError, MissingError
 from nst_daemon.inspector import Inspection, Inspector, Readable
 from nst_daemon.jobs import EngineFacts, Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
@@ -70,17 +71,23 @@ def read_played(path: Path, max_megapixels: float) -> Inspection:
 
 
 class PlayedEngine:
-    """Paints by writing down what it was asked for."""
+    """Paints by writing down what it was asked for, and in `diary` for which jobs."""
 
     facts = EngineFacts()
     is_warm = False
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, seconds: float, device: str, diary: Path) -> None:
         self.seconds = seconds
+        self.device = device
+        self.diary = diary
 
     def paint(
         self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
     ) -> Painting:
+        if self.device == "xpu":  # of all devices the one that is broken here
+            raise MissingError("This machine cannot use the device 'xpu'.")
+        with self.diary.open("a") as diary:
+            diary.write(f"{order.job}\n")
         end = time.monotonic() + self.seconds
         while time.monotonic() < end:
             if should_stop():
@@ -128,7 +135,7 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
                 case Stop():
                     os._exit(0)
 
-    if settings.device == "xpu":  # of all devices the one that is broken here
+    if settings.device == "xpu":  # here too
         os._exit(3)
     threading.Thread(target=listen, daemon=True).start()
     pipe.send(Loaded(device="played"))
@@ -186,6 +193,10 @@ class Home:
         base = self.path / folder
         return sorted(str(path.relative_to(base)) for path in base.rglob("*") if path.is_file())
 
+    def diaries(self) -> list[list[int]]:
+        """Return for which jobs each of the played engines was asked, in the daemons so far."""
+        return [[int(job) for job in path.read_text().split()] for path in sorted(self.path.glob("*.diary"))]
+
     def jobs(self) -> list[Job]:
         with Ledger(self.path / "state" / "ledger.db") as ledger:
             return ledger.jobs(newest_first=False)
@@ -238,8 +249,11 @@ def ended(process: ForkServerProcess, seconds: float = WAIT_SECONDS) -> int:
     return code
 
 
-def make_played(seconds: float) -> Callable[[EngineSettings, OnFacts], Engine]:
-    return lambda settings, on_facts: PlayedEngine(seconds)
+def make_played(seconds: float, home: Path) -> Callable[[EngineSettings, OnFacts], Engine]:
+    numbers = itertools.count(1)
+    return lambda settings, on_facts: PlayedEngine(
+        seconds, settings.device, home / f"engine{next(numbers)}.diary"
+    )
 
 
 def make_process(settings: EngineSettings, on_facts: OnFacts) -> Engine:
@@ -261,7 +275,7 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     seconds = how.get("seconds", 0.0)
     daemon = Daemon(
         load(source),
-        make_engine=make_process if how.get("engine") == "process" else make_played(seconds),
+        make_engine=make_process if how.get("engine") == "process" else make_played(seconds, source.parent),
         make_reader=lambda config: Inspector(read=read_played) if how.get("reader") else PlayedReader(),
     )
     sys.exit(int(daemon.run(once=bool(how.get("once")))))

@@ -25,7 +25,7 @@ LAYERS = (
     # the flow
     "admission disposal submission",
     "desktop mending worker",
-    "intake",
+    "easel intake",
     "halves",
     "daemon",
     "cli",

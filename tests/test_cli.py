@@ -230,7 +230,8 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> list[EngineSettings]:
 
     def probe(settings: EngineSettings) -> EngineFacts:
         asked.append(settings)
-        return EngineFacts(state="warm", device="cpu", weights="original")
+        others = ("cuda:1", "cuda:2") if settings.device == "auto" else ()
+        return EngineFacts(state="warm", device="cpu", weights="original", others=others)
 
     monkeypatch.setattr("nst_daemon.engine.process.probe", probe)
     return asked
@@ -242,6 +243,17 @@ def test_check_finds_nothing_wrong_with_a_fresh_start(ask: Ask, probe: list[Engi
     assert "PROBLEM" not in answer.out
     assert "engine vgg19 (original) on cpu" in answer.out
     assert len(probe) == 1
+
+
+def test_check_starts_an_engine_on_each_device(ask: Ask, home: Path, probe: list[EngineSettings]) -> None:
+    text = (home / "config.yaml").read_text()
+    (home / "config.yaml").write_text(text.replace("#  devices:", "  devices: [cpu, cuda:1, cpu]"))
+    assert ask("check").out.count("engine vgg19 (original) on") == 2
+    assert [settings.device for settings in probe] == ["cpu", "cuda:1"]
+    probe.clear()
+    (home / "config.yaml").write_text(text.replace("#  devices:", "  devices: all"))
+    ask("check")
+    assert [settings.device for settings in probe] == ["auto", "cuda:1", "cuda:2"]
 
 
 def test_check_names_what_is_missing_with_the_fix(ask: Ask, home: Path, probe: list[EngineSettings]) -> None:

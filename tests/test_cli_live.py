@@ -69,7 +69,7 @@ def view(*, queued: int = 0, done: int = 0, current: bool = False, **changes: An
         jobs=(painted,) * current,
         waiting=tuple(job(20 + number, JobState.QUEUED) for number in range(min(queued, 20))),
         ended=tuple(job(90 - number, JobState.DONE) for number in range(min(done, 20))),
-        step_seconds=0.0817,
+        step_seconds={12: 0.0817},
     )
 
 
@@ -181,8 +181,35 @@ def test_a_step_is_timed_within_its_scale(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
         looker = Looker(ledger, lambda: True, "0.1.0")
         steps = ((1, 10, 1.0), (1, 20, 2.0), (2, 30, 7.0), (2, 40, 12.0))
-        seen = [looker._pace(_at(*each)) for each in steps]
+        seen = [looker._paces(_at(*each))[12] for each in steps]
     assert seen == pytest.approx([0.1, 0.1, 7 / 30, 0.5])
+
+
+def test_each_of_several_jobs_has_its_own_pace_and_bars() -> None:
+    first = view(current=True)
+    second = replace(first.snapshot.current[0], job=13, photo="b.jpg")
+    engines = tuple(EngineFacts(state="painting", device=device) for device in ("cuda:0", "cuda:1"))
+    snapshot = replace(first.snapshot, current=(*first.snapshot.current, second), engines=engines)
+    both = replace(
+        first,
+        snapshot=snapshot,
+        jobs=(*first.jobs, job(13, JobState.RUNNING)),
+        step_seconds={12: 0.0817, 13: 2.5},
+    )
+    text = "\n".join(drawn(both, width=100))
+    assert "0.082 s a step" in text
+    assert "2.5 s a step" in text
+    assert "engines painting on cuda:0, painting on cuda:1" in text
+    for height in range(10, 24):
+        assert len(drawn(both, height=height)) <= height
+
+
+def test_the_pace_of_a_job_that_has_ended_is_forgotten(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        looker = Looker(ledger, lambda: True, "0.1.0")
+        looker._paces(_at(1, 10, 1.0))
+        assert looker._paces(replace(_at(1, 20, 3.0), current=())) == {}
+        assert looker._paces(_at(1, 20, 3.0)) == {12: pytest.approx(0.15)}
 
 
 def _at(scale: int, step: int, seconds: float) -> Snapshot:

@@ -136,6 +136,25 @@ def test_keep_warm_is_a_time(source: Path, text: str, seconds: float) -> None:
     assert parse(f"engine: {{keep_warm: {text}}}", source).engine.idle_seconds == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "each", "first"),
+    [
+        ("engine: {}", ("auto",), "auto"),
+        ("engine: {device: cuda:1}", ("cuda:1",), "cuda:1"),
+        ("engine: {devices: [CUDA:1, cuda:0]}", ("cuda:1", "cuda:0"), "cuda:1"),
+        ("engine: {devices: [cpu, cpu]}", ("cpu", "cpu"), "cpu"),
+        ("engine: {device: cpu, devices: [cpu]}", ("cpu",), "cpu"),
+        ("engine: {devices: All}", ("all",), "auto"),
+        ("engine:\n  devices:\n  device: cpu", ("cpu",), "cpu"),
+    ],
+)
+def test_several_devices_are_a_list_or_all(
+    source: Path, text: str, each: tuple[str, ...], first: str
+) -> None:
+    engine = parse(text, source).engine
+    assert (engine.each_device, engine.first_device) == (each, first)
+
+
 def test_keep_warm_always_never_ends() -> None:
     assert EngineConfig(keep_warm="always").idle_seconds == float("inf")
 
@@ -196,6 +215,16 @@ def test_the_environment_names_the_config(tmp_path: Path, monkeypatch: pytest.Mo
         ("folders: [{inbox: b}]", ["folders[0].outbox", "is missing"]),
         ("folders: [{inbox: b, outbox: c, set: {qualitty: 3}}]", ["folders[0].set.qualitty", "quality?"]),
         ("engine: {device: gpu}", ["engine.device", "'gpu'", "cuda:1"]),
+        ("engine: {devices: []}", ["engine.devices", "got []", "all, or a list of devices"]),
+        ("engine: {devices: [cpu, gpu]}", ["engine.devices", "'gpu'", "[cuda:0, cuda:1]"]),
+        ("engine: {devices: [auto, cpu]}", ["engine.devices", "got ['auto', 'cpu']"]),
+        ("engine: {devices: cuda:0}", ["engine.devices", "got 'cuda:0'", "all, or a list"]),
+        ("engine: {devices: [1]}", ["engine.devices", "got [1]"]),
+        (
+            "engine: {device: cpu,\n  devices: [cpu, cpu]}",
+            ["line 4", "engine.devices", "engine.device says cpu", "one of the two"],
+        ),
+        ("engine: {device: auto, devices: all}", ["engine.devices", "engine.device says auto"]),
         ("engine: {keep_warm: 15x}", ["engine.keep_warm", "15m or 2h"]),
         ("engine: {memory_limit: much}", ["engine.memory_limit", "4GB"]),
         ("max_megapixels: big", ["max_megapixels", "a number"]),

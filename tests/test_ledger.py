@@ -505,7 +505,7 @@ def test_problems_are_replaced_by_source(ledger: Ledger) -> None:
     gone = Problem(code="inbox_missing", message="gone", remedy="mount")
     ledger.set_problems("intake", [gone, full])
     ledger.set_problems("worker", [full])
-    assert ledger.snapshot(running=True).problems == (gone, full, full)
+    assert ledger.snapshot(running=True).problems == (gone, full)  # said twice, shown once
     ledger.set_problems("intake", [])
     assert ledger.snapshot(running=True).problems == (full,)
     ledger.clear_problems()
@@ -516,7 +516,7 @@ def test_a_snapshot_shows_counts_and_what_is_being_painted(ledger: Ledger) -> No
     put(ledger, "1", JobState.DONE)
     job = put(ledger, "2", JobState.RUNNING)
     ledger.report_progress(job, PROGRESS)
-    ledger.set_engine(EngineFacts(state="warm", device="cpu", weights="original"))
+    ledger.set_engines([EngineFacts(), EngineFacts(state="warm", device="cpu", weights="original")])
     ledger.set_daemon(4711, "0.1.0")
     snapshot = ledger.snapshot(running=True)
     assert snapshot.counts == {state: int(state in (JobState.DONE, JobState.RUNNING)) for state in JobState}
@@ -527,7 +527,7 @@ def test_a_snapshot_shows_counts_and_what_is_being_painted(ledger: Ledger) -> No
 def test_a_snapshot_of_a_dead_daemon_shows_nothing_as_alive(ledger: Ledger) -> None:
     put(ledger, "1", JobState.RUNNING)
     ledger.set_daemon(4711, "0.1.0")
-    ledger.set_engine(EngineFacts(state="warm"))
+    ledger.set_engines([EngineFacts(state="warm")])
     ledger.set_problems("intake", [Problem(code="c", message="m", remedy="r")])
     snapshot = ledger.snapshot(running=False)
     assert (snapshot.pid, snapshot.current, snapshot.problems) == (None, (), ())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nst_daemon import report
-from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Origin, Problem, Snapshot
+from nst_daemon.jobs import Current, EngineFacts, Job, JobState, Origin, Problem, Snapshot, busiest
 from nst_daemon.recipe import Areas, Mask, Preset, Progress, Region, Style, resolve
 
 STYLE = Style(name="starry_night", path=Path("/s/starry_night.jpg"), sha256="0" * 64)
@@ -29,6 +29,7 @@ SNAPSHOT = Snapshot(
     paused=False,
     version="0.1.0",
     engine=EngineFacts(state="warm", device="cpu", weights="original"),
+    engines=(EngineFacts(state="warm", device="cpu", weights="original"),),
     counts={JobState.QUEUED: 2, JobState.RUNNING: 1, JobState.DONE: 9},
     current=(Current(job=12, photo="trip/a.jpg", style="starry_night", progress=PROGRESS),),
     problems=(Problem(code="inbox_missing", message="The inbox is gone.", remedy="Bring it back."),),
@@ -87,6 +88,7 @@ def test_status_json_has_the_promised_shape() -> None:
         "paused": False,
         "version": "0.1.0",
         "engine": {"state": "warm", "device": "cpu", "network": "vgg19", "weights": "original"},
+        "engines": [{"state": "warm", "device": "cpu", "network": "vgg19", "weights": "original"}],
         "counts": {"held": 0, "queued": 2, "running": 1, "done": 9, "failed": 0, "cancelled": 0},
         "current": [
             {
@@ -143,6 +145,17 @@ def test_the_words_of_the_status_say_what_is_done_and_what_is_wrong() -> None:
         "! The inbox is gone.",
         "  Bring it back. See docs/errors.md#inbox_missing.",
     ]
+
+
+def test_of_several_engines_each_is_said_to_be_where_it_is() -> None:
+    engines = (
+        EngineFacts(state="painting", device="cuda:0"),
+        EngineFacts(state="missing", device="cuda:1"),
+        EngineFacts(),
+    )
+    several = replace(SNAPSHOT, engines=engines, engine=busiest(engines))
+    assert "Engines: painting on cuda:0, missing on cuda:1, cold." in report.status_text(several)
+    assert report.status_json(several)["engine"] == report.status_json(several)["engines"][0]  # type: ignore[index]
 
 
 def test_a_daemon_that_is_not_running_has_no_engine() -> None:

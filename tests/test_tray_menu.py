@@ -6,7 +6,18 @@ import pytest
 
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.icons import Look
-from nst_daemon.desktop.menu import MAX_TOOLTIP, STOPPERS, Act, Entry, View, look_of, menu, shortened, tooltip
+from nst_daemon.desktop.menu import (
+    MAX_TOOLTIP,
+    STOPPERS,
+    Act,
+    Entry,
+    View,
+    look_of,
+    menu,
+    progress_of,
+    shortened,
+    tooltip,
+)
 from nst_daemon.desktop.panels import Backend, Desktop, choose, problem_of
 from nst_daemon.jobs import Current, EngineFacts, JobState, Problem, Snapshot
 from nst_daemon.recipe import Progress
@@ -191,3 +202,27 @@ def test_a_session_without_a_desktop_is_no_problem_to_look_at(monkeypatch: pytes
     assert not panels.may_show_tray()
     assert not panels.may_notify()
     assert [problem.code for problem in panels.problems()] == ["tray_no_display"]
+
+
+def test_several_jobs_share_the_ring_and_the_first_is_named_with_the_number_of_the_others() -> None:
+    one = view(current=CURRENT)
+    second = replace(CURRENT, job=13, photo="b.jpg", progress=None)
+    both = replace(one, snapshot=replace(one.snapshot, current=(CURRENT, second)))
+    assert progress_of(both) == pytest.approx(progress_of(one) / 2)
+    assert "to go, and 1 more" in tooltip(both)
+    assert {"Cancel trip/a.jpg", "Cancel b.jpg"} < set(labels(menu(both)))
+
+
+def test_an_engine_that_is_missing_stops_nothing_while_another_is_there() -> None:
+    shown = with_problems(view(), "engine_missing")
+    engines = (EngineFacts(state="missing", device="cuda:0"), EngineFacts(state="warm", device="cuda:1"))
+    assert look_of(shown) is Look.CANNOT_WORK
+    assert look_of(replace(shown, snapshot=replace(shown.snapshot, engines=engines))) is Look.ATTENTION
+    assert look_of(replace(shown, snapshot=replace(shown.snapshot, engines=engines[:1]))) is Look.CANNOT_WORK
+
+
+def test_the_model_can_be_unloaded_where_one_of_several_engines_idles() -> None:
+    shown = view(current=CURRENT)
+    engines = (EngineFacts(state="painting"), EngineFacts(state="warm"))
+    several = replace(shown, snapshot=replace(shown.snapshot, engine=engines[0], engines=engines))
+    assert Act.UNLOAD in acts(menu(several))

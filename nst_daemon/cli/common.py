@@ -126,8 +126,8 @@ def is_running(config: "Config") -> bool:
     return holder(config.state_dir) is not None
 
 
-def engine_settings(config: "Config | None") -> "EngineSettings":
-    """Return what an engine of this config is started with; without a config the defaults."""
+def engine_settings(config: "Config | None", device: str | None = None) -> "EngineSettings":
+    """Return what an engine of this config is started with, on its first device; without one the defaults."""
     import platformdirs
 
     from nst_daemon.config import APP, EngineConfig
@@ -137,7 +137,7 @@ def engine_settings(config: "Config | None") -> "EngineSettings":
     state_dir = config.state_dir if config else platformdirs.user_state_path(APP, appauthor=False)
     return EngineSettings(
         weights=engine.weights,
-        device=engine.device,
+        device=device or engine.first_device,
         memory_limit=engine.memory_bytes,
         cache_dir=state_dir / "weights",
         max_megapixels=config.max_megapixels if config else 200.0,

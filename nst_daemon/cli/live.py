@@ -4,8 +4,8 @@ What does not fit on the screen gives way in this order: the queue, the last res
 """
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,7 @@ from nst_daemon.engine.schedule import RATIO, fit, plan
 from nst_daemon.errors import ConditionError, without_section
 from nst_daemon.jobs import Current, Job, JobState, Problem, Snapshot
 from nst_daemon.recipe import Progress
-from nst_daemon.report import counts_text, duration, engine_text, remedy_text
+from nst_daemon.report import counts_text, duration, engines_text, remedy_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ class View:
     jobs: tuple[Job, ...] = ()  # those that are painted
     waiting: tuple[Job, ...] = ()  # held and queued, in the order of their turn
     ended: tuple[Job, ...] = ()  # done and failed, the latest first
-    step_seconds: float | None = None  # of the current scale
+    step_seconds: Mapping[int, float] = field(default_factory=dict)  # of each job's current scale
 
 
 class Looker:
@@ -62,7 +62,7 @@ class Looker:
         self._ledger = ledger
         self._is_running = is_running
         self._version = version
-        self._begin: tuple[int, Progress] | None = None  # a job, and what was first seen of its scale
+        self._begin: dict[int, Progress] = {}  # of each job what was first seen of its scale
         self._last: View | None = None
 
     def look(self) -> View:
@@ -90,22 +90,21 @@ class Looker:
             jobs=tuple(job for job in found if job is not None),
             waiting=(*held, *queued),
             ended=tuple(sorted(ended, key=_end_of, reverse=True)),
-            step_seconds=self._pace(snapshot),
+            step_seconds=self._paces(snapshot),
         )
 
-    def _pace(self, snapshot: Snapshot) -> float | None:
-        """Return how long a step takes, measured since this scale was first seen."""
-        current = next(iter(snapshot.current), None)
-        if current is None or current.progress is None:
-            self._begin = None
-            return None
-        now = current.progress
-        if self._begin is None or (self._begin[0], self._begin[1].scale) != (current.job, now.scale):
-            self._begin = current.job, now
-        first = self._begin[1]
-        if now.step > first.step:
-            return (now.seconds - first.seconds) / (now.step - first.step)
-        return now.seconds / now.step if now.step else None
+    def _paces(self, snapshot: Snapshot) -> dict[int, float]:
+        """Return how long a step of each job takes, measured since its scale was first seen."""
+        progresses = {each.job: each.progress for each in snapshot.current if each.progress is not None}
+        paces, before, self._begin = {}, self._begin, {}
+        for job, now in progresses.items():
+            known = before.get(job, now)
+            first = self._begin[job] = known if known.scale == now.scale else now
+            if now.step > first.step:
+                paces[job] = (now.seconds - first.seconds) / (now.step - first.step)
+            elif now.step:
+                paces[job] = now.seconds / now.step
+        return paces
 
 
 def _end_of(job: Job) -> float:
@@ -188,7 +187,8 @@ def _second_line(snapshot: Snapshot) -> Text:
     if not snapshot.running:
         hint = "`nst-daemon resume` and `nst-daemon start`" if snapshot.paused else "`nst-daemon start`"
         return Text(f"{counts_text(snapshot.counts)}; {hint} to begin", no_wrap=True, overflow="ellipsis")
-    words = f"{counts_text(snapshot.counts)} · engine {engine_text(snapshot.engine)}"
+    engines = f"engine{'s' * (len(snapshot.engines) > 1)} {engines_text(snapshot)}"
+    words = f"{counts_text(snapshot.counts)} · {engines}"
     return Text(words, no_wrap=True, overflow="ellipsis")
 
 
@@ -200,6 +200,7 @@ def _problem(problem: Problem) -> Iterator[RenderableType]:
 
 def _current(view: View, *, room: int) -> Iterator[RenderableType]:
     """Yield the jobs that are painted, in shapes of one line."""
+    room //= max(1, len(view.snapshot.current))
     for current in view.snapshot.current:
         job = next((job for job in view.jobs if job.id == current.job), None)
         title = Table.grid(expand=True)
@@ -209,7 +210,7 @@ def _current(view: View, *, room: int) -> Iterator[RenderableType]:
         title.add_row(what, Text(f"  job {current.job}", "dim"))
         yield Text()
         yield title
-        bars = list(_bars(current, job, view.step_seconds))
+        bars = list(_bars(current, job, view.step_seconds.get(current.job)))
         for label, fraction, words in bars if len(bars) + 2 <= room else bars[-1:]:
             yield _bar(label, fraction, words)
 

@@ -193,7 +193,7 @@ def findings(config: "Config") -> Iterator[Finding]:
     yield from _disks(config)
     yield from _watches(config)
     yield from _tray(config)
-    yield _engine(config)
+    yield from _engines(config)
     is_up = is_running(config)
     yield Finding(True, "daemon is running" if is_up else "daemon is not running (nst-daemon start)")
 
@@ -283,13 +283,20 @@ def _tray(config: "Config") -> Iterator[Finding]:
         yield Finding(True, "tray this desktop draws the icon")
 
 
-def _engine(config: "Config") -> Finding:
+def _engines(config: "Config") -> Iterator[Finding]:
+    """Yield of each device whether an engine starts on it."""
     from nst_daemon.cli.common import engine_settings
+    from nst_daemon.config import ALL
     from nst_daemon.engine.process import probe
 
     say("starting the engine once …")
-    try:
-        facts = probe(engine_settings(config))
-    except NstError as error:
-        return Finding(False, f"engine {error.message}", error.remedy, error.code)
-    return Finding(True, f"engine {facts.network} ({facts.weights}) on {facts.device}")
+    names = list(dict.fromkeys((config.engine.first_device, *config.engine.each_device[1:])))
+    for name in names:
+        try:
+            facts = probe(engine_settings(config, name))
+        except NstError as error:
+            yield Finding(False, f"engine {error.message}", error.remedy, error.code)
+            continue
+        yield Finding(True, f"engine {facts.network} ({facts.weights}) on {facts.device}")
+        if config.engine.each_device == (ALL,) and name == "auto":
+            names += facts.others  # which are the next to be started

@@ -4,6 +4,7 @@ A typo is an error with file, line, key and the nearest valid key. Starts nothin
 a config asks for is checked where it is used.
 """
 
+from nst_daemon.config.kinds import ALL
 from nst_daemon.config.loading import APP, ENVIRONMENT, absolute, default_path, load, parse
 from nst_daemon.config.model import (
     DEFAULT_STYLE,
@@ -20,6 +21,7 @@ from nst_daemon.config.model import (
 from nst_daemon.config.settings import check_settings, parse_assignments, parse_sidecar
 
 __all__ = [
+    "ALL",
     "APP",
     "DEFAULT_STYLE",
     "ENVIRONMENT",

@@ -5,7 +5,7 @@ import re
 from typing import Annotated, Final
 
 from annotated_types import Ge
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 RULES: Final = ConfigDict(
     extra="forbid",
@@ -19,6 +19,8 @@ def _as_word(value: object) -> object:
         raise ValueError("true or false")
     return value.lower() if isinstance(value, str) else value
 
+
+ALL: Final = "all"  # accelerators of this machine
 
 WORD: Final = BeforeValidator(_as_word)  # a number, or one of a few words in any case; never true or false
 
@@ -63,6 +65,22 @@ def device_name(name: str) -> str:
     return name.lower()
 
 
+def device_names(names: object) -> tuple[str, ...]:
+    """Return the names of several devices, or of ("all",).
+
+    Raises:
+        ValueError: they are none, or `auto` is among others: which device would that be?
+    """
+    if isinstance(names, str) and names.lower() == ALL:
+        return (ALL,)
+    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{names!r} are no devices")
+    found = tuple(device_name(name) for name in names)
+    if "auto" in found and len(found) > 1:
+        raise ValueError("auto may be any of the others")
+    return found
+
+
 def _as_time(text: str) -> str:
     idle_seconds(text)
     return text
@@ -81,3 +99,8 @@ MemoryLimit = Annotated[
     str, AfterValidator(_as_memory), Field(description="an amount of memory such as 4GB or 800MB")
 ]
 Device = Annotated[str, AfterValidator(device_name), Field(description="auto, cpu, cuda, cuda:1, mps or xpu")]
+Devices = Annotated[
+    tuple[str, ...],
+    PlainValidator(device_names),
+    WithJsonSchema({"type": "array", "description": "all, or a list of devices such as [cuda:0, cuda:1]"}),
+]

@@ -14,7 +14,15 @@ import platformdirs
 from pydantic import ValidationError
 
 from nst_daemon.blends import blend_of
-from nst_daemon.config.model import Config, ConfigText, Folder, FolderText, RuleText, keys_of
+from nst_daemon.config.model import (
+    Config,
+    ConfigText,
+    EngineConfig,
+    Folder,
+    FolderText,
+    RuleText,
+    keys_of,
+)
 from nst_daemon.config.overlaps import overlaps
 from nst_daemon.config.refusals import adapter, faults_of
 from nst_daemon.config.settings import settings_and_faults
@@ -75,6 +83,7 @@ def parse(text: str | bytes, source: Path) -> Config:
     except ValidationError as error:
         found = faults_of(error, ConfigText, raw, unknown=_unknown_key)
         raise document.error([*found, *faults]) from error
+    faults += _device_faults(written.engine, raw)
     if faults:
         raise document.error(faults)
     config = _complete(written, source)
@@ -188,6 +197,12 @@ def _state_dir(source: Path) -> Path:
     # Two configs may run side by side: neither may take the other's lock, nor paint the other's jobs.
     mark = hashlib.sha256(os.fsencode(source)).hexdigest()[:8]
     return state / "configs" / f"{source.parent.name or 'root'}-{mark}"
+
+
+def _device_faults(engine: EngineConfig, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    is_said = "device" in raw.get("engine", {})
+    if is_said and engine.devices is not None and engine.devices != (engine.device,):
+        yield Fault(("engine", "devices"), f"engine.device says {engine.device}: give one of the two")
 
 
 def _folder_faults(config: Config, raw: Mapping[str, Any]) -> Iterator[Fault]:

@@ -10,9 +10,11 @@ from annotated_types import Ge
 from pydantic import with_config
 
 from nst_daemon.config.kinds import (
+    ALL,
     RULES,
     WORD,
     Device,
+    Devices,
     KeepWarm,
     Megapixels,
     MemoryLimit,
@@ -76,6 +78,7 @@ class EngineConfig:
 
     weights: str = "original"  # original, torchvision, or a path to a .pth or .safetensors file
     device: Device = "auto"  # auto, cpu, cuda, cuda:1, mps, xpu
+    devices: Devices | None = None  # one engine on each; None: one engine, on `device`
     keep_warm: KeepWarm = "15m"  # long it idles with its network
     memory_limit: MemoryLimit | None = None  # e.g. 4GB; None: what the machine has
 
@@ -85,8 +88,18 @@ class EngineConfig:
         return idle_seconds(self.keep_warm)
 
     @property
+    def each_device(self) -> tuple[str, ...]:
+        """The device of each engine; ("all",) for an engine on every accelerator."""
+        return self.devices or (self.device,)
+
+    @property
+    def first_device(self) -> str:
+        """The device for what needs one engine only."""
+        return "auto" if self.each_device == (ALL,) else self.each_device[0]
+
+    @property
     def memory_bytes(self) -> int | None:
-        """The memory that the engine may use; None is what the machine has."""
+        """The memory of a device that engines may use; None is what the machine has."""
         return None if self.memory_limit is None else memory_bytes(self.memory_limit)
 
 

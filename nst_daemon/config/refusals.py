@@ -81,8 +81,8 @@ def _resolved(schema: Mapping[str, Any], kind: type) -> Mapping[str, Any]:
 def _allowed(schema: Mapping[str, Any]) -> str:
     if words := _words(schema):
         return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
-    if schema.get("type") == "string":
-        return str(schema.get("description", KINDS["string"]))
+    if schema.get("type") in ("string", "array"):
+        return str(schema.get("description", KINDS[schema["type"]]))
     kind, low, high = KINDS[schema.get("type", "object")], schema.get("minimum"), schema.get("maximum")
     if low is None:
         return kind

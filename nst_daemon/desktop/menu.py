@@ -86,21 +86,29 @@ def look_of(view: View) -> Look:
         return Look.CANNOT_WORK
     if snapshot.current:
         return Look.WORKING
-    if any(problem.code in STOPPERS for problem in view.problems):
+    if any(_stops(problem, snapshot) for problem in view.problems):
         return Look.CANNOT_WORK
     if view.problems or snapshot.counts[JobState.HELD] or view.new_failures:
         return Look.ATTENTION
     return Look.PAUSED if snapshot.paused else Look.IDLE
 
 
+def _stops(problem: Problem, snapshot: Snapshot) -> bool:
+    """Return whether a problem stops all painting; one engine that is missing does not stop the others."""
+    if problem.code == "engine_missing":
+        return all(engine.state == "missing" for engine in snapshot.engines)
+    return problem.code in STOPPERS
+
+
 def progress_of(view: View) -> float:
-    """Return how much of the current job is done."""
-    return view.current.progress.fraction if view.current and view.current.progress else 0.0
+    """Return how much of the current jobs is done."""
+    done = [current.progress.fraction if current.progress else 0.0 for current in view.snapshot.current]
+    return sum(done) / len(done) if done else 0.0
 
 
 def tooltip(view: View) -> str:
     """Return what is shown under the mouse: photo, style, percent, time left, queue."""
-    words = [f"{_painting(view.current)}{_exactly(view.current)}"] if view.current else [_standing(view)]
+    words = [_painting(view, _exactly(view.current)) if view.current else _standing(view)]
     return shortened(" · ".join([*words, *_waiting(view)]), MAX_TOOLTIP)
 
 
@@ -125,8 +133,11 @@ def shortened(text: str, length: int = MAX_NAME) -> str:
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _painting(current: Current) -> str:
-    return f"Painting {shortened(current.photo)} in {shortened(current.style)}"
+def _painting(view: View, progress: str) -> str:
+    """Return what is painted: the first of the current jobs, and how many more there are."""
+    current, *more = view.snapshot.current
+    others = f", and {len(more)} more" if more else ""
+    return f"Painting {shortened(current.photo)} in {shortened(current.style)}{progress}{others}"
 
 
 def _exactly(current: Current) -> str:
@@ -164,7 +175,7 @@ def _waiting(view: View) -> Iterator[str]:
 
 
 def _status(view: View) -> Iterator[Entry]:
-    words = f"{_painting(view.current)}{_roughly(view.current)}" if view.current else _standing(view)
+    words = _painting(view, _roughly(view.current)) if view.current else _standing(view)
     paused = ["then paused"] if view.current and view.snapshot.paused else []
     yield Entry(label=shortened(" · ".join([words, *paused, *_waiting(view)]), MAX_TOOLTIP))
     for problem in view.problems[0 if view.current else 1 : 3]:
@@ -205,7 +216,7 @@ def _options(view: View) -> Iterator[Entry]:
             for name in sorted(names)
         )
         yield Entry(label="Default style", children=styles)
-    if view.snapshot.engine.state == "warm":
+    if any(engine.state == "warm" for engine in (view.snapshot.engine, *view.snapshot.engines)):
         yield Entry(label="Unload the model", act=Act.UNLOAD)
     yield Entry(label="Open config", act=Act.OPEN_CONFIG)
     yield Entry(label="Open log", act=Act.OPEN_LOG)

@@ -8,7 +8,7 @@ import signal
 import threading
 from multiprocessing.connection import Connection
 
-from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Logged, Refused, Stepped, Stop
+from nst_daemon.engine.messages import Died, Finished, Found, Leave, Loaded, Logged, Refused, Stepped, Stop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import EngineError, NstError
 from nst_daemon.recipe import Order, Progress
@@ -31,8 +31,11 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     package.addHandler(_ToParent(desk))
     threading.Thread(target=desk.listen, name="engine-listen", daemon=True).start()
     try:
-        from nst_daemon.engine.studio import Studio  # imports torch: seconds
+        from nst_daemon.engine import devices  # imports torch: seconds
+        from nst_daemon.engine.studio import Studio
 
+        if settings.device == "auto":
+            desk.say(Found(devices.others()))
         studio = Studio(settings)
     except NstError as error:
         desk.say(Died(error))

@@ -39,7 +39,7 @@ def choose_device(name: str) -> torch.device:
         torch.zeros(1, device=device).add_(1)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise MissingError(
-            f"engine.device is {name!r}, and this machine cannot use it: {str(error).splitlines()[0]}",
+            f"This machine cannot use the device {name!r}: {str(error).splitlines()[0]}",
             remedy=f"Set engine.device to auto or to one of: {', '.join(available())}.",
             code="device_missing",
         ) from error
@@ -52,6 +52,20 @@ def available() -> list[str]:
     if torch.accelerator.is_available() and (accelerator := torch.accelerator.current_accelerator()):
         names += [f"{accelerator.type}:{index}" for index in range(torch.accelerator.device_count())]
     return names
+
+
+def others() -> tuple[str, ...]:
+    """Return the names of the accelerators beside the one that `auto` takes."""
+    try:
+        return tuple(available()[2:])
+    except RuntimeError as error:  # a driver that does not answer; `choose_device` says so
+        logger.debug("the accelerators could not be listed: %s", error)
+        return ()
+
+
+def share_cores(engines: int) -> None:
+    """Leave to each of several engines on the CPU its part of the cores; before torch computes anything."""
+    torch.set_num_threads(max(1, torch.get_num_threads() // engines))
 
 
 def describe(device: torch.device) -> str:

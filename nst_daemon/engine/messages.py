@@ -17,6 +17,13 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """From the engine: which accelerators this machine has beside the one that `auto` takes."""
+
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """From the engine: the network is on the device."""
 

@@ -8,12 +8,14 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Final
+from typing import Any, Final
 
 from nst_daemon.engine.child import serve
-from nst_daemon.engine.messages import Died, Finished, Leave, Loaded, Logged, Refused, Stepped, Stop
+from nst_daemon.engine.messages import Died, Finished, Found, Leave, Loaded, Logged, Refused, Stepped, Stop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError, JobError, MissingError
 from nst_daemon.jobs import EngineFacts
@@ -57,7 +59,7 @@ class EngineProcess:
         self._serve = serve
         self._child: SpawnProcess | None = None
         self._pipe: Connection | None = None
-        self._facts = EngineFacts(weights=settings.weights)
+        self._facts = EngineFacts(device=self._named_device, weights=settings.weights)
 
     @property
     def facts(self) -> EngineFacts:
@@ -68,6 +70,11 @@ class EngineProcess:
     def pid(self) -> int | None:
         """The process, while there is one."""
         return self._child.pid if self._child else None
+
+    @property
+    def _named_device(self) -> str:
+        """The device by name; empty while `auto` leaves it open."""
+        return "" if self.settings.device == "auto" else self.settings.device
 
     @property
     def is_warm(self) -> bool:
@@ -90,8 +97,10 @@ class EngineProcess:
         except CancelledError:
             raise
         except JobError as error:  # no photo is at fault, and every photo would fail
+            where = f" on {self._named_device}" if self._named_device else ""
             raise MissingError(
-                f"The engine cannot start: {error.message}", remedy="See `nst-daemon check` and the log."
+                f"The engine{where} cannot start: {error.message}",
+                remedy="See `nst-daemon check` and the log.",
             ) from error
         return self._facts
 
@@ -183,7 +192,9 @@ class EngineProcess:
             raise self._died() from error
         match message:
             case Loaded(device):
-                self._tell("warm", device)
+                self._tell("warm", device=device)
+            case Found(others):
+                self._tell(self._facts.state, others=others)
             case Logged(level, text):
                 logger.log(level, "%s", text)
             case Died(reason):
@@ -206,18 +217,15 @@ class EngineProcess:
         if self._child is not None:
             self._child.kill()
             self._child.join()
-            self._child.close()
+            with suppress(ValueError):  # another thread that starts a process is just reaping it
+                self._child.close()
         if self._pipe is not None:
             self._pipe.close()
         self._child = self._pipe = None
         self._tell("cold")
 
-    def _tell(self, state: str, device: str | None = None) -> None:
-        facts = EngineFacts(
-            state=state,
-            device=self._facts.device if device is None else device,
-            weights=self.settings.weights,
-        )
+    def _tell(self, state: str, **news: Any) -> None:
+        facts = replace(self._facts, state=state, **news)
         if facts != self._facts:
             self._facts = facts
             self._on_facts(facts)

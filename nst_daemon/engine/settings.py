@@ -10,6 +10,7 @@ class EngineSettings:
 
     weights: str = "original"
     device: str = "auto"
+    share: int = 1  # of how many engines on this device it is one: each takes its part of memory and cores
     memory_limit: int | None = None  # bytes; None: what is free
     cache_dir: Path  # downloaded weights
     max_megapixels: float = 200.0

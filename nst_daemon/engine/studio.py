@@ -41,6 +41,8 @@ class Studio:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
+        if settings.share > 1:
+            devices.share_cores(settings.share)
         self.device = devices.choose_device(settings.device)
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
         self.painter = Painter(Trunk(weights), self.device, targets_dir=settings.cache_dir / "targets")
@@ -196,9 +198,9 @@ class Studio:
         return int(memory * LESS)
 
     def _memory(self) -> int:
-        """Return the bytes that a painting may take."""
+        """Return the bytes that a painting may take: this engine's part of its device."""
         free = devices.free_bytes(self.device, psutil.virtual_memory().available)
-        return min(free, self.settings.memory_limit or free)
+        return min(free, self.settings.memory_limit or free) // self.settings.share
 
     def _resized(self, picture: Picture, width: int, height: int) -> Picture:
         if picture.shape[:2] == (height, width):

@@ -16,7 +16,7 @@ from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import EngineFacts, JobState, Problem
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.rows import WORK
-from nst_daemon.ledger.schema import Seen, engine_in, path_in, seen_columns, seen_of_row, text_in
+from nst_daemon.ledger.schema import Seen, engines_in, path_in, seen_columns, seen_of_row, text_in
 
 
 class Wish(StrEnum):
@@ -149,11 +149,11 @@ class Facts:
         with self.file.write(durable=False) as db:
             db.execute("DELETE FROM problems")
 
-    def set_engine(self, facts: EngineFacts) -> None:
-        """Keep what the engine is, for the views."""
-        text = engine_in(facts)
-        if self.recall("engine") != text:
-            self.remember("engine", text, durable=False)
+    def set_engines(self, engines: Sequence[EngineFacts]) -> None:
+        """Keep what the engines are, for the views."""
+        text = engines_in(engines)
+        if self.recall("engines") != text:
+            self.remember("engines", text, durable=False)
 
     def set_daemon(self, pid: int | None, version: str) -> None:
         """Keep who works on this ledger; None when the daemon leaves."""

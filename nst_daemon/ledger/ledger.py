@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nst_daemon.crash import CrashPoint, crash_at
-from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
+from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot, busiest
 from nst_daemon.ledger.facts import Facts
 from nst_daemon.ledger.rows import (
     AHEAD_SECONDS,
@@ -28,7 +28,7 @@ from nst_daemon.ledger.rows import (
 )
 from nst_daemon.ledger.schema import (
     copies_of_row,
-    engine_out,
+    engines_out,
     job_columns,
     job_of_row,
     path_in,
@@ -369,15 +369,18 @@ class Ledger(Facts):
                 "SELECT code, message, remedy FROM problems ORDER BY source, position"
             ).fetchall()
         pid = facts.get("pid")
+        engines = engines_out(facts.get("engines") if running else None)
         return Snapshot(
             running=running,
             pid=int(pid) if running and pid else None,
             paused="paused" in facts,
             version=facts.get("version", ""),
-            engine=engine_out(facts.get("engine") if running else None),
+            engine=busiest(engines),
             counts={state: counts.get(state, 0) for state in JobState},
             current=tuple(map(_current_of, painting)) if running else (),
-            problems=tuple(Problem(**dict(row)) for row in problems) if running else (),
+            # What two engines say in the same words is one problem.
+            problems=tuple(dict.fromkeys(Problem(**dict(row)) for row in problems)) if running else (),
+            engines=engines,
         )
 
     def _select(self, condition: str, *values: object) -> list[Job]:

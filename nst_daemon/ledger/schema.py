@@ -7,6 +7,7 @@ that a file does not have yet, each in one transaction, behind a backup.
 import json
 import os
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -295,15 +296,16 @@ def progress_out(text: str | None) -> Progress | None:
     return None if text is None else Progress(**json.loads(text))
 
 
-def engine_in(facts: EngineFacts) -> str:
-    """Return the engine's facts as JSON."""
-    return json.dumps({name: getattr(facts, name) for name in _ENGINE_FACTS})
+def engines_in(engines: Iterable[EngineFacts]) -> str:
+    """Return what the engines are as JSON."""
+    return json.dumps([{name: getattr(facts, name) for name in _ENGINE_FACTS} for facts in engines])
 
 
-def engine_out(text: str | None) -> EngineFacts:
-    """Return the facts that `engine_in` was given; those of a cold engine if there are none."""
-    known = json.loads(text) if text else {}
-    return EngineFacts(**{name: value for name, value in known.items() if name in _ENGINE_FACTS})
+def engines_out(text: str | None) -> tuple[EngineFacts, ...]:
+    """Return the facts that `engines_in` was given, as far as they are for views."""
+    return tuple(
+        EngineFacts(**{name: each[name] for name in _ENGINE_FACTS}) for each in json.loads(text or "[]")
+    )
 
 
 def seen_columns(seen: Seen) -> tuple[object, ...]:
@@ -339,4 +341,4 @@ def seen_of_row(row: Row) -> Seen:
 
 
 _PROGRESS: Final = tuple(Progress.__dataclass_fields__)
-_ENGINE_FACTS: Final = tuple(EngineFacts.__dataclass_fields__)
+_ENGINE_FACTS: Final = ("state", "device", "network", "weights")
