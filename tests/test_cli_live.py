@@ -41,7 +41,7 @@ def job(number: int, state: JobState, **changes: Any) -> Job:
         outbox=Path("/out"),
         origin=Origin.INBOX,
         styles=(Style(name="mosaic", path=Path("/s/mosaic.jpg"), sha256="0" * 64),),
-        recipe=resolve({"size": 256}),
+        recipe=resolve({"size": 256, "steps": 300}),
         sidecar=None,
         state=state,
         attempts=1,
