@@ -189,7 +189,7 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
     ),
     Preset.DRAFT: Recipe(preset=Preset.DRAFT, steps=80, pyramid=64),
     Preset.BALANCED: Recipe(preset=Preset.BALANCED),
-    Preset.FINE: Recipe(preset=Preset.FINE, steps=600),
+    Preset.FINE: Recipe(preset=Preset.FINE, steps=700, content_weight=0.06, averaging=0.97),
 }
 
 

@@ -87,7 +87,7 @@ def test_every_preset_lowers_its_loss_and_paints_within_0_and_1(painter: Painter
         {"content_layers": ("relu2_2",)},
         {"style_layers": ("relu1_1", "relu2_1")},
         {"style_loss": "gram"},
-        {"style_loss": "wasserstein"},
+        {"style_loss": "whitened"},
         {"style_scale": 0.4},
         {"optimizer": "adam"},
         {"learning_rate": 0.01},

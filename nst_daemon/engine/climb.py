@@ -82,10 +82,15 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place to go back to."""
+    """A place to go back to, in half precision: two of them are kept, and hardly ever needed."""
 
     variable: Tensor
     step: int
+
+    @classmethod
+    def of(cls, variable: Tensor, step: int) -> "Mark":
+        """Note the variable as it is after `step` steps."""
+        return cls(variable.to(torch.float16), step)
 
 
 Keep = Callable[["Climb", bool], None]  # told of every sound reading, and of a stop: then with True
@@ -106,7 +111,7 @@ class Climb:
         self.optimiser = self._optimiser(self.pixels.variable(start))
         self.average = Average(start, scale.averaging)
         # Losses tell of the picture *before* their step: only the mark before the last is proven.
-        self.marks = deque([Mark(self.optimiser.variable.clone(), 0)], maxlen=2)
+        self.marks = deque([Mark.of(self.optimiser.variable, 0)], maxlen=2)
 
     def run(
         self,
@@ -133,7 +138,7 @@ class Climb:
             total, *parts = losses.tolist()
             if self._is_sound(total, self.good, last=last):
                 self.good = total
-                self.marks.append(Mark(self.optimiser.variable.clone(), self.step))
+                self.marks.append(Mark.of(self.optimiser.variable, self.step))
                 named = dict(zip(LOSS_NAMES, (total, *parts), strict=True))
                 on_progress(clock.progress(self.scale, self.step, named))
                 keep(self, False)
@@ -202,8 +207,8 @@ class Climb:
         mark = self.marks[0]
         self.marks = deque([mark], maxlen=2)
         self.step = mark.step
-        self.optimiser = self._optimiser(mark.variable.clone())
-        self.average = Average(mark.variable, self.scale.averaging)
+        self.optimiser = self._optimiser(mark.variable.float())
+        self.average = Average(self.optimiser.variable, self.scale.averaging)
 
     def _optimiser(self, variable: Tensor) -> Optimiser:
         if self.scale.optimizer is Optimizer.LBFGS:
@@ -213,5 +218,5 @@ class Climb:
     def result(self) -> Tensor:
         """Return the picture by now, detached. Shapes: (1, 3, H, W)."""
         if self.average.weight:
-            return self.average.mean().clamp(0, 1)
+            return self.average.mean().clamp_(0, 1)
         return self.pixels.picture(self.optimiser.variable)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from nst_daemon.engine.tiles import halo_of
 from nst_daemon.engine.vgg import depth_of
 from nst_daemon.errors import MissingError
-from nst_daemon.recipe import CONVS_IN_BLOCK, Recipe
+from nst_daemon.recipe import CONVS_IN_BLOCK, Optimizer, Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -17,9 +18,9 @@ CHANNELS: Final = (64, 128, 256, 512, 512)  # of VGG19's five blocks
 BYTES: Final = 4  # float32
 # Measured peak over the sum of all maps: gradients on the way back, the convolutions' own space.
 OVERHEAD: Final = 1.45
-FIXED_BYTES: Final = 850 * 2**20  # torch itself, the network twice, style targets
+FIXED_BYTES: Final = 400 * 2**20  # transformed kernels, style targets; torch and the network are there before
 PICTURE_BYTES: Final = (
-    130  # a pixel of what is never tiled: photo, picture, gradient, Adam's moments, average
+    100  # a pixel of what is never tiled: photo, picture, gradient, moments, average, marks
 )
 LEAST_TILE: Final = 128  # px; smaller ones are nearly all halo
 SHARE_OF_FREE: Final = 0.8  # the photo editor beside us needs some too
@@ -108,9 +109,14 @@ class Budget:
         if self.memory is None or width * height <= self.whole_pixels:
             return None
         left = self.memory - FIXED_BYTES - width * height * PICTURE_BYTES
-        outer = math.sqrt(max(0.0, left / self._bytes_a_pixel()))
+        outer = math.sqrt(max(0.0, left / self._bytes_a_tiles_pixel()))
         layers = (*self.recipe.content_layers, *self.recipe.style_layers)
         return max(LEAST_TILE, int(outer) - 2 * halo_of(layers))
+
+    def _bytes_a_tiles_pixel(self) -> float:
+        """Return what a tile's maps take: the optimiser's part is counted with the picture."""
+        by_adam = replace(self.recipe, optimizer=Optimizer.ADAM)
+        return (bytes_needed(1000, 1000, by_adam, self.regions) - FIXED_BYTES) / 1e6
 
     def _bytes_a_pixel(self) -> float:
         return (bytes_needed(1000, 1000, self.recipe, self.regions) - FIXED_BYTES) / 1e6

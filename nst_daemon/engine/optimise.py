@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
+BAND: Final = 1 << 22  # entries at a time
 PAIR: Final = ("moved", "change", "inverse")  # names of what L-BFGS keeps of each step
 
 
@@ -48,8 +49,11 @@ class Adam:
         first, second = self.betas
         self.mean.lerp_(gradient, 1 - first)
         self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        root = (self.square / (1 - second**self.steps)).sqrt_().add_(1e-8)
-        self.variable.addcdiv_(self.mean, root, value=-self.learning_rate / (1 - first**self.steps))
+        rate = -self.learning_rate / (1 - first**self.steps)
+        bands = (torch.split(each.view(-1), BAND) for each in (self.variable, self.mean, self.square))
+        for variable, mean, square in zip(*bands, strict=True):  # no copy of the whole picture
+            root = (square / (1 - second**self.steps)).sqrt_().add_(1e-8)
+            variable.addcdiv_(mean, root, value=rate)
 
     def memory(self) -> dict[str, Tensor]:
         """Return both moments and the number of steps."""

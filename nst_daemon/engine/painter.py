@@ -18,7 +18,7 @@ from nst_daemon.engine import devices
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram
-from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor
+from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
 from nst_daemon.engine.schedule import Scale, fit, plan
@@ -82,7 +82,7 @@ class Painter:
         """
         way, reached = self._way(size, recipe, memory, len(regions), checkpoint)
         clock = Clock(way.scales, spent=reached.seconds if reached else 0.0)
-        content = to_tensor(photo, self.device)
+        content = to_view(photo, self.device)
         parts = shared_out(styles, regions)
         generator = torch.Generator().manual_seed(recipe.seed)
         picture: Tensor | None = None
@@ -94,6 +94,7 @@ class Painter:
             picture = resize(picture, scale.width, scale.height)
             losses = self._losses(content, parts, recipe, scale, way.budget)
             climb = Climb(losses, recipe, scale, picture)
+            picture = None  # the climb has its own: at full resolution each copy counts
             if reached is not None:
                 climb.go_on(reached.numbers, reached.tensors)
                 reached = None

@@ -17,6 +17,16 @@ def to_tensor(rgb: NDArray[np.float32], device: torch.device) -> Tensor:
     return picture.permute(2, 0, 1).unsqueeze(0).to(device).contiguous()
 
 
+def to_view(rgb: NDArray[np.float32], device: torch.device) -> Tensor:
+    """Return a picture as a tensor; on the CPU over the array's own memory: do not write to it.
+
+    Shapes: (H, W, 3) -> (1, 3, H, W), channels last.
+    """
+    return (
+        torch.from_numpy(np.ascontiguousarray(rgb, dtype=np.float32)).permute(2, 0, 1).unsqueeze(0).to(device)
+    )
+
+
 def to_array(picture: Tensor) -> NDArray[np.float32]:
     """Return a picture as an array within 0..1. Shapes: (1, 3, H, W) -> (H, W, 3)."""
     array: NDArray[np.float32] = picture[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
@@ -54,7 +64,11 @@ class Pixels:
 
     def variable(self, picture: Tensor) -> Tensor:
         """Return the variable that shows as `picture`."""
-        return torch.logit(picture.clamp(EDGE, 1 - EDGE)) if self.is_logistic else picture.clone()
+        return (
+            torch.logit(picture.clamp(EDGE, 1 - EDGE))
+            if self.is_logistic
+            else picture.clone(memory_format=torch.contiguous_format)
+        )
 
     def picture(self, variable: Tensor) -> Tensor:
         """Return the picture that the variable stands for."""
