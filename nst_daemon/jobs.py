@@ -96,6 +96,7 @@ class Job:
     cancel_requested: bool = False
     is_disposed: bool = False  # the original is where it belongs
     areas: Areas = EVERYWHERE
+    progress: Progress | None = None  # while it runs, and at the end of what is done
 
     @property
     def style(self) -> str:

@@ -115,6 +115,10 @@ def job_text(job: Job) -> list[str]:
     ]
     if job.state is JobState.RUNNING:
         rows.append(("preview", job.preview))
+    if (progress := job.progress) is not None:
+        where = f"scale {progress.scale} of {progress.scales}, {progress.width} × {progress.height} px"
+        rows.append(("painted", f"step {progress.step} of {progress.steps}, {where}"))
+        rows += [(f"{name} loss", f"{value:.4g}") for name, value in progress.losses.items()]
     if job.areas.mask is not None:
         rows.append(("mask", job.areas.mask.name))
     rows += [("region", f"{each.mask.name}: {blend_name(each.styles)}") for each in job.areas.regions]
@@ -189,6 +193,7 @@ def job_json(job: Job) -> dict[str, object]:
         "seconds": None if job.seconds is None else round(job.seconds, 3),
         "result": None if job.result is None else str(job.result),
         "error": job.error,
+        "losses": None if job.progress is None else dict(job.progress.losses),
         "settings": _settings(job),
     }
 

@@ -1,6 +1,5 @@
 """Pictures painted with the real network, small."""
 
-
 import numpy as np
 import pytest
 import torch

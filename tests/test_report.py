@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,7 +113,8 @@ def test_a_job_that_has_not_made_a_step_has_no_eta() -> None:
 
 def test_job_json_has_the_promised_keys_and_plain_values() -> None:
     value = json.loads(json.dumps(report.job_json(job())))
-    settings = value.pop("settings")
+    settings = value.pop("losses": None,
+        "settings")
     assert value == {
         "job": 12,
         "photo": "trip/a.jpg",
@@ -196,3 +198,23 @@ def test_everything_about_a_job_is_shown() -> None:
     assert str(Path("/out/.preview/12.jpg")) in text
     for word in ("job 12", "running, to be cancelled", "/in/trip/a.jpg", "relu1_1, relu2_1", "1 min 11 s"):
         assert word in text
+
+
+def test_a_finished_job_tells_its_losses() -> None:
+    progress = Progress(
+        scale=2,
+        scales=2,
+        width=64,
+        height=48,
+        step=12,
+        steps=12,
+        fraction=1.0,
+        losses={"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0},
+        seconds=3.0,
+        eta_seconds=0.0,
+    )
+    done = job(state=JobState.DONE, progress=progress)
+    text = "\n".join(report.job_text(done))
+    assert "step 12 of 12, scale 2 of 2, 64 × 48 px" in text
+    assert re.search(r"style loss +0\.05\n", text)
+    assert report.job_json(done)["losses"] == {"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0}

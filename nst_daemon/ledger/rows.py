@@ -63,7 +63,9 @@ def check_move(source: JobState, target: JobState) -> None:
 
 def arrival(row: sqlite3.Row, target: JobState, now: float) -> dict[str, object]:
     """Return what changes in any job that arrives in a state."""
-    columns: dict[str, object] = {"state": target.value, "progress": None, "cancel_requested": 0}
+    columns: dict[str, object] = {"state": target.value, "cancel_requested": 0}
+    if target is not JobState.DONE:  # of a finished painting the last one tells the losses
+        columns["progress"] = None
     columns["finished"] = now if target in ENDS else None
     if target is JobState.DONE:
         columns |= {"was_done": 1, "is_disposed": 0}

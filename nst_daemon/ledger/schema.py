@@ -54,7 +54,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             error TEXT,
             cancel_requested INTEGER NOT NULL DEFAULT 0,
             not_before REAL NOT NULL DEFAULT 0,
-            progress TEXT,                     -- JSON; NULL unless running
+            progress TEXT,                     -- JSON; of what runs, and the last of what is done
             was_done INTEGER NOT NULL DEFAULT 0,
             is_disposed INTEGER NOT NULL DEFAULT 0  -- the original is where it belongs
         )
@@ -211,6 +211,7 @@ def job_of_row(row: Row) -> Job:
         cancel_requested=bool(row["cancel_requested"]),
         is_disposed=bool(row["is_disposed"]),
         areas=areas_out(row["areas"]),
+        progress=progress_out(row["progress"]),
     )
 
 
