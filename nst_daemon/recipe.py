@@ -132,7 +132,7 @@ class Recipe:
     preset: Preset = Preset.BALANCED
     size: Size = 1024  # px, longer side; "original" is the photo's own
     strength: Annotated[float, Ge(0.0), Le(1.0)] = 1.0  # 0 is the photo, 1 the painting
-    content_weight: Positive = 0.08  # of the scale-free content loss, at the last scale
+    content_weight: Positive = 0.06  # of the scale-free content loss, at the last scale
     style_weight: Positive = 1.0
     tv_weight: Positive = 0.3  # of total variation
     content_layers: tuple[str, ...] = ("relu4_2",)
@@ -142,7 +142,7 @@ class Recipe:
     optimizer: Optimizer = Optimizer.LBFGS
     learning_rate: Annotated[float, Ge(1e-6), Le(100.0)] = 0.04  # of Adam; L-BFGS takes full steps
     steps: Annotated[int, Ge(1), Le(100_000)] = 200  # over all scales together
-    averaging: Annotated[float, Ge(0.0), Le(0.9999)] = 0.9  # decay of the mean of Adam's pictures; 0: none
+    averaging: Annotated[float, Ge(0.0), Le(0.9999)] = 0.95  # decay of the mean of Adam's pictures; 0: none
     pyramid: Annotated[int, Ge(0), Le(65_500)] = 128  # px, longer side of the coarsest scale; 0: one scale
     init: Init = Init.CONTENT
     start_colors: StartColors = StartColors.STYLE
@@ -187,9 +187,9 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
         pyramid=0,
         start_colors=StartColors.PHOTO,
     ),
-    Preset.DRAFT: Recipe(preset=Preset.DRAFT, steps=80, pyramid=64),
+    Preset.DRAFT: Recipe(preset=Preset.DRAFT, steps=80, pyramid=64, averaging=0.9),
     Preset.BALANCED: Recipe(preset=Preset.BALANCED),
-    Preset.FINE: Recipe(preset=Preset.FINE, steps=700, content_weight=0.06, averaging=0.97),
+    Preset.FINE: Recipe(preset=Preset.FINE, steps=700, averaging=0.97),
 }
 
 
