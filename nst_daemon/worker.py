@@ -171,10 +171,9 @@ class Worker:
     def _sweep_checkpoints(self) -> None:
         """Remove those of jobs that have ended, and what a killed engine left half written."""
         for path in sorted(self.checkpoints.glob("*")):
-            job = self.ledger.job_of_key(path.stem) if path.suffix == CHECKPOINT else None
+            job = self.ledger.job_of_key(path.stem)
             is_needed = job is not None and job.state in UNFINISHED
-            is_being_written = job is None and not is_left_over(path)
-            if not is_needed and not is_being_written:
+            if is_left_over(path) if path.suffix != CHECKPOINT else not is_needed:
                 with suppress(OSError):  # the next look finds it again
                     path.unlink()
 

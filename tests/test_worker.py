@@ -209,6 +209,7 @@ def test_a_checkpoint_stays_for_the_next_attempt_and_goes_when_the_waiting_job_i
     desk.worker.tick()
     (path,) = desk.worker.checkpoints.iterdir()
     assert desk.job(job).state is JobState.QUEUED
+    (path.parent / "unknown.checkpoint").touch()  # of a ledger that was lost
     (path.parent / f"{TEMPORARY}nobody-0-0{SUFFIX}").touch()  # no process of ours
     os.utime(path.parent / f"{TEMPORARY}nobody-0-0{SUFFIX}", (0, 0))
     desk.worker.tick()
