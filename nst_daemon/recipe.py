@@ -187,7 +187,7 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
         pyramid=0,
         start_colors=StartColors.PHOTO,
     ),
-    Preset.DRAFT: Recipe(preset=Preset.DRAFT, steps=80, pyramid=64, averaging=0.9),
+    Preset.DRAFT: Recipe(preset=Preset.DRAFT, steps=76, pyramid=64, averaging=0.9, content_weight=0.08),
     Preset.BALANCED: Recipe(preset=Preset.BALANCED),
     Preset.FINE: Recipe(preset=Preset.FINE, steps=700, averaging=0.97),
 }
