@@ -4,7 +4,7 @@
 
 The photo is made here: a landscape of soft shapes with fine grain everywhere, so that a seam would show.
 The picture is painted by `nst-daemon render --set size=original`, in its own processes, on one scale. Peak:
-the largest sum of proportional set sizes (shared memory counts once) seen twenty times a second.
+the largest sum of proportional set sizes (shared memory counts once) seen twice a second.
 The baseline is the same command on a photo of 64 px.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.5
 PIECES = 8  # the photo is made in so many strips
 BUILT_IN_STYLE = "swirling_oil"
 
