@@ -1,5 +1,6 @@
 """A painting that was stopped goes on as if it had not been."""
 
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon.engine import checkpoint as checkpoint_module
+from nst_daemon.engine import child, devices
 from nst_daemon.engine import climb as climb_module
 from nst_daemon.engine.checkpoint import EVERY_SECONDS, Checkpoint, State
+from nst_daemon.engine.messages import Alive
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.vgg import Trunk
@@ -20,7 +23,7 @@ from nst_daemon.recipe import Progress, resolve
 Picture = NDArray[np.float32]
 
 SIZE = (64, 48)
-TINY_MEMORY = 10**9  # nothing but the pictures themselves: painted in tiles
+TINY_MEMORY = devices.FIXED_BYTES  # nothing is left for a whole picture: painted in tiles
 STATE = State(scale=2, seconds=7.5, memory=None, numbers={"step": 3}, tensors={"variable": torch.ones(2)})
 
 
@@ -235,3 +238,28 @@ def test_a_checkpoint_that_takes_long_is_written_less_often(
     assert not checkpoint.is_due()
     now[0] += 3 * EVERY_SECONDS
     assert checkpoint.is_due()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_painting_stopped_between_two_tiles_goes_on_from_its_last_step(
+    painter: Painter, tmp_path: Path
+) -> None:
+    whole, _ = _paint(painter, {}, memory=TINY_MEMORY)
+    path = tmp_path / "a.checkpoint"
+    stopped, seen = _paint(painter, {}, checkpoint=Checkpoint(path, "key"), stop_after=31, memory=TINY_MEMORY)
+    assert stopped.size == 0
+    gone_on, _ = _paint(painter, {}, checkpoint=Checkpoint(path, "key"), memory=TINY_MEMORY)
+    assert np.array_equal(gone_on, whole)
+    assert 0 < len(seen) < 12  # tiles were asked as well as steps
+
+
+def test_an_engine_in_a_long_step_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    desk = child.Desk(theirs)
+    assert not desk.should_stop()
+    assert not ours.poll()
+    monkeypatch.setattr(child, "ALIVE_SECONDS", -1.0)
+    assert not desk.should_stop()
+    assert isinstance(ours.recv(), Alive)
+    ours.close()
+    theirs.close()

@@ -6,15 +6,28 @@ import os
 import queue
 import signal
 import threading
+import time
 from multiprocessing.connection import Connection
 
-from nst_daemon.engine.messages import Died, Finished, Found, Leave, Loaded, Logged, Refused, Stepped, Stop
+from nst_daemon.engine.messages import (
+    Alive,
+    Died,
+    Finished,
+    Found,
+    Leave,
+    Loaded,
+    Logged,
+    Refused,
+    Stepped,
+    Stop,
+)
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import EngineError, NstError
 from nst_daemon.recipe import Order, Progress
 
 logger = logging.getLogger(__name__)
 
+ALIVE_SECONDS = 30.0  # without a step's end, the parent hears from us this often
 NICENESS = 5  # the desktop comes first
 
 
@@ -64,6 +77,7 @@ class Desk:
         self.pipe = pipe
         self.orders: queue.Queue[Order | None] = queue.Queue()
         self.stop = threading.Event()
+        self._said_at = time.monotonic()
 
     def listen(self) -> None:
         """Take in what the parent says, in the middle of a painting too."""
@@ -83,10 +97,17 @@ class Desk:
 
     def say(self, message: object) -> None:
         """Send to the parent; without one, end."""
+        self._said_at = time.monotonic()
         try:
             self.pipe.send(message)
         except OSError:
             os._exit(0)
+
+    def should_stop(self) -> bool:
+        """Return whether to stop; asked at each step and tile, which tells the parent that we live."""
+        if time.monotonic() - self._said_at > ALIVE_SECONDS:
+            self.say(Alive())
+        return self.stop.is_set()
 
     def fulfil(self, studio: "Studio", order: Order) -> None:  # type: ignore[name-defined] # noqa: F821
         """Answer one order with a painting or with the reason why there is none."""
@@ -95,7 +116,7 @@ class Desk:
             self.say(Stepped(order.job, progress))
 
         try:
-            self.say(Finished(order.job, studio.fulfil(order, on_progress, self.stop.is_set)))
+            self.say(Finished(order.job, studio.fulfil(order, on_progress, self.should_stop)))
         except NstError as error:
             self.say(Refused(order.job, error))
         except Exception as error:  # one bad picture must not cost the next one its warm engine

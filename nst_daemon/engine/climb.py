@@ -127,7 +127,11 @@ class Climb:
                 keep(self, True)
                 raise CancelledError("The painting was cancelled.")
             clock.start()
-            losses = self._step()
+            try:
+                losses = self._step()
+            except CancelledError:  # between two tiles: nothing of the step has happened yet
+                keep(self, True)
+                raise
             self.step += 1
             last = self.step == self.scale.steps
             soon = (

@@ -67,3 +67,8 @@ class Refused:
 
     job: int
     error: NstError
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """From the engine: it is in the middle of a long step, and does not hang."""

@@ -4,7 +4,7 @@ The painter lives as long as the engine's process. It keeps the network and the 
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from nst_daemon.engine.schedule import Scale, fit, plan
 from nst_daemon.engine.targets import Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk, least_side
+from nst_daemon.errors import CancelledError
 from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Painter:
             elif picture is None:
                 picture = self._first(content, parts, recipe, scale, generator)
             picture = resize(picture, scale.width, scale.height)
-            losses = self._losses(content, parts, recipe, scale, way.budget)
+            losses = self._losses(content, parts, recipe, scale, way.budget, _checker(should_stop))
             climb = Climb(losses, recipe, scale, picture)
             picture = None  # the climb has its own: at full resolution each copy counts
             if reached is not None:
@@ -175,6 +176,7 @@ class Painter:
         recipe: Recipe,
         scale: Scale,
         budget: devices.Budget,
+        on_tile: Callable[[], None],
     ) -> Losses:
         """Return what the picture of a scale is painted towards."""
         photo = resize(content, scale.width, scale.height)
@@ -189,7 +191,9 @@ class Painter:
         if side is None:
             return WholeLosses(self.trunk, photo, style, recipe, content_weight=weight)
         logger.info("%d x %d px are painted in tiles of %d px", scale.width, scale.height, side)
-        return TiledLosses(self.trunk, photo, style, recipe, content_weight=weight, side=side)
+        return TiledLosses(
+            self.trunk, photo, style, recipe, content_weight=weight, side=side, on_tile=on_tile
+        )
 
     def _targets(
         self, styles: Sequence[StyleSource], recipe: Recipe, scale: Scale, budget: devices.Budget
@@ -230,6 +234,16 @@ class Painter:
 
         key = (style.identity, size, recipe.style_layers, recipe.pooling, side)
         return self.targets.get(key, self.device, make)
+
+
+def _checker(should_stop: ShouldStop) -> Callable[[], None]:
+    """Return what raises CancelledError once the painting is to stop."""
+
+    def check() -> None:
+        if should_stop():
+            raise CancelledError("The painting was cancelled.")
+
+    return check
 
 
 def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: devices.Budget) -> Keep:

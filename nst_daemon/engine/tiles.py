@@ -11,7 +11,7 @@ A tile is its core and a halo. The halo is as wide as the network sees, so that 
 those of the whole picture; at the picture's own border there is none.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -146,11 +146,13 @@ class TiledLosses:
         *,
         content_weight: float,
         side: int,
+        on_tile: Callable[[], None] = lambda: None,
     ) -> None:
         self.trunk = trunk
         self.photo = photo
         self.style = style
         self.recipe = recipe
+        self.on_tile = on_tile  # called before each: a step of a large picture takes minutes
         self.layers = tuple(dict.fromkeys((*recipe.content_layers, *recipe.style_layers)))
         height, width = photo.shape[-2:]
         self.tiles = tiles_of(width, height, side, halo_of(self.layers))
@@ -165,6 +167,7 @@ class TiledLosses:
         gradient = torch.zeros_like(picture)
         content = picture.new_zeros(())
         for tile in self.tiles:
+            self.on_tile()
             with torch.enable_grad():
                 part = tile.cut(picture).detach().clone().requires_grad_()
                 features = self.trunk(part, self.layers, self.recipe.pooling)
@@ -180,6 +183,7 @@ class TiledLosses:
         """Return, by layer, what turns a sum of squared errors into the weighted content loss."""
         squares = dict.fromkeys(self.recipe.content_layers, 0.0)
         for tile in self.tiles if squares else ():
+            self.on_tile()
             features = self.trunk(tile.cut(self.photo), tuple(squares), self.recipe.pooling)
             for layer in squares:
                 squares[layer] += float(tile.core(features[layer], layer).double().square().sum())
@@ -216,6 +220,7 @@ class TiledLosses:
         """Return the sums over all pixels, by layer and region. Shapes: -> (1, C, C) each."""
         sums: dict[str, list[Tensor]] = {}
         for tile in self.tiles:
+            self.on_tile()
             features = self.trunk(tile.cut(picture), tuple(self.style), self.recipe.pooling)
             for layer in self.style:
                 parts = list(self._parts(features, tile, layer))
