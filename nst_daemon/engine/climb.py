@@ -31,6 +31,12 @@ ADAM_BETAS: Final = (0.9, 0.99)
 LBFGS_HISTORY: Final = 20  # more changes little (measured), and costs memory
 
 
+def stop_if(should_stop: ShouldStop) -> None:
+    """Raise CancelledError once the painting is to stop."""
+    if should_stop():
+        raise CancelledError("The painting was cancelled.")
+
+
 class Losses(Protocol):
     """What a scale is painted towards."""
 
@@ -123,13 +129,11 @@ class Climb:
         """Take all steps of the scale and return its picture, detached. Shapes: (1, 3, H, W)."""
         read_step, read_at = self.step, time.monotonic()
         while self.step < self.scale.steps:
-            if should_stop():
-                keep(self, True)
-                raise CancelledError("The painting was cancelled.")
-            clock.start()
             try:
+                stop_if(should_stop)
+                clock.start()
                 losses = self._step()
-            except CancelledError:  # between two tiles: nothing of the step has happened yet
+            except CancelledError:  # before the step or between two of its tiles: nothing of it has happened
                 keep(self, True)
                 raise
             self.step += 1

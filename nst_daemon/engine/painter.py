@@ -6,6 +6,7 @@ The painter lives as long as the engine's process. It keeps the network and the 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from nst_daemon.colors import match_colors
 from nst_daemon.engine import devices
 from nst_daemon.engine.checkpoint import Checkpoint, State
-from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop
+from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop, stop_if
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
@@ -25,7 +26,6 @@ from nst_daemon.engine.schedule import Scale, fit, plan
 from nst_daemon.engine.targets import Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk, least_side
-from nst_daemon.errors import CancelledError
 from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Painter:
             elif picture is None:
                 picture = self._first(content, parts, recipe, scale, generator)
             picture = resize(picture, scale.width, scale.height)
-            losses = self._losses(content, parts, recipe, scale, way.budget, _checker(should_stop))
+            losses = self._losses(content, parts, recipe, scale, way.budget, partial(stop_if, should_stop))
             climb = Climb(losses, recipe, scale, picture)
             picture = None  # the climb has its own: at full resolution each copy counts
             if reached is not None:
@@ -234,16 +234,6 @@ class Painter:
 
         key = (style.identity, size, recipe.style_layers, recipe.pooling, side)
         return self.targets.get(key, self.device, make)
-
-
-def _checker(should_stop: ShouldStop) -> Callable[[], None]:
-    """Return what raises CancelledError once the painting is to stop."""
-
-    def check() -> None:
-        if should_stop():
-            raise CancelledError("The painting was cancelled.")
-
-    return check
 
 
 def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: devices.Budget) -> Keep:
