@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_daemon.engine.climb import Climb
-from nst_daemon.engine.losses import StyleTarget, WholeLosses, gram
+from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import CONV_NAMES, Weights, load_original
@@ -80,7 +80,7 @@ def our_step(weights: Weights, picture: Tensor, recipe: Recipe) -> Callable[[], 
     with torch.no_grad():
         features = trunk(picture, (*recipe.content_layers, *recipe.style_layers))
     style = {
-        layer: [(None, StyleTarget.of(gram(features[layer])[0], recipe.style_loss))]
+        layer: [(None, style_target(gram(features[layer])[0], recipe.style_loss))]
         for layer in recipe.style_layers
     }
     scale = plan(picture.shape[-1], picture.shape[-2], recipe)[-1]

@@ -216,6 +216,7 @@ def engine_settings(config: Config, device: str, share: int = 1) -> EngineSettin
         device=device,
         share=share,
         memory_limit=config.engine.memory_bytes,
+        precision=config.engine.precision,
         cache_dir=config.state_dir / "weights",
         max_megapixels=config.max_megapixels,
     )

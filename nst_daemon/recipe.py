@@ -132,7 +132,8 @@ class Recipe:
     preset: Preset = Preset.BALANCED
     size: Size = 1024  # px, longer side; "original" is the photo's own
     strength: Annotated[float, Ge(0.0), Le(1.0)] = 1.0  # 0 is the photo, 1 the painting
-    content_weight: Positive = 0.06  # of the scale-free content loss, at the last scale
+    content_weight: Positive = 0.04  # of the scale-free content loss, at the last scale
+    face_weight: Annotated[float, Ge(0.0), Le(100.0)] = 6.0  # of the content loss at faces; 1: as elsewhere
     style_weight: Positive = 1.0
     tv_weight: Positive = 0.3  # of total variation
     content_layers: tuple[str, ...] = ("relu4_2",)
@@ -178,6 +179,7 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
         content_layers=("conv_4",),
         style_layers=("conv_1", "conv_2", "conv_3", "conv_4", "conv_5"),
         content_weight=0.02,
+        face_weight=1.0,
         tv_weight=0.0,
         style_loss=StyleLoss.GRAM,
         optimizer=Optimizer.ADAM,

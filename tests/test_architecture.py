@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
     # values and pure functions
-    "blends colors errors globs logs pulse settling",
+    "blends colors errors faces globs logs pulse settling",
     "conditions crash locks recipe",
     "config files images jobs library report_picture",
     # pure decisions, and the outside world
@@ -37,12 +37,13 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 LIBRARIES = {
     "PIL": {"images.", "desktop."},
     "annotated_types": {"recipe", "config."},
+    "cv2": {"faces"},
     "dbus_fast": {"desktop."},
     "defusedxml": {"images."},
     "desktop_notifier": {"desktop."},
     "filelock": {"locks", "desktop."},
     "matplotlib": {"report_picture"},
-    "numpy": {"colors", "engine.", "images.", "report_picture"},
+    "numpy": {"colors", "engine.", "faces", "images.", "report_picture"},
     "pi_heif": {"images."},
     "platformdirs": {"config.", "cli.", "service."},
     "psutil": {"engine.", "locks", "service.", "desktop."},

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pictures import scene
 from PIL import Image
 
-from nst_daemon.engine.losses import StyleTarget, gram, style_loss
+from nst_daemon.engine.losses import gram, style_loss, style_target
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
 from nst_daemon.engine.settings import EngineSettings
@@ -90,7 +90,7 @@ def test_a_guide_of_ones_changes_nothing() -> None:
 
 @pytest.mark.parametrize("kind", StyleLoss)
 def test_a_guided_loss_counts_by_its_share_and_sees_its_region_only(kind: StyleLoss) -> None:
-    target = StyleTarget.of(gram(torch.rand(1, 3, 8, 8))[0], kind)
+    target = style_target(gram(torch.rand(1, 3, 8, 8))[0], kind)
     features = torch.rand(1, 3, 8, 8)
     guide = torch.zeros(1, 1, 8, 8)
     guide[..., :4] = 1

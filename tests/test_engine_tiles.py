@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nst_daemon.engine import losses as losses_module
-from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram
+from nst_daemon.engine import wasserstein
+from nst_daemon.engine.losses import Guided, WholeLosses, gram, style_target
 from nst_daemon.engine.tiles import TiledLosses, halo_of, tiled_grams, tiles_of
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.recipe import Pooling, Recipe, StyleLoss, resolve
@@ -26,7 +27,7 @@ def _style(trunk: Trunk, recipe: Recipe, guides: list[Tensor | None]) -> dict[st
         found[layer] = []
         for seed, guide in enumerate(guides):
             features = trunk(_noise(96, 80, seed + 10), (layer,))[layer]
-            target = StyleTarget.of(gram(features)[0], recipe.style_loss)
+            target = style_target(gram(features)[0], recipe.style_loss)
             stride = 1 << (int(layer[4]) - 1)
             small = None if guide is None else torch.nn.functional.avg_pool2d(guide, stride)
             found[layer].append((small, target))
@@ -56,8 +57,9 @@ def _single(found: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, tor
 @pytest.fixture(autouse=True)
 def exact_roots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the Wasserstein distance's roots in double precision: in single they lift rounding to 1e-3."""
-    exact = losses_module.by_eigenvalues
-    monkeypatch.setattr(losses_module, "by_eigenvalues", lambda matrix: _single(exact(matrix.double())))
+    exact = wasserstein.by_eigenvalues
+    monkeypatch.setattr(wasserstein, "by_eigenvalues", lambda matrix: _single(exact(matrix.double())))
+    monkeypatch.setattr(losses_module, "FEW", 0)  # from the same side, that of the channels
 
 
 @pytest.mark.parametrize("size", [(187, 133), (64, 300)], ids=str)
@@ -87,6 +89,25 @@ def test_regions_are_tiled_as_the_whole_picture_is(trunk: Trunk) -> None:
     style = _style(trunk, recipe, [left, 1 - left])
     losses, gradient = _whole(trunk, picture, photo, style, recipe)
     our_losses, our_gradient = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, side=32)(picture)
+    torch.testing.assert_close(our_losses, losses, rtol=1e-4, atol=0)
+    assert (our_gradient - gradient).norm() / gradient.norm() < 1e-4
+
+
+def test_what_counts_more_counts_so_in_tiles_too(trunk: Trunk) -> None:
+    recipe = resolve({"style_loss": "gram", "content_layers": ["relu2_1", "relu4_2"]})
+    picture, photo = _noise(128, 160, 1), _noise(128, 160, 2)
+    guide = 1 + 5 * torch.rand(1, 1, 128, 160, generator=torch.Generator().manual_seed(3))
+    small = {
+        layer: torch.nn.functional.avg_pool2d(guide, stride)
+        for layer, stride in (("relu2_1", 2), ("relu4_2", 8))
+    }
+    style = _style(trunk, recipe, [None])
+    whole = WholeLosses(trunk, photo, style, recipe, content_weight=0.3, content_guides=small)
+    tiled = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, content_guides=small, side=32)
+    plain = WholeLosses(trunk, photo, style, recipe, content_weight=0.3)
+    losses, gradient = whole(picture)
+    our_losses, our_gradient = tiled(picture)
+    assert losses[1] > 2 * plain(picture)[0][1]
     torch.testing.assert_close(our_losses, losses, rtol=1e-4, atol=0)
     assert (our_gradient - gradient).norm() / gradient.norm() < 1e-4
 

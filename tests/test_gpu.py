@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from nst_daemon.engine import devices
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb
-from nst_daemon.engine.losses import StyleTarget, WholeLosses, by_eigenvalues, gram, statistics_loss
+from nst_daemon.engine.losses import StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.targets import Targets
 from nst_daemon.engine.tiles import TiledLosses
 from nst_daemon.engine.vgg import Trunk
+from nst_daemon.engine.wasserstein import WassersteinTarget, by_eigenvalues
 from nst_daemon.recipe import Pooling, StyleLoss, resolve
 
 Picture = NDArray[np.float32]
@@ -67,7 +68,7 @@ def targets(
     layers = resolve({}).style_layers
     with torch.no_grad():
         features = painter.trunk(tensor(1, device), layers, Pooling.MAX)
-    return {layer: [(None, StyleTarget.of(gram(features[layer])[0], kind))] for layer in layers}
+    return {layer: [(None, style_target(gram(features[layer])[0], kind))] for layer in layers}
 
 
 @pytest.mark.parametrize("kind", list(StyleLoss))
@@ -78,10 +79,9 @@ def test_a_device_paints_what_the_cpu_paints(trunk: Trunk, painter: Painter, kin
 
 def test_the_roots_of_a_device_are_those_of_the_eigenvalues(painter: Painter, device: torch.device) -> None:
     for ((_, target),) in targets(painter, StyleLoss.WASSERSTEIN, device).values():
-        assert target.lens is not None
-        assert target.ridge is not None
-        matrix = (target.lens @ target.statistics @ target.lens)[None]
-        on_device = statistics_loss(target.statistics[None] - target.ridge, target)
+        assert isinstance(target, WassersteinTarget)
+        matrix = (target.root @ target.statistics @ target.root)[None]
+        on_device = target.loss(target.statistics[None])
         trace, _ = by_eigenvalues(matrix.cpu())
         assert abs(float(on_device)) < 0.1  # Newton and Schulz underrate small directions
         assert float(trace) == pytest.approx(float(target.statistics.trace()), rel=0.01)

@@ -139,6 +139,7 @@ def engine_settings(config: "Config | None", device: str | None = None) -> "Engi
         weights=engine.weights,
         device=device or engine.first_device,
         memory_limit=engine.memory_bytes,
+        precision=engine.precision,
         cache_dir=state_dir / "weights",
         max_megapixels=config.max_megapixels if config else 200.0,
     )

@@ -43,6 +43,14 @@ class WatchMode(StrEnum):
     POLLING = "polling"
 
 
+class Precision(StrEnum):
+    """What the network's convolutions are computed in."""
+
+    AUTO = "auto"  # the fastest that points the same way, found by a trial
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 class TrayMode(StrEnum):
     """Whether a tray icon is shown."""
 
@@ -79,6 +87,7 @@ class EngineConfig:
     weights: str = "original"  # original, torchvision, or a path to a .pth or .safetensors file
     device: Device = "auto"  # auto, cpu, cuda, cuda:1, mps, xpu
     devices: Devices | None = None  # one engine on each; None: one engine, on `device`
+    precision: Annotated[Precision, WORD] = Precision.AUTO
     keep_warm: KeepWarm = "15m"  # long it idles with its network
     memory_limit: MemoryLimit | None = None  # e.g. 4GB; None: what the machine has
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import platform
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +16,7 @@ from nst_daemon.recipe import CONVS_IN_BLOCK, Optimizer, Recipe
 logger = logging.getLogger(__name__)
 
 CHANNELS: Final = (64, 128, 256, 512, 512)  # of VGG19's five blocks
-BYTES: Final = 4  # float32
+BYTES: Final = 4  # of a float32
 # Measured peak over the sum of all maps: gradients on the way back, the convolutions' own space.
 OVERHEAD: Final = 1.45
 FIXED_BYTES: Final = 400 * 2**20  # transformed kernels, style targets; torch and the network are there before
@@ -76,8 +77,16 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
-def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0) -> int:
-    """Return a forecast of the memory that one step at this size takes, in bytes."""
+def identify(device: torch.device) -> str:
+    """Return a text that a machine of another speed does not have."""
+    if device.type == "cpu":
+        chip = f"{platform.processor() or platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+        return f"{platform.node()} {chip}, {torch.get_num_threads()} threads"
+    return f"{platform.node()} {describe(device)}"
+
+
+def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0, *, entry: int = BYTES) -> int:
+    """Return a forecast of the bytes that one step takes, with `entry` bytes an entry of a feature map."""
     layers = (*recipe.content_layers, *recipe.style_layers)
     per_pixel, depth = 0.0, depth_of(layers)
     for block, convs in enumerate(CONVS_IN_BLOCK):
@@ -86,15 +95,16 @@ def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0) -> i
     for layer in recipe.style_layers if regions else ():  # a guided copy of the maps, there and back
         per_pixel += 2 * (regions + 1) * CHANNELS[int(layer[4]) - 1] / 4 ** (int(layer[4]) - 1) / OVERHEAD
     history = 2 * 20 * 3 if recipe.optimizer == "lbfgs" else 6
-    return FIXED_BYTES + int(width * height * BYTES * (per_pixel * OVERHEAD + history))
+    return FIXED_BYTES + int(width * height * (entry * per_pixel * OVERHEAD + BYTES * history))
 
 
 class Budget:
     """Which scales fit into memory whole, and how large the tiles of the others may be."""
 
-    def __init__(self, recipe: Recipe, memory: int | None, *, regions: int = 0) -> None:
+    def __init__(self, recipe: Recipe, memory: int | None, *, regions: int = 0, entry: int = BYTES) -> None:
         self.recipe = recipe
         self.memory = memory  # bytes; None: no limit
+        self.entry = entry  # bytes, of a feature map
         self.regions = regions
 
     @property
@@ -116,10 +126,10 @@ class Budget:
     def _bytes_a_tiles_pixel(self) -> float:
         """Return what a tile's maps take: the optimiser's part is counted with the picture."""
         by_adam = replace(self.recipe, optimizer=Optimizer.ADAM)
-        return (bytes_needed(1000, 1000, by_adam, self.regions) - FIXED_BYTES) / 1e6
+        return (bytes_needed(1000, 1000, by_adam, self.regions, entry=self.entry) - FIXED_BYTES) / 1e6
 
     def _bytes_a_pixel(self) -> float:
-        return (bytes_needed(1000, 1000, self.recipe, self.regions) - FIXED_BYTES) / 1e6
+        return (bytes_needed(1000, 1000, self.recipe, self.regions, entry=self.entry) - FIXED_BYTES) / 1e6
 
 
 def free_bytes(device: torch.device, system_free: int) -> int:

@@ -6,6 +6,7 @@ photo, layer, network and resolution; the papers' losses are the same up to that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,40 +14,73 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.engine.vgg import Trunk
+from nst_daemon.engine.wasserstein import FEW, TINY, WassersteinTarget
 from nst_daemon.recipe import Recipe, StyleLoss
 
-TINY = 1e-12  # keeps a division by the energy of an all-black target finite
 WHITENING_POWER = 0.2  # 0 is the plain Gram loss; 0.5 weighs all directions alike, and turns grey
 WHITENING_FLOOR = 0.1  # of the mean eigenvalue; with less, colours wander
-ROUNDS = 15  # of Newton and Schulz: on VGG19's matrices the gradient's direction is right to cos 0.99
-RIDGE = 1e-3  # of the largest eigenvalue, on both sides: the roots of smaller ones would be roots of rounding
 
 
 def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
     """Return the channel-by-channel correlations of a feature map, all of it or where a guide is.
 
-    Shapes: (B, C, H, W), (1, 1, H, W) -> (B, C, C), same device and type.
+    Shapes: (B, C, H, W), (1, 1, H, W) -> (B, C, C), same device, no less than float32.
     Source: Gatys et al. 2015, arXiv:1508.06576, eq. 3. Differs: divided by H*W, so that
         one style weight fits every photo size. With a guide: Gatys et al. 2016, arXiv:1611.07865,
         eq. 4 and 5, features times the guide, whose squares sum to 1.
     """
-    count = features.shape[-2] * features.shape[-1] if guide is None else guide.square().sum()
-    return gram_sum(features, guide) / count
+    return gram_sum(features, guide) / _count(features, guide)
 
 
 def gram_sum(features: Tensor, guide: Tensor | None = None) -> Tensor:
     """Return a Gram matrix before its division: parts of a picture add up. Shapes: as `gram`."""
-    maps = (features if guide is None else features * guide).flatten(-2)  # (B, C, H*W)
-    return maps @ maps.mT
+    sums: Tensor = _Products.apply(_maps_of(features, guide))  # type: ignore[no-untyped-call]
+    return sums
 
 
-def content_loss(features: Tensor, target: Tensor) -> Tensor:
+def _maps_of(features: Tensor, guide: Tensor | None) -> Tensor:
+    """Return what a Gram matrix is the product of. Shapes: (B, C, H, W) -> (B, C, H*W)."""
+    return (features if guide is None else features * guide).flatten(-2)
+
+
+def _count(features: Tensor, guide: Tensor | None) -> Tensor | int:
+    """Return what a Gram matrix is divided by."""
+    return features.shape[-2] * features.shape[-1] if guide is None else guide.square().sum()
+
+
+class _Products(torch.autograd.Function):
+    """F F^T in no less than float32, whatever F is; a gradient of F's own type, by one product, not two."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        ctx.save_for_backward(maps)
+        wide = _wide(maps)
+        return wide @ wide.mT
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        maps: Tensor = ctx.saved_tensors[0]
+        return (slope + slope.mT).to(maps.dtype) @ maps
+
+
+def content_loss(features: Tensor, target: Tensor, guide: Tensor | None = None) -> Tensor:
     """Return the mean squared error to the photo's features, relative to their own mean square.
 
-    Shapes: (B, C, H, W), (B, C, H, W) -> ().
-    Source: arXiv:1508.06576, eq. 1. Differs: a mean, not a sum; scale-free.
+    With a guide an error counts as many times as it says there.
+
+    Shapes: (B, C, H, W), (B, C, H, W), (1, 1, H, W) -> ().
+    Source: arXiv:1508.06576, eq. 1. Differs: a mean, not a sum; scale-free; guided on request.
     """
-    return functional.mse_loss(features, target) / target.square().mean().clamp_min(TINY)
+    features, target = _wide(features), _wide(target)
+    energy = target.square().mean().clamp_min(TINY)
+    if guide is None:
+        return functional.mse_loss(features, target) / energy
+    return ((features - target).square() * guide).mean() / energy
+
+
+def _wide(maps: Tensor) -> Tensor:
+    """Return maps in no less than float32."""
+    return maps.float() if maps.dtype is torch.bfloat16 else maps
 
 
 def total_variation(picture: Tensor) -> Tensor:
@@ -63,36 +97,42 @@ def total_variation(picture: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class StyleTarget:
-    """A style's statistics in one layer, ready to be compared with.
+class GramTarget:
+    """A style's statistics in one layer, ready for the mean squared error, plain or through a whitening."""
 
-    `statistics` is (C, C); `lens` the (C, C) matrix that the loss looks through: the whitening, or the square
-    root of the statistics for the Wasserstein distance, or None for the plain loss; `energy` a scalar tensor.
-    """
-
-    kind: StyleLoss
-    statistics: Tensor
-    lens: Tensor | None
-    energy: Tensor
-    ridge: Tensor | None = None  # (C, C), to be added to a picture's statistics; it is in ours
+    statistics: Tensor  # (C, C)
+    whitening: Tensor | None  # (C, C)
+    energy: Tensor  # ()
 
     @classmethod
-    def of(cls, statistics: Tensor, kind: StyleLoss) -> "StyleTarget":
-        """Prepare a Gram matrix (of one style, or a weighted mean of several) for `style_loss`."""
-        if kind is StyleLoss.GRAM:
-            return cls(kind, statistics, None, statistics.square().mean().clamp_min(TINY))
-        if kind is StyleLoss.WASSERSTEIN:
-            ridge = torch.eye(len(statistics)) * (RIDGE * torch.linalg.eigvalsh(statistics.cpu())[-1])
-            ridge = ridge.to(statistics)
-            trace = statistics.diagonal().sum().clamp_min(TINY)
-            return cls(kind, statistics + ridge, _power(statistics + ridge, 0.5, floor=0.0), trace, ridge)
+    def of(cls, statistics: Tensor, *, is_whitened: bool) -> "GramTarget":
+        """Prepare a Gram matrix. Shapes: (C, C)."""
+        if not is_whitened:
+            return cls(statistics, None, statistics.square().mean().clamp_min(TINY))
         whitening = _power(statistics, -WHITENING_POWER, floor=WHITENING_FLOOR)
         whitened = whitening @ statistics @ whitening
-        return cls(kind, statistics, whitening, whitened.square().mean().clamp_min(TINY))
+        return cls(statistics, whitening, whitened.square().mean().clamp_min(TINY))
 
-    def weighing(self, share: float) -> "StyleTarget":
+    def weighing(self, share: float) -> "GramTarget":
         """Return the same with a loss of `share` times as much."""
         return replace(self, energy=self.energy / share)
+
+    def loss(self, statistics: Tensor) -> Tensor:
+        """Return the loss of a picture with these statistics. Shapes: (B, C, C) -> ()."""
+        difference = statistics - self.statistics
+        if self.whitening is not None:
+            difference = self.whitening @ difference @ self.whitening
+        return difference.square().mean() / self.energy
+
+
+StyleTarget = GramTarget | WassersteinTarget
+
+
+def style_target(statistics: Tensor, kind: StyleLoss) -> StyleTarget:
+    """Prepare a Gram matrix (of one style, or a weighted mean of several) for `style_loss`."""
+    if kind is StyleLoss.WASSERSTEIN:
+        return WassersteinTarget.of(statistics)
+    return GramTarget.of(statistics, is_whitened=kind is StyleLoss.WHITENED)
 
 
 def style_loss(features: Tensor, target: StyleTarget, guide: Tensor | None = None) -> Tensor:
@@ -101,96 +141,22 @@ def style_loss(features: Tensor, target: StyleTarget, guide: Tensor | None = Non
     `gram`: the mean squared error between Gram matrices, relative to the style's own mean square.
     `whitened`: with a whitening matrix W, W G W is compared with W A W: the plain loss is ruled by the few
     large directions of A, while fine strokes live in the small ones.
-    `wasserstein`: the squared Wasserstein-2 distance of two Gaussians with these second moments and no mean,
-    tr G + tr A - 2 tr (A^1/2 G A^1/2)^1/2, relative to tr A, with a small ridge on both.
+    `wasserstein`: the distance between Gaussians (`wasserstein.py`), relative to the style's energy.
 
     Shapes: (B, C, H, W), (1, 1, H, W) -> ().
-    Source: arXiv:1508.06576, eq. 4 and 5; Dowson and Landau 1982 for the distance, by
-        crowsonkb/style-transfer-pytorch for pictures. Differs: scale-free; whitened on request; the
-        Wasserstein distance is that of the Gram matrices, means and covariances in one, so that blends and
-        regions are what they are with the others.
+    Source: arXiv:1508.06576, eq. 4 and 5. Differs: scale-free; whitened on request.
     """
-    return statistics_loss(gram(features, guide), target)
-
-
-def statistics_loss(statistics: Tensor, target: StyleTarget) -> Tensor:
-    """Return the style loss of a picture with these statistics. Shapes: (B, C, C) -> ()."""
-    if target.ridge is not None and target.lens is not None:
-        statistics = statistics + target.ridge
-        shared = root_trace(target.lens @ statistics @ target.lens)
-        traces = statistics.diagonal(dim1=-2, dim2=-1).sum(-1) + target.statistics.diagonal().sum()
-        return (traces - 2 * shared).mean() / target.energy
-    difference = statistics - target.statistics
-    if target.lens is not None:
-        difference = target.lens @ difference @ target.lens
-    return difference.square().mean() / target.energy
-
-
-def root_trace(matrix: Tensor) -> Tensor:
-    """Return the trace of the square root of symmetric matrices without negative eigenvalues.
-
-    NaN where the matrix is not finite. Shapes: (B, C, C) -> (B,).
-    """
-    trace: Tensor = _RootTrace.apply(matrix)  # type: ignore[no-untyped-call]
-    return trace
-
-
-class _RootTrace(torch.autograd.Function):
-    """The derivative of tr M^1/2 is M^-1/2 / 2: what finds the one gives the other."""
-
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor) -> Tensor:
-        root_of = by_eigenvalues if matrix.device.type == "cpu" else by_newton_schulz
-        trace, inverse = root_of(matrix)
-        ctx.save_for_backward(inverse)
-        return trace
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Tensor:
-        inverse: Tensor = ctx.saved_tensors[0]
-        return slope[:, None, None] * inverse / 2
-
-
-def by_eigenvalues(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return tr M^1/2 and M^-1/2, exactly; NaN where M is not finite. A fifth of the iteration's cost.
-
-    Shapes: (B, C, C) -> (B,), (B, C, C).
-    """
-    try:
-        values, vectors = torch.linalg.eigh(matrix)
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        nothing = torch.full_like(matrix, torch.nan)
-        return nothing[:, 0, 0], nothing
-    roots = values.clamp_min(TINY).sqrt()
-    inverse: Tensor = vectors / roots.unsqueeze(-2) @ vectors.mT
-    return roots.sum(-1), inverse
-
-
-def by_newton_schulz(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return tr M^1/2 and M^-1/2 nearly, by matrix products alone: nothing waits for the device.
-
-    After so few rounds the smallest directions are underrated; with more of them float32 diverges.
-
-    Shapes: (B, C, C) -> (B,), (B, C, C).
-    Source: Higham 2008, Functions of Matrices, eq. 6.35.
-    """
-    norm = matrix.square().sum((-2, -1), keepdim=True).sqrt().clamp_min(TINY)
-    identity = torch.eye(matrix.shape[-1], device=matrix.device, dtype=matrix.dtype)
-    root, inverse = matrix / norm, identity.expand_as(matrix)
-    for _ in range(ROUNDS):
-        step = 1.5 * identity - 0.5 * inverse @ root
-        root, inverse = root @ step, step @ inverse
-    return (root.diagonal(dim1=-2, dim2=-1).sum(-1) * norm.flatten().sqrt()), inverse / norm.sqrt()
+    is_small = features.shape[-2] * features.shape[-1] < FEW * features.shape[-3]
+    if isinstance(target, WassersteinTarget) and is_small:
+        return target.loss_of_maps(_maps_of(features, guide), _count(features, guide))
+    return target.loss(gram(features, guide))
 
 
 def _power(statistics: Tensor, power: float, *, floor: float) -> Tensor:
-    """Return (A + floor * mean eigenvalue * I) ** power, relative to that mean but for a root.
-
-    Shapes: (C, C) -> (C, C).
-    """
+    """Return (A + floor * mean eigenvalue * I) ** power, relative to that mean. Shapes: (C, C) -> (C, C)."""
     # Eigenvectors in double precision on the CPU: once a style, and some devices have neither.
     matrix = statistics.to("cpu", torch.float64)
-    mean = matrix.diagonal().mean().clamp_min(TINY) if floor else 1.0
+    mean = matrix.diagonal().mean().clamp_min(TINY)
     values, vectors = torch.linalg.eigh(matrix)
     scaled = (values.clamp_min(0) / mean + floor) ** power
     result: Tensor = (vectors * scaled) @ vectors.mT
@@ -198,6 +164,9 @@ def _power(statistics: Tensor, power: float, *, floor: float) -> Tensor:
 
 
 Guided = tuple[Tensor | None, StyleTarget]  # where, (1, 1, H, W), or everywhere; and what
+
+
+NO_GUIDES: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class WholeLosses:
@@ -211,9 +180,11 @@ class WholeLosses:
         recipe: Recipe,
         *,
         content_weight: float,
+        content_guides: Mapping[str, Tensor] = NO_GUIDES,
     ) -> None:
         self.trunk = trunk
         self.style = style
+        self.content_guides = content_guides
         self.recipe = recipe
         self.content_weight = content_weight / max(1, len(recipe.content_layers))
         self.layers = tuple(dict.fromkeys((*recipe.content_layers, *recipe.style_layers)))
@@ -234,7 +205,10 @@ class WholeLosses:
     def _losses(self, picture: Tensor) -> Tensor:
         features = self.trunk(picture, self.layers, self.recipe.pooling)
         zero = picture.new_zeros(())
-        content = sum((content_loss(features[k], wanted) for k, wanted in self.content.items()), zero)
+        guides = self.content_guides
+        content = sum(
+            (content_loss(features[k], wanted, guides.get(k)) for k, wanted in self.content.items()), zero
+        )
         pairs = [(features[k], target, guide) for k, parts in self.style.items() for guide, target in parts]
         style = sum((style_loss(maps, target, guide) for maps, target, guide in pairs), zero)
         content = content * self.content_weight

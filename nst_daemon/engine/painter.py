@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from nst_daemon.colors import match_colors
 from nst_daemon.engine import devices
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop, stop_if
-from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram
+from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
@@ -48,6 +49,31 @@ class Way:
         return cls(budget, scales, tuple(budget.tile_side(each.width, each.height) for each in scales))
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The photo, and how many times it counts where."""
+
+    photo: Tensor  # (1, 3, H, W)
+    guide: Tensor | None  # (1, 1, h, w), of the same shape; None: alike everywhere
+
+    @classmethod
+    def of(cls, photo: Picture, guide: NDArray[np.float32] | None, device: torch.device) -> "Subject":
+        """Bring a photo to the device. Shapes: (H, W, 3), (h, w)."""
+        placed = None if guide is None else torch.from_numpy(guide)[None, None].to(device)
+        return cls(to_view(photo, device), placed)
+
+    def guides(self, layers: Sequence[str], scale: Scale) -> dict[str, Tensor]:
+        """Return the guide over each layer's map at a scale. Shapes: -> (1, 1, h, w)."""
+        if self.guide is None:
+            return {}
+        halvings = {layer: int(layer[4]) - 1 for layer in layers}
+        sizes = {layer: (scale.height >> by, scale.width >> by) for layer, by in halvings.items()}
+        return {
+            layer: functional.interpolate(self.guide, size, mode="bilinear", antialias=True)
+            for layer, size in sizes.items()
+        }
+
+
 class Painter:
     """Paints pictures with one network on one device. Not thread-safe."""
 
@@ -66,11 +92,14 @@ class Painter:
         on_progress: OnProgress,
         should_stop: ShouldStop,
         regions: Sequence[RegionSource] = (),
+        content_guide: NDArray[np.float32] | None = None,
         memory: int | None = None,
         checkpoint: Checkpoint | None = None,
         preview: Preview = NO_PREVIEW,
     ) -> Picture:
         """Return the painting, `size` = (width, height) px; `styles` hold where no region does.
+
+        A `content_guide`, of any size, says how many times the photo counts where.
 
         A scale that would take more than `memory` bytes is painted in tiles, and by Adam. With a
         `checkpoint` the painting goes on from where an earlier attempt stood.
@@ -83,7 +112,7 @@ class Painter:
         """
         way, reached = self._way(size, recipe, memory, len(regions), checkpoint)
         clock = Clock(way.scales, spent=reached.seconds if reached else 0.0)
-        content = to_view(photo, self.device)
+        subject = Subject.of(photo, content_guide, self.device)
         parts = shared_out(styles, regions)
         generator = torch.Generator().manual_seed(recipe.seed)
         picture: Tensor | None = None
@@ -91,9 +120,9 @@ class Painter:
             if reached is not None:
                 picture = torch.zeros(1, 3, scale.height, scale.width, device=self.device)
             elif picture is None:
-                picture = self._first(content, parts, recipe, scale, generator)
+                picture = self._first(subject.photo, parts, recipe, scale, generator)
             picture = resize(picture, scale.width, scale.height)
-            losses = self._losses(content, parts, recipe, scale, way.budget, partial(stop_if, should_stop))
+            losses = self._losses(subject, parts, recipe, scale, way.budget, partial(stop_if, should_stop))
             climb = Climb(losses, recipe, scale, picture)
             picture = None  # the climb has its own: at full resolution each copy counts
             if reached is not None:
@@ -113,11 +142,11 @@ class Painter:
         checkpoint: Checkpoint | None,
     ) -> tuple["Way", State | None]:
         """Return how to paint, and from where; as the earlier attempt did, where memory allows it."""
-        way = Way.of(size, recipe, devices.Budget(recipe, memory, regions=regions))
+        way = Way.of(size, recipe, self._budget(recipe, memory, regions))
         reached = checkpoint.load(self.device) if checkpoint else None
         if reached is None:
             return way, None
-        earlier = Way.of(size, recipe, devices.Budget(recipe, reached.memory, regions=regions))
+        earlier = Way.of(size, recipe, self._budget(recipe, reached.memory, regions))
         fits = memory is None or (reached.memory is not None and reached.memory <= memory)
         if fits or earlier.sides == way.sides:
             way = earlier
@@ -126,6 +155,9 @@ class Painter:
             return way, None
         logger.info("going on from %.0f s of work", reached.seconds)
         return way, reached
+
+    def _budget(self, recipe: Recipe, memory: int | None, regions: int) -> devices.Budget:
+        return devices.Budget(recipe, memory, regions=regions, entry=self.trunk.entry_bytes)
 
     def _first(
         self,
@@ -171,7 +203,7 @@ class Painter:
 
     def _losses(
         self,
-        content: Tensor,
+        subject: Subject,
         parts: Sequence[RegionSource],
         recipe: Recipe,
         scale: Scale,
@@ -179,20 +211,25 @@ class Painter:
         on_tile: Callable[[], None],
     ) -> Losses:
         """Return what the picture of a scale is painted towards."""
-        photo = resize(content, scale.width, scale.height)
+        photo = resize(subject.photo, scale.width, scale.height)
         style: dict[str, list[Guided]] = {layer: [] for layer in recipe.style_layers}
         for part in parts:
             guides = guides_of(part, recipe.style_layers, scale.width, scale.height, self.device)
             for layer, target in self._targets(part.styles, recipe, scale, budget).items():
                 weighed = target if part.mask is None else target.weighing(part.share)
                 style[layer].append((guides[layer], weighed))
-        weight = scale.content_weight
         side = budget.tile_side(scale.width, scale.height)
-        if side is None:
-            return WholeLosses(self.trunk, photo, style, recipe, content_weight=weight)
-        logger.info("%d x %d px are painted in tiles of %d px", scale.width, scale.height, side)
-        return TiledLosses(
-            self.trunk, photo, style, recipe, content_weight=weight, side=side, on_tile=on_tile
+        losses_of: Callable[..., Losses] = WholeLosses
+        if side is not None:
+            logger.info("%d x %d px are painted in tiles of %d px", scale.width, scale.height, side)
+            losses_of = partial(TiledLosses, side=side, on_tile=on_tile)
+        return losses_of(
+            self.trunk,
+            photo,
+            style,
+            recipe,
+            content_weight=scale.content_weight,
+            content_guides=subject.guides(recipe.content_layers, scale),
         )
 
     def _targets(
@@ -203,7 +240,7 @@ class Painter:
         each = [self._grams_of(style, recipe, scale, budget) for style in styles]
         shares = [style.weight / in_all for style in styles]
         return {
-            layer: StyleTarget.of(
+            layer: style_target(
                 torch.stack([share * grams[layer] for share, grams in zip(shares, each, strict=True)]).sum(0),
                 recipe.style_loss,
             )

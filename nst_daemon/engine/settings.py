@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nst_daemon.config import Precision
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
@@ -12,5 +14,6 @@ class EngineSettings:
     device: str = "auto"
     share: int = 1  # of how many engines on this device it is one: each takes its part of memory and cores
     memory_limit: int | None = None  # bytes; None: what is free
-    cache_dir: Path  # downloaded weights
+    precision: Precision = Precision.AUTO  # of the convolutions
+    cache_dir: Path  # downloaded weights, style targets, what the trial found
     max_megapixels: float = 200.0

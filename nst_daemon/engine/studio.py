@@ -4,6 +4,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon import colors, images, provenance, report_picture
-from nst_daemon.engine import devices
+from nst_daemon.engine import devices, trial
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
 from nst_daemon.engine.painter import Painter
@@ -22,9 +23,10 @@ from nst_daemon.engine.preview import LONGEST, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource
 from nst_daemon.engine.schedule import fit, target_size
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.engine.vgg import Trunk, least_side
+from nst_daemon.engine.vgg import least_side
 from nst_daemon.engine.weights import load_weights
 from nst_daemon.errors import CancelledError, OutOfMemoryError
+from nst_daemon.faces import face_guide
 from nst_daemon.recipe import Mask, Order, Painting, PreserveColor, Progress, Recipe, Style
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,10 @@ class Studio:
             devices.share_cores(settings.share)
         self.device = devices.choose_device(settings.device)
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
-        self.painter = Painter(Trunk(weights), self.device, targets_dir=settings.cache_dir / "targets")
+        self.arithmetic = trial.choose(weights, self.device, settings.precision, settings.cache_dir)
+        self.arithmetic.apply()
+        trunk = self.arithmetic.trunk(weights)
+        self.painter = Painter(trunk, self.device, targets_dir=settings.cache_dir / "targets")
         self._styles: OrderedDict[str, Picture] = OrderedDict()
 
     def fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
@@ -136,42 +141,31 @@ class Studio:
             return small, ()
         content, parts = _recoloured(small, [RegionSource(sources), *regions], recipe, order.key)
         preview = Preview(order.preview, finish=_preview_finish(small, recipe, mask))
-        painted, notes = self._paint_what_fits(
-            content, parts, recipe, on_progress, should_stop, checkpoint, preview
+        paint = partial(
+            self.painter.paint,
+            content,
+            parts[0].styles,
+            recipe,
+            size=_at_least(width, height, least_side((*recipe.style_layers, "relu1_1"))),
+            on_progress=on_progress,
+            should_stop=should_stop,
+            regions=parts[1:],
+            content_guide=face_guide(small, recipe.face_weight),
+            checkpoint=checkpoint,
+            preview=preview,
         )
+        painted, notes = self._paint_what_fits(paint, checkpoint)
         return _finished(self._resized(painted, width, height), small, recipe, mask), notes
 
     def _paint_what_fits(
-        self,
-        content: Picture,
-        parts: Sequence[RegionSource],
-        recipe: Recipe,
-        on_progress: OnProgress,
-        should_stop: ShouldStop,
-        checkpoint: Checkpoint | None,
-        preview: Preview,
+        self, paint: Callable[..., Picture], checkpoint: Checkpoint | None
     ) -> tuple[Picture, tuple[str, ...]]:
-        """Paint in as much memory as there is; in smaller tiles where the forecast was wrong.
-
-        The first of the parts are the main styles; the others are regions.
-        """
-        height, width = content.shape[:2]
+        """Paint in as much `memory` as there is; in smaller tiles where the forecast was wrong."""
         memory = self._memory()
         notes: tuple[str, ...] = ()
         for attempt in range(MEMORY_TRIES):
             try:
-                painted = self.painter.paint(
-                    content,
-                    parts[0].styles,
-                    recipe,
-                    size=_at_least(width, height, least_side((*recipe.style_layers, "relu1_1"))),
-                    on_progress=on_progress,
-                    should_stop=should_stop,
-                    regions=parts[1:],
-                    memory=memory,
-                    checkpoint=checkpoint,
-                    preview=preview,
-                )
+                painted = paint(memory=memory)
             except CancelledError:
                 raise
             except Exception as error:

@@ -18,8 +18,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nst_daemon.engine.losses import TINY, Guided, gram_sum, statistics_loss
+from nst_daemon.engine.losses import NO_GUIDES, Guided, gram_sum
 from nst_daemon.engine.vgg import Trunk, depth_of
+from nst_daemon.engine.wasserstein import TINY
 from nst_daemon.recipe import CONVS_IN_BLOCK, Pooling, Recipe
 
 # px. Four poolings must halve a tile as they halve the whole picture: 16. Winograd's tiles of 4 entries must
@@ -145,6 +146,7 @@ class TiledLosses:
         recipe: Recipe,
         *,
         content_weight: float,
+        content_guides: Mapping[str, Tensor] = NO_GUIDES,
         side: int,
         on_tile: Callable[[], None] = lambda: None,
     ) -> None:
@@ -152,6 +154,7 @@ class TiledLosses:
         self.photo = photo
         self.style = style
         self.recipe = recipe
+        self.content_guides = content_guides
         self.on_tile = on_tile  # called before each: a step of a large picture takes minutes
         self.layers = tuple(dict.fromkeys((*recipe.content_layers, *recipe.style_layers)))
         height, width = photo.shape[-2:]
@@ -199,7 +202,10 @@ class TiledLosses:
             wanted = self.trunk(tile.cut(self.photo), self.recipe.content_layers, self.recipe.pooling)
         for layer, factor in self.content_factors.items():
             error = tile.core(features[layer], layer) - tile.core(wanted[layer], layer)
-            loss = loss + factor * error.square().sum()
+            squares = error.float().square()
+            if (guide := self.content_guides.get(layer)) is not None:
+                squares = squares * tile.of_whole(guide, layer)
+            loss = loss + factor * squares.sum()
         return loss
 
     def _style(self, picture: Tensor) -> tuple[Tensor, dict[str, list[Tensor]]]:
@@ -211,7 +217,7 @@ class TiledLosses:
             loss = picture.new_zeros(())
             for layer, parts in self.style.items():
                 for (guide, target), each in zip(parts, sums[layer], strict=True):
-                    loss = loss + statistics_loss(each / self._count(picture, layer, guide), target)
+                    loss = loss + target.loss(each / self._count(picture, layer, guide))
             loss = loss * (self.recipe.style_weight / len(self.style))
             slopes = iter(torch.autograd.grad(loss, leaves))
         return loss.detach(), {layer: [next(slopes) for _ in parts] for layer, parts in self.style.items()}

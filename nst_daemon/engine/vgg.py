@@ -5,6 +5,7 @@ border (replicate), which spares the painting a dirty frame; the other convoluti
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -14,33 +15,47 @@ from nst_daemon.engine import winograd
 from nst_daemon.engine.weights import CONV_NAMES, Weights
 from nst_daemon.recipe import LAYERS, Pooling
 
+FIRST: Final = CONV_NAMES[0]
 Features = dict[str, Tensor]  # layer -> (B, C, H, W)
 
 
 class Trunk(nn.Module):
-    """VGG19 without its classifier. Weights are buffers: nothing here can be trained."""
+    """VGG19 without its classifier. Weights are buffers: nothing here can be trained.
 
-    def __init__(self, weights: Weights, *, use_winograd: bool = True) -> None:
+    With `precision` bfloat16 all convolutions but the first are computed in it, and their maps and the
+    gradients on the way back kept in it. The first one sees the picture itself: small changes would be lost.
+    """
+
+    def __init__(
+        self, weights: Weights, *, precision: torch.dtype = torch.float32, use_winograd: bool = True
+    ) -> None:
         super().__init__()
+        self.precision = precision
         self.use_winograd = use_winograd
         self._transformed: dict[str, Tensor] = {}  # kernels for Winograd, made when first needed
         for name in CONV_NAMES:
-            kernel, bias = weights[name]
+            own = torch.float32 if name == FIRST else precision
+            kernel, bias = (each.to(own) for each in weights[name])
             # channels_last is 1.4 times as fast on CPUs and no slower on accelerators.
             self.register_buffer(f"{name}_kernel", kernel.contiguous(memory_format=torch.channels_last))
             self.register_buffer(f"{name}_bias", bias.contiguous())
         self.requires_grad_(False)
 
+    @property
+    def entry_bytes(self) -> int:
+        """What an entry of a feature map takes."""
+        return self.precision.itemsize
+
     def forward(self, picture: Tensor, layers: Sequence[str], pooling: Pooling = Pooling.MAX) -> Features:
         """Return the features of `layers`; nothing behind the deepest is computed.
 
-        Shapes: (B, 3, H, W), RGB in 0..1 -> a (B, C, H / 2**k, W / 2**k) a layer.
+        Shapes: (B, 3, H, W), RGB in 0..1, float32 -> a (B, C, H / 2**k, W / 2**k) a layer, in the precision.
         """
         features: Features = {}
         wanted = set(layers)
         maps = picture
         for name in CONV_NAMES[: depth_of(layers)]:
-            if name.endswith("_1") and name != "conv1_1":
+            if name.endswith("_1") and name != FIRST:
                 maps = _halve(maps, pooling)
             maps = self._convolve(maps, name)
             if name in wanted:
@@ -48,12 +63,13 @@ class Trunk(nn.Module):
             maps = functional.relu(maps)  # not in place: a loss may read the maps before the rectifier
             if (rectified := name.replace("conv", "relu")) in wanted:
                 features[rectified] = maps
+            maps = maps.to(self.precision)
         return features
 
     def _convolve(self, maps: Tensor, name: str) -> Tensor:
         kernel: Tensor = getattr(self, f"{name}_kernel")
         bias: Tensor = getattr(self, f"{name}_bias")
-        if name == "conv1_1":
+        if name == FIRST:
             return functional.conv2d(functional.pad(maps, (1, 1, 1, 1), mode="replicate"), kernel, bias)
         if self.use_winograd and winograd.is_worth_it(kernel):
             if name not in self._transformed:
