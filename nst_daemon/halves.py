@@ -217,6 +217,7 @@ def engine_settings(config: Config, device: str, share: int = 1) -> EngineSettin
         share=share,
         memory_limit=config.engine.memory_bytes,
         precision=config.engine.precision,
+        graphs=config.engine.graphs,
         cache_dir=config.state_dir / "weights",
         max_megapixels=config.max_megapixels,
     )

@@ -140,6 +140,7 @@ def engine_settings(config: "Config | None", device: str | None = None) -> "Engi
         device=device or engine.first_device,
         memory_limit=engine.memory_bytes,
         precision=engine.precision,
+        graphs=engine.graphs,
         cache_dir=state_dir / "weights",
         max_megapixels=config.max_megapixels if config else 200.0,
     )

@@ -51,6 +51,13 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class Graphs(StrEnum):
+    """Whether the kernels of small scales are recorded as CUDA graphs."""
+
+    AUTO = "auto"  # where a trial finds it faster
+    OFF = "off"
+
+
 class TrayMode(StrEnum):
     """Whether a tray icon is shown."""
 
@@ -88,6 +95,7 @@ class EngineConfig:
     device: Device = "auto"  # auto, cpu, cuda, cuda:1, mps, xpu
     devices: Devices | None = None  # one engine on each; None: one engine, on `device`
     precision: Annotated[Precision, WORD] = Precision.AUTO
+    graphs: Annotated[Graphs, WORD] = Graphs.AUTO
     keep_warm: KeepWarm = "15m"  # long it idles with its network
     memory_limit: MemoryLimit | None = None  # e.g. 4GB; None: what the machine has
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.colors import match_colors
-from nst_daemon.engine import devices
+from nst_daemon.engine import devices, graphs
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop, stop_if
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
@@ -54,22 +54,22 @@ class Subject:
     """The photo, and how many times it counts where."""
 
     photo: Tensor  # (1, 3, H, W)
-    guide: Tensor | None  # (1, 1, h, w), of the same shape; None: alike everywhere
+    guide: Tensor | None  # (1, 1, h, w), of the same shape, on the CPU; None: alike everywhere
 
     @classmethod
     def of(cls, photo: Picture, guide: NDArray[np.float32] | None, device: torch.device) -> "Subject":
         """Bring a photo to the device. Shapes: (H, W, 3), (h, w)."""
-        placed = None if guide is None else torch.from_numpy(guide)[None, None].to(device)
-        return cls(to_view(photo, device), placed)
+        return cls(to_view(photo, device), None if guide is None else torch.from_numpy(guide)[None, None])
 
     def guides(self, layers: Sequence[str], scale: Scale) -> dict[str, Tensor]:
         """Return the guide over each layer's map at a scale. Shapes: -> (1, 1, h, w)."""
         if self.guide is None:
             return {}
+        device = self.photo.device
         halvings = {layer: int(layer[4]) - 1 for layer in layers}
         sizes = {layer: (scale.height >> by, scale.width >> by) for layer, by in halvings.items()}
         return {
-            layer: functional.interpolate(self.guide, size, mode="bilinear", antialias=True)
+            layer: functional.interpolate(self.guide, size, mode="bilinear", antialias=True).to(device)
             for layer, size in sizes.items()
         }
 
@@ -77,9 +77,12 @@ class Subject:
 class Painter:
     """Paints pictures with one network on one device. Not thread-safe."""
 
-    def __init__(self, trunk: Trunk, device: torch.device, *, targets_dir: Path | None = None) -> None:
+    def __init__(
+        self, trunk: Trunk, device: torch.device, *, targets_dir: Path | None = None, records: bool = False
+    ) -> None:
         self.trunk = trunk.to(device)
         self.device = device
+        self.records = records  # the kernels of small scales, as CUDA graphs
         self.targets = Targets(self.trunk, targets_dir)
 
     def paint(
@@ -223,7 +226,7 @@ class Painter:
         if side is not None:
             logger.info("%d x %d px are painted in tiles of %d px", scale.width, scale.height, side)
             losses_of = partial(TiledLosses, side=side, on_tile=on_tile)
-        return losses_of(
+        losses = losses_of(
             self.trunk,
             photo,
             style,
@@ -231,6 +234,8 @@ class Painter:
             content_weight=scale.content_weight,
             content_guides=subject.guides(recipe.content_layers, scale),
         )
+        is_small = side is None and scale.width * scale.height <= graphs.MOST_PIXELS
+        return graphs.Recorded(losses, photo) if self.records and is_small else losses
 
     def _targets(
         self, styles: Sequence[StyleSource], recipe: Recipe, scale: Scale, budget: devices.Budget

@@ -47,10 +47,15 @@ class Studio:
             devices.share_cores(settings.share)
         self.device = devices.choose_device(settings.device)
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
-        self.arithmetic = trial.choose(weights, self.device, settings.precision, settings.cache_dir)
+        asked = trial.Asked(precision=settings.precision, graphs=settings.graphs)
+        self.arithmetic = trial.choose(weights, self.device, asked, settings.cache_dir)
         self.arithmetic.apply()
-        trunk = self.arithmetic.trunk(weights)
-        self.painter = Painter(trunk, self.device, targets_dir=settings.cache_dir / "targets")
+        self.painter = Painter(
+            self.arithmetic.trunk(weights),
+            self.device,
+            targets_dir=settings.cache_dir / "targets",
+            records=self.arithmetic.graphs,
+        )
         self._styles: OrderedDict[str, Picture] = OrderedDict()
 
     def fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:

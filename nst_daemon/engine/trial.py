@@ -2,8 +2,9 @@
 
 Processors differ by factors. Many of those made since 2022 multiply bfloat16 twice as fast as float32, or
 faster, and older ones many times slower; Winograd's convolutions gain where products of matrices are fast
-beside PyTorch's own convolutions. So a few steps are taken in each way that there is, and the fastest stays, if its
-gradient points where that of the plain way points.
+beside PyTorch's own convolutions; an accelerator waits for its kernels where a picture is small. So a few
+steps are taken in each way that there is, and the fastest stays, if its gradient points where that of the
+plain way points.
 
 The choice is written down, because the same photo is to give the same bytes tomorrow.
 """
@@ -12,7 +13,8 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,26 +22,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nst_daemon.config import Precision
+from nst_daemon.config import Graphs, Precision
 from nst_daemon.engine import devices
-from nst_daemon.engine.losses import gram
+from nst_daemon.engine.climb import Losses
+from nst_daemon.engine.graphs import Recorded
+from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import Weights
 from nst_daemon.files import written_whole
+from nst_daemon.recipe import resolve
 
 logger = logging.getLogger(__name__)
 
+Step = Callable[[], Tensor]
+
 FILE: Final = "arithmetic.json"
-LAYERS: Final = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
 SIZE: Final = (
     144,
     192,
-)  # px of the picture that is tried on a CPU; smaller ones favour what a painting does not need
+)  # px of the picture that is tried on a CPU: a second or two in all
 SIZE_ON_ACCELERATOR: Final = (384, 512)
+SIZE_OF_GRAPHS: Final = (96, 128)  # where an accelerator waits for its kernels
 TURNS: Final = 3  # the fastest counts
 LEAST_GAIN: Final = 1.1  # times as fast, to leave the plain way
 LEAST_COSINE: Final = 0.95  # between the gradients; bfloat16 has 0.99
-LEAST_PRODUCT_ERROR: Final = 1e-5  # relative; float32 has 1e-6, bfloat16 1e-3
+MOST_PRODUCT_ERROR: Final = 1e-5  # relative; float32 has 1e-6, bfloat16 1e-3
 PRODUCT_SIDE: Final = 512
 
 
@@ -49,7 +56,8 @@ class Arithmetic:
 
     precision: Precision = Precision.FLOAT32  # of the convolutions
     winograd: bool = False  # on the CPU, in float32
-    onednn: bool = False  # float32 products of matrices by oneDNN, which MKL leaves behind on some processors
+    onednn: bool = False  # float32 products of matrices by oneDNN, which leaves MKL behind on some processors
+    graphs: bool = False  # on CUDA, the kernels of a step are recorded once for each small scale
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -72,9 +80,18 @@ DTYPES: Final[Mapping[Precision, torch.dtype]] = {
 }
 
 
-def choose(weights: Weights, device: torch.device, asked: Precision, folder: Path) -> Arithmetic:
-    """Return the fastest way on this device, of those that the config allows; remembered in `folder`."""
-    key = " ".join((devices.identify(device), f"torch {torch.__version__}", f"asked for {asked}"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the config allows."""
+
+    precision: Precision = Precision.AUTO
+    graphs: Graphs = Graphs.AUTO
+
+
+def choose(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Arithmetic:
+    """Return the fastest way on this device, of those that are allowed; remembered in `folder`."""
+    words = f"precision {asked.precision}, graphs {asked.graphs}"
+    key = ", ".join((devices.identify(device), f"torch {torch.__version__}", words))
     kept = _read(folder / FILE)
     try:
         return Arithmetic(**kept[key])
@@ -84,28 +101,29 @@ def choose(weights: Weights, device: torch.device, asked: Precision, folder: Pat
     return found
 
 
-def _tried(weights: Weights, device: torch.device, asked: Precision) -> Arithmetic:
-    onednn = device.type == "cpu" and _is_onednn_faster()
-    before = Arithmetic(onednn=onednn)
-    before.apply()
+def _tried(weights: Weights, device: torch.device, asked: Asked) -> Arithmetic:
     began = time.perf_counter()
-    best = fastest(_ways(device, asked, onednn), lambda way: _Step(way.trunk(weights), device))
+    plain = Arithmetic(onednn=device.type == "cpu" and _is_onednn_faster())
+    plain.apply()
+    size = SIZE if device.type == "cpu" else SIZE_ON_ACCELERATOR
+    best = fastest(_ways(plain, device, asked.precision), partial(step_of, weights, device, size))
+    if device.type == "cuda" and asked.graphs is Graphs.AUTO:
+        ways = [best, replace(best, graphs=True)]
+        best = fastest(ways, partial(step_of, weights, device, SIZE_OF_GRAPHS))
     logger.info("%s: chose %s in %.1f s", device, asdict(best), time.perf_counter() - began)
     return best
 
 
-def _ways(device: torch.device, asked: Precision, onednn: bool) -> list[Arithmetic]:
+def _ways(plain: Arithmetic, device: torch.device, asked: Precision) -> list[Arithmetic]:
     """Return what is to be tried, the plain way first."""
-    ways = [Arithmetic(onednn=onednn)]
-    if device.type == "cpu":
-        ways.append(Arithmetic(winograd=True, onednn=onednn))
-    half = Arithmetic(precision=Precision.BFLOAT16, onednn=onednn)
+    half = replace(plain, precision=Precision.BFLOAT16)
     if asked is Precision.BFLOAT16:
         return [half]
+    ways = [plain, replace(plain, winograd=True)] if device.type == "cpu" else [plain]
     return ways if asked is Precision.FLOAT32 else [*ways, half]
 
 
-def fastest(ways: Iterable[Arithmetic], step_of: Callable[[Arithmetic], Callable[[], Tensor]]) -> Arithmetic:
+def fastest(ways: Iterable[Arithmetic], step_of: Callable[[Arithmetic], Step]) -> Arithmetic:
     """Return the way whose step is fastest; the first is what the others are held against.
 
     A way that breaks, or whose gradient points elsewhere, is out.
@@ -118,36 +136,35 @@ def fastest(ways: Iterable[Arithmetic], step_of: Callable[[Arithmetic], Callable
     for way in others:
         try:
             step = step_of(way)
-            is_right = functional.cosine_similarity(step(), wanted, dim=0) > LEAST_COSINE
+            is_right = bool(functional.cosine_similarity(step(), wanted, dim=0) > LEAST_COSINE)
             seconds = _seconds(step)
         except RuntimeError as error:  # a device may have no kernels for it
             logger.info("%s does not work here: %s", asdict(way), error)
             continue
-        logger.info("%s: %.3f s a step", asdict(way), seconds)
         if is_right and seconds < least:
             best, least = way, seconds
     return best
 
 
-class _Step:
-    """The gradient of a loss through all layers in use, at noise."""
+def step_of(weights: Weights, device: torch.device, size: tuple[int, int], way: Arithmetic) -> Step:
+    """Return what computes the gradient of all losses in this way, flat and on the CPU, at noise."""
+    trunk = way.trunk(weights).to(device)
+    recipe = resolve({})
+    photo, style, picture = (_noise(seed, size).to(device) for seed in range(3))
+    with torch.no_grad():
+        features = trunk(style, recipe.style_layers)
+    targets = {
+        layer: [(None, style_target(gram(features[layer])[0], recipe.style_loss))]
+        for layer in recipe.style_layers
+    }
+    losses: Losses = WholeLosses(trunk, photo, targets, recipe, content_weight=recipe.content_weight)
+    if way.graphs:
+        losses = Recorded(losses, picture)
+    return lambda: losses(picture)[1].flatten().cpu()
 
-    def __init__(self, trunk: Trunk, device: torch.device) -> None:
-        self.trunk = trunk.to(device)
-        size = SIZE if device.type == "cpu" else SIZE_ON_ACCELERATOR
-        noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
-        self.picture = noise.to(device).requires_grad_()
 
-    def __call__(self) -> Tensor:
-        """Return the gradient, flat, on the CPU: so the device is waited for."""
-        with torch.enable_grad():
-            features = self.trunk(self.picture, LAYERS)
-            losses = [
-                (grams := gram(maps)).square().sum() / grams.detach().square().sum()
-                for maps in features.values()
-            ]
-            (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), self.picture)
-        return gradient.flatten().cpu()
+def _noise(seed: int, size: tuple[int, int]) -> Tensor:
+    return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed))
 
 
 def _seconds(step: Callable[[], Any]) -> float:
@@ -169,7 +186,7 @@ def _is_onednn_faster() -> bool:
         exact, plain = one @ one, _seconds(lambda: one @ one)
         torch.set_float32_matmul_precision("medium")
         error = float(((one @ one) - exact).abs().max() / exact.abs().max())
-        return error < LEAST_PRODUCT_ERROR and _seconds(lambda: one @ one) * LEAST_GAIN < plain
+        return error < MOST_PRODUCT_ERROR and _seconds(lambda: one @ one) * LEAST_GAIN < plain
     finally:
         torch.set_float32_matmul_precision(before)
 
