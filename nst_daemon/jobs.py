@@ -129,6 +129,7 @@ class EngineFacts:
     device: str = ""
     network: str = "vgg19"
     weights: str = ""
+    precision: str = ""  # of the convolutions, once it is loaded
     others: tuple[str, ...] = ()  # accelerators of the machine beside the one that `auto` takes
 
 

@@ -138,7 +138,7 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
     if settings.device == "xpu":  # here too
         os._exit(3)
     threading.Thread(target=listen, daemon=True).start()
-    pipe.send(Loaded(device="played"))
+    pipe.send(Loaded(device="played", precision="float32"))
     while (order := orders.get()) is not None:
         content = order.photo.read_bytes()
         pipe.send(Stepped(order.job, progress_at(1)))

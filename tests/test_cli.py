@@ -231,7 +231,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> list[EngineSettings]:
     def probe(settings: EngineSettings) -> EngineFacts:
         asked.append(settings)
         others = ("cuda:1", "cuda:2") if settings.device == "auto" else ()
-        return EngineFacts(state="warm", device="cpu", weights="original", others=others)
+        return EngineFacts(state="warm", device="cpu", weights="original", precision="float32", others=others)
 
     monkeypatch.setattr("nst_daemon.engine.process.probe", probe)
     return asked
@@ -241,7 +241,7 @@ def test_check_finds_nothing_wrong_with_a_fresh_start(ask: Ask, probe: list[Engi
     answer = ask("check")
     assert answer.code == 0, answer.out
     assert "PROBLEM" not in answer.out
-    assert "engine vgg19 (original) on cpu" in answer.out
+    assert "engine vgg19 (original) on cpu in float32" in answer.out
     assert len(probe) == 1
 
 

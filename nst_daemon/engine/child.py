@@ -53,7 +53,7 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     except NstError as error:
         desk.say(Died(error))
         return
-    desk.say(Loaded(device=str(studio.device)))
+    desk.say(Loaded(device=str(studio.device), precision=studio.arithmetic.precision))
     while (order := desk.orders.get()) is not None:
         desk.fulfil(studio, order)
 

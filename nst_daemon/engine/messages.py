@@ -28,6 +28,7 @@ class Loaded:
     """From the engine: the network is on the device."""
 
     device: str
+    precision: str  # of the convolutions
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,8 +191,8 @@ class EngineProcess:
         except (EOFError, OSError) as error:
             raise self._died() from error
         match message:
-            case Loaded(device):
-                self._tell("warm", device=device)
+            case Loaded(device, precision):
+                self._tell("warm", device=device, precision=precision)
             case Found(others):
                 self._tell(self._facts.state, others=others)
             case Logged(level, text):

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon import colors, images, provenance, report_picture
-from nst_daemon.engine import devices, trial
+from nst_daemon.engine import devices, heap, trial
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
 from nst_daemon.engine.painter import Painter
@@ -46,6 +46,7 @@ class Studio:
         if settings.share > 1:
             devices.share_cores(settings.share)
         self.device = devices.choose_device(settings.device)
+        heap.keep_blocks()
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
         asked = trial.Asked(precision=settings.precision, graphs=settings.graphs)
         self.arithmetic = trial.choose(weights, self.device, asked, settings.cache_dir)
@@ -64,6 +65,12 @@ class Studio:
         Raises:
             JobError: the photo or a style cannot be read, or the painting cannot be made.
         """
+        try:
+            return self._fulfil(order, on_progress, should_stop)
+        finally:
+            heap.give_back()
+
+    def _fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
         began = time.monotonic()
         checkpoint = Checkpoint(order.checkpoint, order.key) if order.checkpoint else None
         history = checkpoint.history if checkpoint else []

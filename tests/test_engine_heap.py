@@ -1,0 +1,57 @@
+"""The C library's heap: blocks stay with us between steps, and go back after a painting."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from nst_daemon.engine import heap
+
+BLOCK = 64 * 2**20  # bytes
+# Says how many fresh pages further blocks took; then what is resident before and after giving back.
+SCRIPT = f"""
+import gc, resource, psutil, torch
+from nst_daemon.engine import heap
+if {{keep}}:
+    heap.keep_blocks()
+def work(rounds):
+    for _ in range(rounds):
+        torch.ones({BLOCK // 4})
+work(24)  # until the blocks have settled
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+work(4)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(psutil.Process().memory_info().rss)
+gc.collect()
+heap.give_back()
+print(psutil.Process().memory_info().rss)
+"""
+
+only_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+
+
+def figures(*, keep: bool) -> list[int]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(keep=keep)], capture_output=True, text=True, check=True
+    )
+    return [int(line) for line in done.stdout.split()]
+
+
+@only_glibc
+def test_kept_blocks_come_without_fresh_pages() -> None:
+    faults, _, _ = figures(keep=False)
+    kept_faults, _, _ = figures(keep=True)
+    assert kept_faults * 10 < faults
+
+
+@only_glibc
+def test_what_was_kept_is_given_back() -> None:
+    _, before, after = figures(keep=True)
+    assert before - after > BLOCK / 2
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heap, "_libc", lambda: None)
+    heap.keep_blocks()
+    heap.give_back()
