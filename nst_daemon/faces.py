@@ -15,8 +15,8 @@ from cv2 import data
 from numpy.typing import NDArray
 
 CASCADE: Final = "haarcascade_frontalface_alt2.xml"  # no false finds on our trial pictures
-LONGER: Final = 640  # px, of the picture that is searched
-SMALLEST: Final = 28  # px of it; smaller faces have too few pixels to be kept
+LONGER: Final = 512  # px, of the picture that is searched
+SMALLEST: Final = 24  # px of it; smaller faces have too few pixels to be kept
 STEP: Final = 1.1  # between the sizes that are searched
 LEAST_FINDS: Final = 5  # neighbouring finds that make a face
 GUIDE_LONGER: Final = 256  # px, of a guide

@@ -178,6 +178,7 @@ def test_style_targets_are_computed_once_for_many_photos(trunk: Trunk) -> None:
     class Counting(Trunk):
         def __init__(self) -> None:
             torch.nn.Module.__init__(self)
+            self.precision = torch.float32
 
         def forward(self, *arguments: object) -> dict[str, torch.Tensor]:
             nonlocal passes
@@ -196,6 +197,7 @@ class _Faulty(Trunk):
 
     def __init__(self, trunk: Trunk, bad: set[int]) -> None:
         torch.nn.Module.__init__(self)
+        self.precision = torch.float32
         self.trunk, self.bad, self.passes = trunk, bad, 0
 
     def forward(self, *arguments: object) -> dict[str, torch.Tensor]:
