@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -295,6 +296,29 @@ def test_memory_that_runs_out_is_met_with_smaller_tiles_and_said(
     assert budgets == sorted(budgets, reverse=True)
     assert len(set(budgets)) == 3
     assert any("smaller tiles" in note for note in painting.notes)
+
+
+def test_an_accelerator_without_memory_leaves_the_painting_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nst_daemon.engine import devices, studio
+
+    room = studio.Studio(_settings(tmp_path))
+    tries: list[int] = []
+
+    def run_out(*_: Any, memory: int, **__: Any) -> Any:
+        tries.append(memory)
+        raise RuntimeError("CUDA out of memory. Tried to allocate 9 bytes")
+
+    monkeypatch.setattr(room.painter, "paint", run_out)
+    room.device = torch.device("cuda:0")  # as far as the studio knows
+    monkeypatch.setattr(devices, "free_bytes", lambda device, system_free: system_free)
+    monkeypatch.setattr(devices, "describe", str)
+    monkeypatch.setattr(torch.accelerator, "empty_cache", lambda: None)
+    painting = room.fulfil(_order(tmp_path), lambda _: None, lambda: False)
+    assert len(set(tries)) == studio.MEMORY_TRIES
+    assert painting.notes == ("Memory ran out on cuda:0; painted on the CPU.",)
+    assert painting.picture.is_file()
 
 
 def test_memory_that_never_suffices_ends_the_job_with_a_remedy(

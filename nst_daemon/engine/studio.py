@@ -3,8 +3,7 @@
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +22,7 @@ from nst_daemon.engine.preview import LONGEST, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource
 from nst_daemon.engine.schedule import fit, target_size
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.engine.vgg import least_side
+from nst_daemon.engine.vgg import Trunk, least_side
 from nst_daemon.engine.weights import load_weights
 from nst_daemon.errors import CancelledError, OutOfMemoryError
 from nst_daemon.faces import face_guide
@@ -153,31 +152,34 @@ class Studio:
             return small, ()
         content, parts = _recoloured(small, [RegionSource(sources), *regions], recipe, order.key)
         preview = Preview(order.preview, finish=_preview_finish(small, recipe, mask))
-        paint = partial(
-            self.painter.paint,
-            content,
-            parts[0].styles,
-            recipe,
-            size=_at_least(width, height, least_side((*recipe.style_layers, "relu1_1"))),
-            on_progress=on_progress,
-            should_stop=should_stop,
-            regions=parts[1:],
-            content_guide=face_guide(small, recipe.face_weight),
-            checkpoint=checkpoint,
-            preview=preview,
-        )
+        guide = face_guide(small, recipe.face_weight)
+
+        def paint(painter: Painter, memory: int) -> Picture:
+            return painter.paint(
+                content,
+                parts[0].styles,
+                recipe,
+                size=_at_least(width, height, least_side((*recipe.style_layers, "relu1_1"))),
+                on_progress=on_progress,
+                should_stop=should_stop,
+                regions=parts[1:],
+                content_guide=guide,
+                memory=memory,
+                checkpoint=checkpoint,
+                preview=preview,
+            )
+
         painted, notes = self._paint_what_fits(paint, checkpoint)
         return _finished(self._resized(painted, width, height), small, recipe, mask), notes
 
     def _paint_what_fits(
-        self, paint: Callable[..., Picture], checkpoint: Checkpoint | None
+        self, paint: Callable[[Painter, int], Picture], checkpoint: Checkpoint | None
     ) -> tuple[Picture, tuple[str, ...]]:
-        """Paint in as much `memory` as there is; in smaller tiles where the forecast was wrong."""
-        memory = self._memory()
-        notes: tuple[str, ...] = ()
-        for attempt in range(MEMORY_TRIES):
+        """Return what `paint` returns on the first rung that has the memory, with notes for the user."""
+        reason: Exception | None = None
+        for painter, memory, notes in self._rungs():
             try:
-                painted = paint(memory=memory)
+                return paint(painter, memory), notes
             except CancelledError:
                 raise
             except Exception as error:
@@ -185,27 +187,30 @@ class Studio:
                     checkpoint.drop()  # it would lead to the same end
                 if not _is_out_of_memory(error):
                     raise
-                memory = self._less(memory, attempt, error)
-                notes = ("Memory ran out; painted in smaller tiles.",)
-            else:
-                return painted, notes
-        raise AssertionError("the last attempt returns or raises")
+                logger.warning("out of memory with %.1f GB on %s", memory / 1e9, painter.device)
+                reason = error.with_traceback(None)  # its frames hold the painting's tensors
+            if self.device.type != "cpu":
+                torch.accelerator.empty_cache()
+        raise OutOfMemoryError(
+            "The picture does not fit into memory, not even in small tiles.",
+            remedy="Close other programs, or lower `size`.",
+        ) from reason
 
-    def _less(self, memory: int, attempt: int, error: Exception) -> int:
-        """Return the memory for the next attempt."""
-        logger.warning("out of memory with %.1f GB, trying with less", memory / 1e9)
+    def _rungs(self) -> Iterator[tuple[Painter, int, tuple[str, ...]]]:
+        """Yield who paints, in how many bytes, and what to say of it: smaller tiles, then the CPU."""
+        memory = self._memory(self.device)
+        for attempt in range(MEMORY_TRIES):
+            notes = ("Memory ran out; painted in smaller tiles.",) if attempt else ()
+            yield self.painter, int(memory * LESS**attempt), notes
         if self.device.type != "cpu":
-            torch.accelerator.empty_cache()
-        if attempt == MEMORY_TRIES - 1:
-            raise OutOfMemoryError(
-                "The picture does not fit into memory, not even in small tiles.",
-                remedy="Close other programs, lower `size`, or set engine.device to cpu.",
-            ) from error
-        return int(memory * LESS)
+            cpu = torch.device("cpu")
+            weights = load_weights(self.settings.weights, cache_dir=self.settings.cache_dir)
+            note = f"Memory ran out on {self.device}; painted on the CPU."
+            yield Painter(Trunk(weights), cpu), self._memory(cpu), (note,)
 
-    def _memory(self) -> int:
-        """Return the bytes that a painting may take: this engine's part of its device."""
-        free = devices.free_bytes(self.device, psutil.virtual_memory().available)
+    def _memory(self, device: torch.device) -> int:
+        """Return the bytes that a painting may take: this engine's part of a device."""
+        free = devices.free_bytes(device, psutil.virtual_memory().available)
         return min(free, self.settings.memory_limit or free) // self.settings.share
 
     def _resized(self, picture: Picture, width: int, height: int) -> Picture:
