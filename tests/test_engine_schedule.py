@@ -1,5 +1,6 @@
 """The pyramid of scales and how the steps are shared out."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,12 @@ def test_the_scales_of_a_picture_of_512_px_double_their_pixels_from_128() -> Non
 def test_most_steps_are_taken_where_they_are_cheap() -> None:
     steps = [scale.steps for scale in plan(512, 384, resolve({"steps": 300}))]
     assert steps == sorted(steps, reverse=True)
+
+
+def test_the_largest_scales_have_half_the_steps_of_the_first() -> None:
+    steps = [scale.steps for scale in plan(4096, 3072, resolve({"steps": 600}))]
+    assert steps[0] > steps[1] > steps[2] == steps[-1]
+    assert steps[-1] / steps[0] == pytest.approx(0.5, abs=0.03)
 
 
 def test_without_a_pyramid_there_is_one_size() -> None:

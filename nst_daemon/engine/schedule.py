@@ -7,7 +7,8 @@ from typing import Final
 from nst_daemon.recipe import Optimizer, Recipe
 
 RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
-STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it
+STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it …
+LEAST_STEPS: Final = 0.5  # … but not fewer than this, relative to the first: grain and weave are undone there
 MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to the last
 
 
@@ -61,7 +62,7 @@ def plan(width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.
     is_finished_by_adam = recipe.optimizer is Optimizer.LBFGS and recipe.averaging > 0
     if len(sizes) == 1 and is_finished_by_adam and recipe.steps > 1:
         sizes *= 2
-    shares = [STEPS_DECAY**number for number in range(len(sizes))]
+    shares = [max(LEAST_STEPS, STEPS_DECAY**number) for number in range(len(sizes))]
     scales = []
     for number, (size, steps) in enumerate(zip(sizes, _split(recipe.steps, shares), strict=True), start=1):
         is_last = number == len(sizes)
