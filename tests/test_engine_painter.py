@@ -7,12 +7,14 @@ from numpy.typing import NDArray
 
 from nst_daemon.engine import climb as climb_module
 from nst_daemon.engine import devices
+from nst_daemon.engine import painter as painter_module
+from nst_daemon.engine.losses import StyleTarget, style_target
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import CancelledError, EngineError
-from nst_daemon.recipe import Progress, Recipe, resolve
+from nst_daemon.recipe import Progress, Recipe, StyleLoss, resolve
 
 Picture = NDArray[np.float32]
 
@@ -190,6 +192,26 @@ def test_style_targets_are_computed_once_for_many_photos(trunk: Trunk) -> None:
     first, passes = passes, 0
     _paint(painter, resolve({"steps": 1, "pyramid": 0}))
     assert (first, passes) == (3, 2)  # style, photo, step; then photo and step
+
+
+def test_style_targets_are_prepared_once_for_many_photos(
+    trunk: Trunk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = Painter(trunk, torch.device("cpu"))
+    prepared: list[StyleLoss] = []
+    prepare = style_target
+
+    def spy(statistics: torch.Tensor, kind: StyleLoss) -> StyleTarget:
+        prepared.append(kind)
+        return prepare(statistics, kind)
+
+    monkeypatch.setattr(painter_module, "style_target", spy)
+    first = _paint(painter, resolve({"steps": 2, "pyramid": 0}))
+    again = _paint(painter, resolve({"steps": 2, "pyramid": 0}))
+    assert len(prepared) == len(resolve({}).style_layers)
+    assert np.array_equal(first, again)
+    _paint(painter, resolve({"steps": 2, "pyramid": 0, "style_loss": "gram"}))
+    assert len(prepared) == 2 * len(resolve({}).style_layers)
 
 
 class _Faulty(Trunk):

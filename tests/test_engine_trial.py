@@ -31,7 +31,7 @@ PLAIN, WINOGRAD, HALF = (
 def _played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[Arithmetic], trial.Step]]:
     """Return a maker of steps: what each way takes in seconds, and which way its gradient points."""
     seconds_of: dict[object, float] = {}
-    monkeypatch.setattr(trial, "_seconds", lambda step: seconds_of[step])
+    monkeypatch.setattr(trial, "_seconds", lambda step, **_: seconds_of[step])
 
     def maker(**told: tuple[float, list[float]]) -> Callable[[Arithmetic], trial.Step]:
         def make(way: Arithmetic) -> trial.Step:
@@ -80,6 +80,24 @@ def test_a_gain_within_the_noise_leaves_the_plain_way(
 ) -> None:
     steps = played(plain=(1.0, [1.0]), winograd=(0.95, [1.0]))
     assert fastest([PLAIN, WINOGRAD], steps) == PLAIN
+
+
+def test_a_way_far_behind_is_not_waited_for() -> None:
+    turns: list[int] = []
+    trial._seconds(lambda: turns.append(1), most=-1.0)
+    assert len(turns) == 1
+    trial._seconds(lambda: turns.append(1))
+    assert len(turns) == 1 + trial.TURNS
+
+
+def test_a_processor_without_bfloat16_does_not_try_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def precisions() -> set[Precision]:
+        return {way.precision for way in trial._ways(PLAIN, CPU, Precision.AUTO)}
+
+    monkeypatch.setattr(trial, "_has_bfloat16", lambda device: False)
+    assert precisions() == {Precision.FLOAT32}
+    monkeypatch.setattr(trial, "_has_bfloat16", lambda device: True)
+    assert precisions() == {Precision.FLOAT32, Precision.BFLOAT16}
 
 
 @pytest.fixture(name="tries")
@@ -180,11 +198,11 @@ def test_another_number_of_threads_is_another_trial(
 
 
 def test_onednn_is_taken_only_where_it_does_not_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "_seconds", lambda step: 1.0)
+    monkeypatch.setattr(trial, "_seconds", lambda step, **_: 1.0)
     assert not trial._is_onednn_faster()
     before = torch.get_float32_matmul_precision()
     times = iter((3.0, 1.0))
-    monkeypatch.setattr(trial, "_seconds", lambda step: next(times))
+    monkeypatch.setattr(trial, "_seconds", lambda step, **_: next(times))
     monkeypatch.setattr(trial, "MOST_PRODUCT_ERROR", -1.0)
     assert not trial._is_onednn_faster()
     assert torch.get_float32_matmul_precision() == before

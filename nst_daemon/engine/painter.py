@@ -4,10 +4,12 @@ The painter lives as long as the engine's process. It keeps the network and the 
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -24,14 +26,17 @@ from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
 from nst_daemon.engine.schedule import Scale, fit, plan
-from nst_daemon.engine.targets import Targets
+from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk, least_side
-from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors
+from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
 
 logger = logging.getLogger(__name__)
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
+Prepared = tuple[tuple[int, ...], tuple[float, ...], StyleLoss, tuple[str, ...]]
+
+KEPT_PREPARED: Final = 8  # targets of a scale, ready for its loss; 7 MB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Painter:
         self.device = device
         self.records = records  # the kernels of small scales, as CUDA graphs
         self.targets = Targets(self.trunk, targets_dir)
+        self._prepared: OrderedDict[Prepared, tuple[list[Grams], Mapping[str, StyleTarget]]] = OrderedDict()
 
     def paint(
         self,
@@ -244,13 +250,23 @@ class Painter:
         in_all = sum(style.weight for style in styles)
         each = [self._grams_of(style, recipe, scale, budget) for style in styles]
         shares = [style.weight / in_all for style in styles]
-        return {
-            layer: style_target(
-                torch.stack([share * grams[layer] for share, grams in zip(shares, each, strict=True)]).sum(0),
-                recipe.style_loss,
-            )
-            for layer in recipe.style_layers
-        }
+        # While `each` is kept no other Gram matrices can have their identities.
+        key = (tuple(map(id, each)), tuple(shares), recipe.style_loss, recipe.style_layers)
+        if key not in self._prepared:
+            prepared = {
+                layer: style_target(
+                    torch.stack(
+                        [share * grams[layer] for share, grams in zip(shares, each, strict=True)]
+                    ).sum(0),
+                    recipe.style_loss,
+                )
+                for layer in recipe.style_layers
+            }
+            self._prepared[key] = each, prepared
+            if len(self._prepared) > KEPT_PREPARED:
+                self._prepared.popitem(last=False)
+        self._prepared.move_to_end(key)
+        return self._prepared[key][1]
 
     @torch.no_grad()
     def _grams_of(

@@ -11,6 +11,7 @@ The choice is written down, because the same photo is to give the same bytes tom
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -120,7 +121,18 @@ def _ways(plain: Arithmetic, device: torch.device, asked: Precision) -> list[Ari
     if asked is Precision.BFLOAT16:
         return [half]
     ways = [plain, replace(plain, winograd=True)] if device.type == "cpu" else [plain]
-    return ways if asked is Precision.FLOAT32 else [*ways, half]
+    if asked is Precision.AUTO and _has_bfloat16(device):
+        ways.append(half)
+    return ways
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether it is worth a try: a processor without any support takes minutes for one step."""
+    if device.type != "cpu":
+        return True
+    # PyTorch has no public word for it; where this one is gone, float32 is what there is.
+    is_supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return is_supported is not None and bool(is_supported())
 
 
 def fastest(ways: Iterable[Arithmetic], step_of: Callable[[Arithmetic], Step]) -> Arithmetic:
@@ -137,7 +149,7 @@ def fastest(ways: Iterable[Arithmetic], step_of: Callable[[Arithmetic], Step]) -
         try:
             step = step_of(way)
             is_right = bool(functional.cosine_similarity(step(), wanted, dim=0) > LEAST_COSINE)
-            seconds = _seconds(step)
+            seconds = _seconds(step, most=2 * least)
         except RuntimeError as error:  # a device may have no kernels for it
             logger.info("%s does not work here: %s", asdict(way), error)
             continue
@@ -167,13 +179,15 @@ def _noise(seed: int, size: tuple[int, int]) -> Tensor:
     return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed))
 
 
-def _seconds(step: Callable[[], Any]) -> float:
-    """Return the least time of a few turns."""
+def _seconds(step: Callable[[], Any], *, most: float = math.inf) -> float:
+    """Return the least time of a few turns; of fewer, if they take more than `most` seconds."""
     times = []
     for _ in range(TURNS):
         began = time.perf_counter()
         step()
         times.append(time.perf_counter() - began)
+        if times[-1] > most:
+            break
     return min(times)
 
 
