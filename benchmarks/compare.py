@@ -4,7 +4,8 @@
         --programs pastiche draft balanced fine --out DIR
 
 `--pairs` also takes one folder that holds the folders `photos` and `styles`: then every photo is painted in
-every style. A program is `pastiche`, a preset, or a preset with settings: balanced:tv_weight=0.5,steps=200.
+every style. A program is `pastiche`, a preset, or a preset with a precision, settings or both:
+balanced@float32:tv_weight=0.5,steps=200.
 
 Every painting has a fresh process and the same environment. What is in DIR already is not painted again: a
 picture of ours is known by its recipe and the engine's source, so that presets can be tuned against kept
@@ -33,7 +34,7 @@ import psutil
 from PIL import Image, ImageDraw, ImageFont
 
 import nst_daemon
-from nst_daemon.config import parse_assignments
+from nst_daemon.config import Precision, parse_assignments
 from nst_daemon.engine.schedule import fit
 from nst_daemon.recipe import Preset, Recipe, resolve
 
@@ -55,16 +56,19 @@ class Program:
     name: str  # as it was typed
     recipe: Recipe | None  # None: pastiche, as it comes
     key: str  # of its pictures
+    precision: Precision = Precision.AUTO
 
     @classmethod
     def of(cls, text: str) -> "Program":
         """Return the program that was typed."""
         if text == PASTICHE:
             return cls(text, None, PASTICHE)
-        preset, _, settings = text.partition(":")
+        head, _, settings = text.partition(":")
+        preset, _, named = head.partition("@")
+        precision = Precision(named or Precision.AUTO)
         over = parse_assignments(re.split(r",(?![^\[]*\])", settings) if settings else [])
         recipe = resolve({"preset": Preset(preset), **over})
-        return cls(text, recipe, f"{recipe.preset}-{fingerprint(recipe)}")
+        return cls(text, recipe, f"{recipe.preset}-{named or 'auto'}-{fingerprint(recipe)}", precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +122,18 @@ class Run:
             files = ["--content", photo, "--styles", style, "--output", str(target)]
             return [sys.executable, "-m", "pastiche", *files, "--size", size, "--device", device]
         settings = json.dumps({**self.program.recipe.as_settings(), "size": self.size})
-        files = [photo, style, str(target)]
-        return [sys.executable, str(PAINT), *files, "--settings", settings, "--device", device]
+        files, precision = [photo, style, str(target)], str(self.program.precision)
+        return [
+            sys.executable,
+            str(PAINT),
+            *files,
+            "--settings",
+            settings,
+            "--device",
+            device,
+            "--precision",
+            precision,
+        ]
 
 
 def fingerprint(recipe: Recipe) -> str:

@@ -10,8 +10,10 @@ import argparse
 import hashlib
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
+from nst_daemon.config import Precision
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.recipe import Order, Progress, Style, resolve
@@ -25,6 +27,7 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--settings", type=json.loads, default={}, metavar="JSON")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", type=Precision, default=Precision.AUTO)
     arguments = parser.parse_args()
     digest = hashlib.sha256(arguments.style.read_bytes()).hexdigest()
     order = Order(
@@ -35,7 +38,10 @@ def main() -> None:
         recipe=resolve({**arguments.settings, "format": "png"}),
         result=arguments.result.with_suffix(""),
     )
-    studio = Studio(EngineSettings(device=arguments.device, cache_dir=arguments.result.parent))
+    settings = EngineSettings(
+        device=arguments.device, precision=arguments.precision, cache_dir=arguments.result.parent
+    )
+    studio = Studio(settings)
     history: list[Progress] = []
     began, cpu_began = time.perf_counter(), time.process_time()
     painting = studio.fulfil(order, history.append, lambda: False)
@@ -48,6 +54,7 @@ def main() -> None:
         "steps": history[-1].steps,
         "losses": dict(painting.losses),
         "device": painting.device,
+        "arithmetic": asdict(studio.arithmetic),
     }
     print(json.dumps(measured))
 

