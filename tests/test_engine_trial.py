@@ -211,6 +211,6 @@ def test_onednn_is_taken_only_where_it_does_not_round(monkeypatch: pytest.Monkey
 def test_the_choice_becomes_the_networks(tmp_path: Path) -> None:
     trunk = HALF.trunk(load_original())
     features = trunk(torch.rand(1, 3, 16, 16), ("relu1_1", "relu2_1"))
-    assert features["relu1_1"].dtype is torch.float32
+    assert features["relu1_1"].dtype is torch.bfloat16
     assert features["relu2_1"].dtype is torch.bfloat16
     assert not replace(HALF, winograd=False).trunk(load_original()).use_winograd

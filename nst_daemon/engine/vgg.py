@@ -57,13 +57,12 @@ class Trunk(nn.Module):
         for name in CONV_NAMES[: depth_of(layers)]:
             if name.endswith("_1") and name != FIRST:
                 maps = _halve(maps, pooling)
-            maps = self._convolve(maps, name)
+            maps = self._convolve(maps, name).to(self.precision)
             if name in wanted:
                 features[name] = maps
             maps = functional.relu(maps)  # not in place: a loss may read the maps before the rectifier
             if (rectified := name.replace("conv", "relu")) in wanted:
                 features[rectified] = maps
-            maps = maps.to(self.precision)
         return features
 
     def _convolve(self, maps: Tensor, name: str) -> Tensor:
