@@ -38,10 +38,8 @@ logger = logging.getLogger(__name__)
 Step = Callable[[], Tensor]
 
 FILE: Final = "arithmetic.json"
-SIZE: Final = (
-    144,
-    192,
-)  # px of the picture that is tried on a CPU: a second or two in all
+# Height and width in px of the pictures that are tried: on a CPU a second or two in all.
+SIZE: Final = (144, 192)
 SIZE_ON_ACCELERATOR: Final = (384, 512)
 SIZE_OF_GRAPHS: Final = (96, 128)  # where an accelerator waits for its kernels
 TURNS: Final = 3  # the fastest counts
@@ -61,9 +59,8 @@ class Arithmetic:
     graphs: bool = False  # on CUDA, the kernels of a step are recorded once for each small scale
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "precision", Precision(self.precision)
-        )  # plain text comes back from the file
+        # Plain text comes back from the file.
+        object.__setattr__(self, "precision", Precision(self.precision))
 
     def trunk(self, weights: Weights) -> Trunk:
         """Return the network so computed."""
