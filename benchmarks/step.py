@@ -4,10 +4,11 @@
 
 "plain" is what a reader of the paper writes: torch.nn layers in NCHW, weights that want gradients, in-place
 rectifiers, Adam from torch.optim, every loss read back in every step. It has the plain Gram loss; ours has
-the one of its presets. "limit" is the time that the multiplications of the convolutions alone take at the
-speed of one large matrix product in the same precision, measured in the same run; an algorithm with fewer
-multiplications can go below it. The programs take turns, so that a machine whose speed drifts treats them
-alike. CPU seconds, which other work disturbs less, stand beside.
+the one of its presets. Both keep freed blocks as the engine does, from which the plain one gains too. "limit"
+is the time that the multiplications of the convolutions alone take at the speed of one large matrix product
+in the same precision, measured in the same run; an algorithm with fewer multiplications can go below it. The
+programs take turns, so that a machine whose speed drifts treats them alike. CPU seconds, which other work
+disturbs less, stand beside.
 """
 
 import argparse

@@ -11,12 +11,13 @@ from typing import Final
 TRIM_THRESHOLD: Final = -1  # of mallopt, in malloc.h
 MMAP_THRESHOLD: Final = -3
 LARGE: Final = 1 << 30  # bytes; a larger block is still asked for and given back
+SMALL: Final = 1 << 25  # bytes; what glibc keeps of itself, once it has seen larger blocks
 
 
-def keep_blocks() -> None:
-    """Have freed blocks kept until `give_back`."""
+def keep_blocks(smaller_than: int = LARGE) -> None:
+    """Have freed blocks below this size in bytes kept until `give_back`."""
     if mallopt := getattr(_libc(), "mallopt", None):
-        mallopt(MMAP_THRESHOLD, LARGE)
+        mallopt(MMAP_THRESHOLD, min(smaller_than, LARGE))
         mallopt(TRIM_THRESHOLD, 2 * LARGE - 1)
 
 

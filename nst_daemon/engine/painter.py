@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.colors import match_colors
-from nst_daemon.engine import devices, graphs
+from nst_daemon.engine import devices, graphs, heap
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop, stop_if
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
@@ -228,6 +228,8 @@ class Painter:
                 weighed = target if part.mask is None else target.weighing(part.share)
                 style[layer].append((guides[layer], weighed))
         side = budget.tile_side(scale.width, scale.height)
+        # Where memory is scarce, kept blocks would leave holes that the next ones do not fit into.
+        heap.keep_blocks(heap.LARGE if side is None else heap.SMALL)
         losses_of: Callable[..., Losses] = WholeLosses
         if side is not None:
             logger.info("%d x %d px are painted in tiles of %d px", scale.width, scale.height, side)

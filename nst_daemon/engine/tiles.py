@@ -18,7 +18,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nst_daemon.engine import heap
 from nst_daemon.engine.losses import NO_GUIDES, Guided, gram_sum
 from nst_daemon.engine.vgg import Trunk, depth_of
 from nst_daemon.engine.wasserstein import TINY
@@ -168,7 +167,6 @@ class TiledLosses:
         Shapes: (1, 3, H, W) -> (4,), (1, 3, H, W).
         """
         style, slopes = self._style(picture)
-        heap.give_back()  # here memory is scarce, and both passes want blocks of other sizes
         gradient = torch.zeros_like(picture)
         content = picture.new_zeros(())
         for tile in self.tiles:
@@ -180,7 +178,6 @@ class TiledLosses:
                 (slope,) = torch.autograd.grad(share + self._along(features, tile, slopes), part)
             content += share.detach()
             tile.cut(gradient).add_(slope)
-        heap.give_back()
         tv = self._total_variation(picture, gradient)
         return torch.stack([content + style + tv, content, style, tv]), gradient
 
