@@ -1,8 +1,7 @@
 """The C library's heap, told to keep a step's memory for the next step. Does nothing where it is not glibc's.
 
 glibc asks the system for each large block and gives it back at once, so every feature map of every step comes
-as fresh pages that the kernel has to clear: a seventh of a step's time at 512 x 384 px on a CPU, a third at
-1024 x 768 px (`python benchmarks/step.py` measures the whole).
+as fresh pages that the kernel has to clear: a good part of a step's time on a CPU, and more in large pictures.
 """
 
 import ctypes
