@@ -1,7 +1,7 @@
 """The C library's heap, told to keep a step's memory for the next step. Does nothing where it is not glibc's.
 
 glibc asks the system for each large block and gives it back at once, so every feature map of every step comes
-as fresh pages that the kernel has to clear: a good part of a step's time on a CPU, and more in large pictures.
+as fresh pages that the kernel has to clear: a good part of a step's time on a CPU, most in large pictures.
 """
 
 import ctypes
