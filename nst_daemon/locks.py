@@ -42,6 +42,16 @@ def held(state_dir: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, after whoever holds it now. Raises: OSError: it cannot be made there."""
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+
+
 def holder(state_dir: Path) -> int | None:
     """Return the process that holds the lock, or None if no daemon runs."""
     path = state_dir / LOCK_NAME

@@ -98,7 +98,7 @@ def test_each_scale_has_a_bar() -> None:
     lines = drawn(view(current=True))
     bars = [line.split() for line in lines if " px" in line]
     assert [bar[0] for bar in bars] == ["128", "181", "256"]
-    assert (bars[0][-1], bars[1][-2:]) == ("done", ["65", "%"])
+    assert (bars[0][-1], bars[1][-2:]) == ("done", ["66", "%"])
 
 
 @pytest.mark.parametrize("height", [10, 14, 24, 40])

@@ -20,6 +20,7 @@ from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.app import app
 from nst_daemon.config import Config, load
 from nst_daemon.daemon import Daemon
+from nst_daemon.engine.trial import FILE
 from nst_daemon.errors import ExitCode
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger
@@ -276,6 +277,9 @@ def test_a_painting_that_was_stopped_and_killed_ends_in_the_bytes_of_one_that_wa
     picture(home / "inbox" / "cat.png")
     other = Path(shutil.copytree(home, tmp_path_factory.mktemp("other") / "home"))
     assert run_once(home) is ExitCode.FINE
+    # Another state folder would have a trial of its own, and may find another arithmetic as fast.
+    (other / "state" / "weights").mkdir(parents=True)
+    shutil.copy(home / "state" / "weights" / FILE, other / "state" / "weights" / FILE)
 
     words = [sys.executable, "-m", "nst_daemon", "run", "--no-tray", "--config", str(other / "config.yaml")]
     for end, seconds in ((signal.SIGTERM, 2.2), (signal.SIGKILL, 0.5)):

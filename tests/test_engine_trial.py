@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +116,13 @@ def _tries(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
 def test_what_a_trial_found_is_remembered(tmp_path: Path, tries: list[Asked]) -> None:
     found = [choose({}, CPU, Asked(), tmp_path) for _ in range(2)]
     assert found == [HALF, HALF]
+    assert len(tries) == 1
+
+
+def test_of_engines_that_start_together_one_tries(tmp_path: Path, tries: list[Asked]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(choose, {}, CPU, Asked(), tmp_path) for _ in range(4)]
+    assert [each.result() for each in found] == [HALF] * 4
     assert len(tries) == 1
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from test_reloading import running as played
 from nst_daemon.engine import devices
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
+from nst_daemon.engine.trial import FILE
 from nst_daemon.errors import ExitCode
 from nst_daemon.jobs import Job, JobState
 
@@ -191,6 +193,9 @@ def test_two_real_engines_paint_at_once_and_what_one_would_paint(real_home: Path
     (real_home / "outbox").mkdir()
     text = config.read_text().replace("_dir: state", "_dir: state2")
     config.write_text(f"{text}engine: {{devices: [cpu, cpu]}}\n")
+    # Another state folder would have a trial of its own, and may find another arithmetic as fast.
+    (real_home / "state2" / "weights").mkdir(parents=True)
+    shutil.copy(real_home / "state" / "weights" / FILE, real_home / "state2" / "weights" / FILE)
     for number in range(4):
         (real_home / "archive" / f"photo{number}.png").rename(real_home / "inbox" / f"photo{number}.png")
     with running(real_home):

@@ -10,7 +10,7 @@ from typing import Final
 TRIM_THRESHOLD: Final = -1  # of mallopt, in malloc.h
 MMAP_THRESHOLD: Final = -3
 LARGE: Final = 1 << 30  # bytes; a larger block is still asked for and given back
-SMALL: Final = 1 << 25  # bytes; what glibc keeps of itself, once it has seen larger blocks
+SMALL: Final = 1 << 22  # bytes; of these hardly any holes are left
 
 
 def keep_blocks(smaller_than: int = LARGE) -> None:

@@ -14,6 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import Weights
 from nst_daemon.files import written_whole
+from nst_daemon.locks import one_at_a_time
 from nst_daemon.recipe import resolve
 
 logger = logging.getLogger(__name__)
@@ -87,7 +89,19 @@ class Asked:
 
 
 def choose(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Arithmetic:
-    """Return the fastest way on this device, of those that are allowed; remembered in `folder`."""
+    """Return the fastest way on this device, of those that are allowed; remembered in `folder`.
+
+    Of several engines that start together, one tries and the others take what it found.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(one_at_a_time(folder / f"{FILE}.lock"))
+        except OSError as error:  # then nothing can be remembered there either
+            logger.info("the trial is not shared: %s", error)
+        return _remembered(weights, device, asked, folder)
+
+
+def _remembered(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Arithmetic:
     words = f"precision {asked.precision}, graphs {asked.graphs}"
     key = ", ".join((devices.identify(device), f"torch {torch.__version__}", words))
     kept = _read(folder / FILE)
