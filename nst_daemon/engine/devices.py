@@ -95,7 +95,9 @@ def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0, *, e
     for layer in recipe.style_layers if regions else ():  # a guided copy of the maps, there and back
         per_pixel += 2 * (regions + 1) * CHANNELS[int(layer[4]) - 1] / 4 ** (int(layer[4]) - 1) / OVERHEAD
     history = 2 * 20 * 3 if recipe.optimizer == "lbfgs" else 6
-    return FIXED_BYTES + int(width * height * (entry * per_pixel * OVERHEAD + BYTES * history))
+    # The first layer's maps are float32 for a moment all the same, as they come and as a Gram matrix is made.
+    wide = 2 * CHANNELS[0] * BYTES if entry < BYTES else 0
+    return FIXED_BYTES + int(width * height * (entry * per_pixel * OVERHEAD + wide + BYTES * history))
 
 
 class Budget:
