@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 TIME_LIMIT: Final = 120.0  # seconds; a 200-megapixel TIFF takes about 20 on a slow core
 IDLE_SECONDS: Final = 30.0  # then the process ends: it holds the memory of its largest photo
 ATTEMPTS: Final = 2  # the kernel may have killed the process for somebody else's memory
+SEEN: Final = 16  # px that are left of a decoded photo: nobody looks at them
 END_SECONDS: Final = 5.0  # between asking the process to end and ending it
 
 
@@ -190,7 +191,7 @@ def read_photo(path: Path, max_megapixels: float) -> Inspection:
     from nst_daemon import images  # here, so that the daemon itself never loads Pillow
 
     try:
-        photo = images.load_photo(path, name=path.name, max_megapixels=max_megapixels)
+        photo = images.load_photo(path, name=path.name, max_megapixels=max_megapixels, longer=SEEN)
     except PhotoError as error:
         return Unreadable(
             reason=error.message, remedy=error.remedy, may_grow=isinstance(error, IncompletePhotoError)

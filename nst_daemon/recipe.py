@@ -142,7 +142,7 @@ class Recipe:
     style_scale: Annotated[float, Ge(0.1), Le(10.0)] = 1.0  # size of strokes, relative to the picture
     optimizer: Optimizer = Optimizer.LBFGS
     learning_rate: Annotated[float, Ge(1e-6), Le(100.0)] = 0.025  # of Adam; L-BFGS takes full steps
-    steps: Annotated[int, Ge(1), Le(100_000)] = 240  # over all scales together
+    steps: Annotated[int, Ge(1), Le(100_000)] = 110  # of the coarsest scale; larger ones take fewer each
     averaging: Annotated[float, Ge(0.0), Le(0.9999)] = 0.95  # decay of the mean of Adam's pictures; 0: none
     pyramid: Annotated[int, Ge(0), Le(65_500)] = 128  # px, longer side of the coarsest scale; 0: one scale
     init: Init = Init.CONTENT
@@ -189,9 +189,9 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
         pyramid=0,
         start_colors=StartColors.PHOTO,
     ),
-    Preset.DRAFT: Recipe(preset=Preset.DRAFT, steps=100, pyramid=64, averaging=0.9, content_weight=0.05),
+    Preset.DRAFT: Recipe(preset=Preset.DRAFT, steps=32, pyramid=64, averaging=0.9, content_weight=0.05),
     Preset.BALANCED: Recipe(preset=Preset.BALANCED),
-    Preset.FINE: Recipe(preset=Preset.FINE, steps=800, averaging=0.97, content_weight=0.03),
+    Preset.FINE: Recipe(preset=Preset.FINE, steps=360, averaging=0.97, content_weight=0.03),
 }
 
 

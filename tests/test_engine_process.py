@@ -151,7 +151,7 @@ def test_the_last_preview_looks_like_the_painting(
 ) -> None:
     preview = tmp_path / "outbox" / ".preview" / "1.jpg"
     preview.parent.parent.mkdir()
-    order = _order(tmp_path, steps=8, pyramid=32, **settings)
+    order = _order(tmp_path, steps=16, pyramid=32, **settings)
     painting = _finish(engine, replace(order, preview=preview))
     assert _size(preview) == _size(painting.picture)
     assert np.abs(_pixels(preview) - _pixels(painting.picture)).mean() < 8  # of 255: it is a JPEG

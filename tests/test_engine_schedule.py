@@ -1,10 +1,9 @@
 """The pyramid of scales and how the steps are shared out."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_daemon.engine.schedule import fit, plan, target_size
+from nst_daemon.engine.schedule import fit, least_side, plan, target_size
 from nst_daemon.recipe import Optimizer, resolve
 
 
@@ -14,11 +13,16 @@ from nst_daemon.recipe import Optimizer, resolve
     steps=st.integers(1, 2000),
     pyramid=st.integers(0, 3000),
 )
-def test_all_steps_are_taken_and_the_last_scale_is_the_paintings_size(
+def test_every_scale_has_steps_and_the_last_one_is_the_paintings_size(
     width: int, height: int, steps: int, pyramid: int
 ) -> None:
     scales = plan(width, height, resolve({"steps": steps, "pyramid": pyramid}))
-    assert sum(scale.steps for scale in scales) == steps
+    sizes = {(scale.width, scale.height) for scale in scales}
+    if len(sizes) == 1:
+        assert sum(scale.steps for scale in scales) == steps
+    else:
+        assert scales[0].steps <= steps
+        assert len(sizes) == len(scales)
     assert min(scale.steps for scale in scales) >= 1
     assert (scales[-1].width, scales[-1].height) == (width, height)
     assert [scale.number for scale in scales] == list(range(1, len(scales) + 1))
@@ -38,10 +42,21 @@ def test_most_steps_are_taken_where_they_are_cheap() -> None:
     assert steps == sorted(steps, reverse=True)
 
 
-def test_the_largest_scales_have_half_the_steps_of_the_first() -> None:
-    steps = [scale.steps for scale in plan(4096, 3072, resolve({"steps": 600}))]
-    assert steps[0] > steps[1] > steps[2] == steps[-1]
-    assert steps[-1] / steps[0] == pytest.approx(0.5, abs=0.03)
+def test_a_larger_painting_takes_as_many_steps_at_the_small_scales() -> None:
+    small, large = (plan(size, size, resolve({"steps": 100})) for size in (256, 512))
+    assert [scale.steps for scale in small] == [100, 70, 50]
+    assert [scale.steps for scale in large] == [100, 70, 50, 50, 50]
+
+
+def test_beyond_512_px_the_steps_grow_fewer_by_the_root_of_the_size() -> None:
+    steps = {scale.width: scale.steps for scale in plan(2048, 2048, resolve({"steps": 100}))}
+    assert (steps[512], steps[1024], steps[2048]) == (50, 35, 25)
+
+
+def test_a_panoramas_scales_begin_where_the_network_still_sees_something() -> None:
+    scales = plan(1024, 102, resolve({"pyramid": 64}))
+    assert [(scale.width, scale.height) for scale in scales][:2] == [(181, 18), (256, 26)]
+    assert (least_side(("relu1_2",)), least_side(("conv5_1", "relu1_1")), least_side(())) == (1, 16, 1)
 
 
 def test_without_a_pyramid_there_is_one_size() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nst_daemon.engine.vgg import Trunk, depth_of, least_side
+from nst_daemon.engine.vgg import Trunk, depth_of
 from nst_daemon.recipe import LAYERS, Pooling, canonical_layer
 
 
@@ -82,7 +82,6 @@ def test_a_layer_that_vgg19_does_not_have_is_refused(name: str) -> None:
         canonical_layer(name)
 
 
-def test_depth_and_least_side_follow_the_deepest_layer() -> None:
+def test_depth_is_that_of_the_deepest_layer() -> None:
     assert depth_of(("relu1_1", "relu4_2", "relu3_1")) == 10
     assert depth_of(()) == 0
-    assert (least_side(("relu1_2",)), least_side(("conv5_1", "relu1_1"))) == (1, 16)

@@ -63,7 +63,7 @@ WHY: Final[Mapping[str, str]] = {
     "set.style_scale": "size of the strokes, relative to the picture",
     "set.optimizer": "lbfgs, adam",
     "set.learning_rate": "of the optimizer; 0.02 suits adam",
-    "set.steps": "over all scales together",
+    "set.steps": "of the coarsest scale; larger ones take fewer each, down to half at 512 px",
     "set.averaging": "decay of the average of the last steps' pictures; 0: the last picture itself",
     "set.pyramid": "px, longer side of the coarsest scale; 0: one scale only",
     "set.init": "what it starts from: content (the photo), noise, style",

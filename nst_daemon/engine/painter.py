@@ -25,10 +25,10 @@ from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, sty
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
-from nst_daemon.engine.schedule import Scale, fit, plan
+from nst_daemon.engine.schedule import Scale, fit, least_side, plan
 from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
-from nst_daemon.engine.vgg import Trunk, least_side
+from nst_daemon.engine.vgg import Trunk
 from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 """From how small to how large, with how many steps and by which optimiser. Pure: no torch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from nst_daemon.recipe import Optimizer, Recipe
 RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
 STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it …
 LEAST_STEPS: Final = 0.5  # … but not fewer than this, relative to the first: grain and weave are undone there
+LARGE: Final = 512  # px, longer side; beyond it fewer, by the square root of the size: there a step is dear
 MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to the last
 
 
@@ -44,8 +46,9 @@ def target_size(width: int, height: int, recipe: Recipe) -> tuple[int, int]:
 def plan(width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.inf) -> tuple[Scale, ...]:
     """Return the scales of a painting of `width` x `height` px, coarsest first.
 
-    The last one is the painting's own size. `recipe.steps` is shared out so that most steps
-    happen where they are cheap; every scale has at least one.
+    The last one is the painting's own size. `recipe.steps` are the steps of the first, and each
+    larger one has a share of them, at least one step: a larger painting takes more, most of them where they
+    are cheap.
 
     L-BFGS needs a third of Adam's steps, but leaves a weave from the network's pooling that nothing
     averages out. So with `averaging` it hands the last scale, or the last steps of the only one, to Adam;
@@ -56,15 +59,22 @@ def plan(width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.
     """
     sizes = [(width, height)]
     longer = max(width, height) / RATIO
-    while recipe.pyramid and round(longer) >= recipe.pyramid and len(sizes) < recipe.steps:
-        sizes.insert(0, fit(width, height, round(longer)))
+    while recipe.pyramid and round(longer) >= recipe.pyramid:
+        smaller = fit(width, height, round(longer))
+        if min(smaller) < least_side(recipe.content_layers + recipe.style_layers):
+            break  # a panorama's
+        sizes.insert(0, smaller)
         longer /= RATIO
     is_finished_by_adam = recipe.optimizer is Optimizer.LBFGS and recipe.averaging > 0
-    if len(sizes) == 1 and is_finished_by_adam and recipe.steps > 1:
+    counts = [recipe.steps]
+    if len(sizes) > 1:
+        counts = [max(1, round(recipe.steps * _share(*each))) for each in enumerate(map(max, sizes))]
+    elif is_finished_by_adam and recipe.steps > 1:
         sizes *= 2
-    shares = [max(LEAST_STEPS, STEPS_DECAY**number) for number in range(len(sizes))]
+        first = round(recipe.steps / (1 + STEPS_DECAY))
+        counts = [first, recipe.steps - first]
     scales = []
-    for number, (size, steps) in enumerate(zip(sizes, _split(recipe.steps, shares), strict=True), start=1):
+    for number, (size, steps) in enumerate(zip(sizes, counts, strict=True), start=1):
         is_last = number == len(sizes)
         is_adams = (is_last and is_finished_by_adam) or size[0] * size[1] > whole_pixels
         optimizer = Optimizer.ADAM if is_adams else recipe.optimizer
@@ -74,14 +84,16 @@ def plan(width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.
     return tuple(scales)
 
 
+def least_side(layers: Sequence[str]) -> int:
+    """Return the smallest side in px whose deepest map still has one pixel."""
+    return max((1 << (int(layer[4]) - 1) for layer in layers), default=1)
+
+
+def _share(number: int, longer: int) -> float:
+    """Return the steps of the `number`th scale after the first, relative to that; `longer`: its side, px."""
+    return max(LEAST_STEPS, STEPS_DECAY**number) * math.sqrt(min(1.0, LARGE / longer))
+
+
 def _content_factor(longer: int, last: int) -> float:
     """Return how much more the photo counts at a coarse scale, where strokes would bury its structure."""
     return min(MOST_CONTENT, math.sqrt(last / longer))
-
-
-def _split(steps: int, shares: list[float]) -> list[int]:
-    """Return whole numbers, at least 1 each, in about these shares, that sum to `steps`."""
-    spare = steps - len(shares)
-    parts = [1 + int(spare * share / sum(shares)) for share in shares]
-    parts[0] += steps - sum(parts)
-    return parts

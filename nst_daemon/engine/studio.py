@@ -20,9 +20,9 @@ from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize, to_array, to_tensor
 from nst_daemon.engine.preview import LONGEST, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource
-from nst_daemon.engine.schedule import fit, target_size
+from nst_daemon.engine.schedule import fit, least_side, target_size
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.engine.vgg import Trunk, least_side
+from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_weights
 from nst_daemon.errors import CancelledError, OutOfMemoryError
 from nst_daemon.faces import face_guide
@@ -82,11 +82,15 @@ class Studio:
             history.append(progress)
             on_progress(progress)
 
+        size = order.recipe.size
         photo = images.load_photo(
-            order.photo, name=order.photo_name, max_megapixels=self.settings.max_megapixels
+            order.photo,
+            name=order.photo_name,
+            max_megapixels=self.settings.max_megapixels,
+            longer=None if size == "original" else size,
         )
         sources = self._sources(order.styles)
-        rgb, notes = self._paint(photo.rgb, sources, order, watch, should_stop, checkpoint)
+        rgb, notes = self._paint(photo, sources, order, watch, should_stop, checkpoint)
         picture, lost = images.save_result(
             rgb,
             order.result,
@@ -132,7 +136,7 @@ class Studio:
 
     def _paint(
         self,
-        photo: Picture,
+        photo: images.Photo,
         sources: Sequence[StyleSource],
         order: Order,
         on_progress: OnProgress,
@@ -141,8 +145,8 @@ class Studio:
     ) -> tuple[Picture, tuple[str, ...]]:
         """Return the painting at the asked size with the asked colours, and notes for the user."""
         recipe = order.recipe
-        width, height = target_size(photo.shape[1], photo.shape[0], recipe)
-        small = self._resized(photo, width, height)
+        width, height = target_size(photo.width, photo.height, recipe)
+        small = self._resized(photo.rgb, width, height)
         mask = None if order.areas.mask is None else self._mask(order.areas.mask, width, height)
         regions = [
             RegionSource(self._sources(region.styles), self._mask(region.mask, width, height))
@@ -159,7 +163,7 @@ class Studio:
                 content,
                 parts[0].styles,
                 recipe,
-                size=_at_least(width, height, least_side((*recipe.style_layers, "relu1_1"))),
+                size=_at_least(width, height, least_side(recipe.content_layers + recipe.style_layers)),
                 on_progress=on_progress,
                 should_stop=should_stop,
                 regions=parts[1:],

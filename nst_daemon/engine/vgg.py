@@ -83,12 +83,6 @@ def depth_of(layers: Sequence[str]) -> int:
     return max((LAYERS.index(layer) // 2 + 1 for layer in layers), default=0)
 
 
-def least_side(layers: Sequence[str]) -> int:
-    """Return the smallest side in px whose deepest map still has one pixel."""
-    deepest = max(layers, key=LAYERS.index)
-    return 1 << (int(deepest[4]) - 1)
-
-
 def _halve(maps: Tensor, pooling: Pooling) -> Tensor:
     if pooling is Pooling.AVERAGE:
         return functional.avg_pool2d(maps, 2)

@@ -36,6 +36,7 @@ from nst_daemon.images import (
 from nst_daemon.images.limits import Limits, check_file, shown, unreadable
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, over_white, unit
+from nst_daemon.images.reducing import least, reduced
 
 MAX_STYLE_MEGAPIXELS: Final = 200.0
 # What the readers raise on files that are no pictures, or broken ones.
@@ -54,14 +55,18 @@ class Decoded:
     """Pixels as they lie in the file, before colour and orientation."""
 
     pixels: NDArray[Any]  # (H, W, C) of uint8, uint16 or float32; colours, and alpha last
+    size: tuple[int, int]  # width and height in px, of the file; a JPEG's pixels may be fewer
     colors: int  # of the channels: 1, 3, or 4 for CMYK
     orientation: int
     metadata: Metadata
     notes: tuple[str, ...] = ()
 
 
-def load_photo(path: Path, *, name: str, max_megapixels: float) -> Photo:
+def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | None = None) -> Photo:
     """Return a photo, upright, its colours in sRGB.
+
+    Where it is to be painted with a `longer` side of so many px, it may have fewer pixels than its file: at
+    least twice as many on each side. The whole file is decoded all the same.
 
     Raises:
         IncompletePhotoError: it breaks off, and may still be growing.
@@ -72,7 +77,8 @@ def load_photo(path: Path, *, name: str, max_megapixels: float) -> Photo:
         check_file(path, name)
         kind = "raw" if camera_raw.is_raw(name) else containers.kind(path)
         with quiet():
-            return _finished(_decoded(path, kind, Limits(name, max_megapixels)), kind, name)
+            decoded = _decoded(path, kind, Limits(name, max_megapixels), longer)
+            return _finished(decoded, kind, name, longer)
     except BROKEN as error:
         raise unreadable(path, name, error) from error
 
@@ -101,11 +107,13 @@ def load_mask(path: Path, *, name: str, max_megapixels: float) -> Picture:
     return grey if photo.alpha is None else grey * photo.alpha
 
 
-def _decoded(path: Path, kind: str, limits: Limits) -> Decoded:
+def _decoded(path: Path, kind: str, limits: Limits, longer: int | None) -> Decoded:
     if kind == "raw":
         developed = camera_raw.read(path, limits)
         about, notes = camera_raw.about(path)
-        return Decoded(pixels=developed, colors=3, orientation=1, metadata=about, notes=notes)
+        return Decoded(
+            pixels=developed, size=_size(developed), colors=3, orientation=1, metadata=about, notes=notes
+        )
     if kind == "png" and (size := png.size_of_16_bits(path)):
         limits.check(*size)
         return _decoded_png16(path)
@@ -114,7 +122,11 @@ def _decoded(path: Path, kind: str, limits: Limits) -> Decoded:
             if (layout := tiff_picture.deep_layout(raw)) is not None:
                 limits.check(layout.width, layout.height)
                 return _decoded_deep_tiff(layout)
-    return _decoded_by_pillow(path, kind, limits)
+    return _decoded_by_pillow(path, kind, limits, longer)
+
+
+def _size(pixels: NDArray[Any]) -> tuple[int, int]:
+    return pixels.shape[1], pixels.shape[0]
 
 
 def _decoded_png16(path: Path) -> Decoded:
@@ -122,13 +134,16 @@ def _decoded_png16(path: Path) -> Decoded:
         pixels = png.read16(stream)
     about = read_metadata(path, "png")
     colors = 3 if pixels.shape[2] > 2 else 1
-    return Decoded(pixels=pixels, colors=colors, orientation=_orientation(about), metadata=about)
+    return Decoded(
+        pixels=pixels, size=_size(pixels), colors=colors, orientation=_orientation(about), metadata=about
+    )
 
 
 def _decoded_deep_tiff(layout: tiff_picture.Layout) -> Decoded:
     pixels, notes = tiff_picture.as_light(layout, tiff_picture.read(layout, _unpacked))
     return Decoded(
         pixels=pixels,
+        size=(layout.width, layout.height),
         colors=layout.channels,
         orientation=layout.orientation,
         metadata=metadata.of_tiff(layout.block),
@@ -145,9 +160,11 @@ def _unpacked(file: bytes, width: int, height: int) -> NDArray[np.uint8]:
     return grey
 
 
-def _decoded_by_pillow(path: Path, kind: str, limits: Limits) -> Decoded:
+def _decoded_by_pillow(path: Path, kind: str, limits: Limits, longer: int | None) -> Decoded:
     with opened(path, kind, limits.name) as image:
-        limits.check(*image.size)
+        size = image.size
+        limits.check(*size)
+        image.draft(None, least(*size, longer))  # of the formats only JPEG can be decoded smaller
         image.load()
         about = read_metadata(path, kind, image)
         # Pillow turns TIFF on loading, and libheif HEIC; their own orientation is done with.
@@ -155,7 +172,9 @@ def _decoded_by_pillow(path: Path, kind: str, limits: Limits) -> Decoded:
         plain, notes = _plain(image, about.icc)
         pixels = np.atleast_3d(np.asarray(plain))
     colors = {"L": 1, "LA": 1, "CMYK": 4}.get(plain.mode, 3)
-    return Decoded(pixels=pixels, colors=colors, orientation=orientation, metadata=about, notes=notes)
+    return Decoded(
+        pixels=pixels, size=size, colors=colors, orientation=orientation, metadata=about, notes=notes
+    )
 
 
 def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
@@ -233,19 +252,22 @@ def _orientation(about: Metadata) -> int:
     return exif.orientation(about.exif) if about.exif else 1
 
 
-def _finished(decoded: Decoded, kind: str, name: str) -> Photo:
+def _finished(decoded: Decoded, kind: str, name: str, longer: int | None) -> Photo:
     """Return the photo of decoded pixels: sRGB, float, upright."""
-    pixels = decoded.pixels
+    pixels = reduced(decoded.pixels, longer)
     colors, rest = pixels[..., : decoded.colors], pixels[..., decoded.colors :]
     alpha = unit(rest[..., 0]) if rest.shape[-1] else None
     if alpha is not None and not alpha.any():
         raise PhotoError(f"{name} is wholly transparent.", remedy="Export it without the transparency.")
     rgb, about, notes = profiles.to_srgb(colors, decoded.metadata)
+    width, height = decoded.size if decoded.orientation < 5 else reversed(decoded.size)
     return Photo(
+        width=width,
+        height=height,
         rgb=_upright(rgb, decoded.orientation),
         alpha=None if alpha is None or alpha.min() >= 1.0 else _upright(alpha, decoded.orientation),
         format=kind,
-        bits=8 if pixels.dtype == np.uint8 else 16,
+        bits=8 if decoded.pixels.dtype == np.uint8 else 16,
         metadata=about,
         notes=decoded.notes + notes,
     )

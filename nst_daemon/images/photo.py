@@ -16,22 +16,14 @@ NOTHING = Metadata()
 class Photo:
     """A decoded photo, upright, in sRGB."""
 
-    rgb: Picture  # (H, W, 3), 0..1
+    width: int  # px, of the file
+    height: int
+    rgb: Picture  # (H, W, 3), 0..1; of fewer pixels than the file, where fewer were asked for
     alpha: Picture | None = None  # (H, W), 0..1
     format: str  # of the file: "jpeg", "png", "tiff", "webp", "avif", "heic", "gif", "bmp", "raw"
     bits: int = 8  # a channel: 8, or 16 for all that is deeper
     metadata: Metadata = NOTHING
     notes: tuple[str, ...] = ()  # what a user should know of how it was read
-
-    @property
-    def width(self) -> int:
-        """Pixels across."""
-        return int(self.rgb.shape[1])
-
-    @property
-    def height(self) -> int:
-        """Pixels down."""
-        return int(self.rgb.shape[0])
 
 
 def unit(values: NDArray[Any]) -> Picture:

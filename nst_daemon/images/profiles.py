@@ -101,7 +101,7 @@ def _three(colors: NDArray[Any]) -> NDArray[Any]:
     if colors.shape[-1] == 1:
         return np.repeat(colors, 3, axis=-1)
     if colors.shape[-1] == 4:
-        return np.asarray(_image(colors).convert("RGB"))
+        return np.asarray(_image(stored(unit(colors), 8)).convert("RGB"))
     return colors
 
 

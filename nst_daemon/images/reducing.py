@@ -1,0 +1,51 @@
+"""A photo read no larger than its painting needs it. Pure: numpy in and out.
+
+A painting of 1024 px from a photo of 6000 px sees a thirtieth of its pixels. Decoding, floats and colours of
+the others would be most of the time before its first step.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_daemon.images.photo import unit
+
+SPARE: Final = 2  # times the asked size that is left at least: a good filter does the rest of the way
+BAND: Final = 1 << 22  # entries reduced at once
+
+
+def least(width: int, height: int, longer: int | None) -> tuple[int, int]:
+    """Return the size in px that is enough for a painting of `longer` px; None: all of the photo's."""
+    factor = 1.0 if longer is None else min(1.0, SPARE * longer / max(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def reduced(pixels: NDArray[Any], longer: int | None) -> NDArray[Any]:
+    """Return stored pixels as means of blocks, if enough are left; blocks at the far edges may be smaller.
+
+    Shapes: (H, W, C) -> (h, w, C), float32 in 0..1; the same array where there is nothing to spare.
+    """
+    height, width = pixels.shape[:2]
+    wide, high = least(width, height, longer)
+    block = min(width // wide, height // high)
+    if block < 2:
+        return pixels
+    rows = max(1, BAND // (width * pixels.shape[2] * block)) * block
+    parts = []
+    for top in range(0, height, rows):
+        shorter = _means(unit(pixels[top : top + rows]), block)
+        parts.append(_means(shorter.swapaxes(0, 1), block).swapaxes(0, 1))
+    return np.concatenate(parts)
+
+
+def _means(values: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """Return the means of blocks of rows."""
+    count = len(values)
+    sums = values[::block].copy()
+    for row in range(1, block):
+        others = values[row::block]
+        sums[: len(others)] += others
+    sizes = np.diff(np.arange(0, count, block), append=count).astype(np.float32)
+    sums /= sizes[:, None, None]
+    return sums
