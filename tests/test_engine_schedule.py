@@ -21,7 +21,7 @@ def test_every_scale_has_steps_and_the_last_one_is_the_paintings_size(
     if len(sizes) == 1:
         assert sum(scale.steps for scale in scales) == steps
     else:
-        assert scales[0].steps <= steps
+        assert scales[0].steps == steps
         assert len(sizes) == len(scales)
     assert min(scale.steps for scale in scales) >= 1
     assert (scales[-1].width, scales[-1].height) == (width, height)

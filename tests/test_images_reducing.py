@@ -49,10 +49,13 @@ def _clear(folder: Path) -> Path:
     return stored(folder, "clear.png", picture)
 
 
-def _turned(folder: Path) -> Path:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return stored(folder, "turned.jpg", image(scene(WIDTH, HEIGHT)), quality=98, exif=exif)
+def _turned(name: str, **options: Any) -> Any:
+    def make(folder: Path) -> Path:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        return stored(folder, name, image(scene(WIDTH, HEIGHT)), exif=exif, **options)
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,9 @@ def _turned(folder: Path) -> Path:
         (_plain("wide.jpg", quality=98, icc_profile=matrix_profile(ADOBE_RGB, 2.2)), LOSSY / 2),
         (_plain("cmyk.jpg", "CMYK", quality=98), LOSSY / 2),
         (_plain("broken.jpg", "CMYK", quality=98, icc_profile=b"none"), LOSSY / 2),
-        (_turned, LOSSY / 2),
+        (_turned("turned.jpg", quality=98), LOSSY / 2),
+        (_turned("turned.tif"), 4 * STEP),
+        (_turned("turned.png"), 4 * STEP),
         (_plain("a.png"), 4 * STEP),
         (_clear, 4 * STEP),
         (_deep_png, 4 * STEP),

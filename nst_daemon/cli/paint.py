@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nst_daemon.ledger import Ledger
 
 SAMPLE: Final = Path(__file__).parent.parent / "sample"
-DEMO_SETTINGS: Final = {"size": 384, "steps": 150}  # under three minutes on two slow CPU cores
+DEMO_SETTINGS: Final = {"size": 384, "steps": 55}  # under three minutes on two slow CPU cores
 EXTENSIONS: Final = {
     ".jpg": Format.JPEG,
     ".jpeg": Format.JPEG,

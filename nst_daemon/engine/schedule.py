@@ -66,10 +66,9 @@ def plan(width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.
         sizes.insert(0, smaller)
         longer /= RATIO
     is_finished_by_adam = recipe.optimizer is Optimizer.LBFGS and recipe.averaging > 0
-    counts = [recipe.steps]
-    if len(sizes) > 1:
-        counts = [max(1, round(recipe.steps * _share(*each))) for each in enumerate(map(max, sizes))]
-    elif is_finished_by_adam and recipe.steps > 1:
+    shares = [_share(number, max(size), max(sizes[0])) for number, size in enumerate(sizes)]
+    counts = [max(1, round(recipe.steps * share)) for share in shares]
+    if len(sizes) == 1 and is_finished_by_adam and recipe.steps > 1:
         sizes *= 2
         first = round(recipe.steps / (1 + STEPS_DECAY))
         counts = [first, recipe.steps - first]
@@ -89,9 +88,9 @@ def least_side(layers: Sequence[str]) -> int:
     return max((1 << (int(layer[4]) - 1) for layer in layers), default=1)
 
 
-def _share(number: int, longer: int) -> float:
-    """Return the steps of the `number`th scale after the first, relative to that; `longer`: its side, px."""
-    return max(LEAST_STEPS, STEPS_DECAY**number) * math.sqrt(min(1.0, LARGE / longer))
+def _share(number: int, longer: int, first: int) -> float:
+    """Return the steps of the `number`th scale after the first, relative to that; `longer`, `first`: px."""
+    return max(LEAST_STEPS, STEPS_DECAY**number) * math.sqrt(max(LARGE, first) / max(LARGE, longer))
 
 
 def _content_factor(longer: int, last: int) -> float:

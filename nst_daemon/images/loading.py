@@ -55,10 +55,10 @@ class Decoded:
     """Pixels as they lie in the file, before colour and orientation."""
 
     pixels: NDArray[Any]  # (H, W, C) of uint8, uint16 or float32; colours, and alpha last
-    size: tuple[int, int]  # width and height in px, of the file; a JPEG's pixels may be fewer
     colors: int  # of the channels: 1, 3, or 4 for CMYK
     orientation: int
     metadata: Metadata
+    size: tuple[int, int] | None = None  # width and height in px, of the file, where the pixels are fewer
     notes: tuple[str, ...] = ()
 
 
@@ -111,9 +111,7 @@ def _decoded(path: Path, kind: str, limits: Limits, longer: int | None) -> Decod
     if kind == "raw":
         developed = camera_raw.read(path, limits)
         about, notes = camera_raw.about(path)
-        return Decoded(
-            pixels=developed, size=_size(developed), colors=3, orientation=1, metadata=about, notes=notes
-        )
+        return Decoded(pixels=developed, colors=3, orientation=1, metadata=about, notes=notes)
     if kind == "png" and (size := png.size_of_16_bits(path)):
         limits.check(*size)
         return _decoded_png16(path)
@@ -125,25 +123,18 @@ def _decoded(path: Path, kind: str, limits: Limits, longer: int | None) -> Decod
     return _decoded_by_pillow(path, kind, limits, longer)
 
 
-def _size(pixels: NDArray[Any]) -> tuple[int, int]:
-    return pixels.shape[1], pixels.shape[0]
-
-
 def _decoded_png16(path: Path) -> Decoded:
     with path.open("rb") as stream:
         pixels = png.read16(stream)
     about = read_metadata(path, "png")
     colors = 3 if pixels.shape[2] > 2 else 1
-    return Decoded(
-        pixels=pixels, size=_size(pixels), colors=colors, orientation=_orientation(about), metadata=about
-    )
+    return Decoded(pixels=pixels, colors=colors, orientation=_orientation(about), metadata=about)
 
 
 def _decoded_deep_tiff(layout: tiff_picture.Layout) -> Decoded:
     pixels, notes = tiff_picture.as_light(layout, tiff_picture.read(layout, _unpacked))
     return Decoded(
         pixels=pixels,
-        size=(layout.width, layout.height),
         colors=layout.channels,
         orientation=layout.orientation,
         metadata=metadata.of_tiff(layout.block),
@@ -164,7 +155,7 @@ def _decoded_by_pillow(path: Path, kind: str, limits: Limits, longer: int | None
     with opened(path, kind, limits.name) as image:
         size = image.size
         limits.check(*size)
-        image.draft(None, least(*size, longer))  # of the formats only JPEG can be decoded smaller
+        is_jpeg = image.draft(None, least(*size, longer)) is not None  # no other can be decoded smaller
         image.load()
         about = read_metadata(path, kind, image)
         # Pillow turns TIFF on loading, and libheif HEIC; their own orientation is done with.
@@ -173,7 +164,12 @@ def _decoded_by_pillow(path: Path, kind: str, limits: Limits, longer: int | None
         pixels = np.atleast_3d(np.asarray(plain))
     colors = {"L": 1, "LA": 1, "CMYK": 4}.get(plain.mode, 3)
     return Decoded(
-        pixels=pixels, size=size, colors=colors, orientation=orientation, metadata=about, notes=notes
+        pixels=pixels,
+        colors=colors,
+        orientation=orientation,
+        metadata=about,
+        size=size if is_jpeg else None,
+        notes=notes,
     )
 
 
@@ -260,7 +256,8 @@ def _finished(decoded: Decoded, kind: str, name: str, longer: int | None) -> Pho
     if alpha is not None and not alpha.any():
         raise PhotoError(f"{name} is wholly transparent.", remedy="Export it without the transparency.")
     rgb, about, notes = profiles.to_srgb(colors, decoded.metadata)
-    width, height = decoded.size if decoded.orientation < 5 else reversed(decoded.size)
+    size = decoded.size or (decoded.pixels.shape[1], decoded.pixels.shape[0])
+    width, height = size if decoded.orientation < 5 else reversed(size)
     return Photo(
         width=width,
         height=height,
