@@ -25,7 +25,7 @@ outbox: outbox
 state_dir: state
 tray: off
 watch: {{settle_seconds: {settle}, sidecar_seconds: 0}}
-set: {{size: {size}, steps: 10, pyramid: 0}}
+set: {{size: {size}, steps: 10}}
 """
 
 
