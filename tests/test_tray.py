@@ -1,6 +1,9 @@
 # ruff: noqa: F811  fixtures are imported by name
+import importlib
+import itertools
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +25,10 @@ from PIL import Image
 
 from nst_daemon.config import Config
 from nst_daemon.desktop import process as desktop
+from nst_daemon.desktop import tray, xorg
 from nst_daemon.desktop.icons import Look, draw, flattened
+from nst_daemon.desktop.menu import Entry, View
+from nst_daemon.desktop.panels import Backend
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.desktop.tray import X11_GROUND
 from nst_daemon.jobs import Problem
@@ -85,6 +91,76 @@ def test_the_icon_comes_back_when_the_panel_does_and_when_its_process_was_killed
     assert first is not None
     psutil.Process(first).kill()
     wait_for(lambda: is_shown() and keeper.pid != first, what="another process")
+
+
+class Blinker:
+    """A desk whose icon changes with each look, until it is to end."""
+
+    def __init__(self, ledger: Ledger, looks: int) -> None:
+        idle = ledger.snapshot(running=True)
+        ledger.pause()
+        self.views = itertools.cycle([View(snapshot=idle), View(snapshot=ledger.snapshot(running=True))])
+        self.looks = looks
+        self.seen = 0
+
+    def tick(self) -> View:
+        self.seen += 1
+        return next(self.views)
+
+    def should_end(self) -> bool:
+        return self.seen > self.looks
+
+    def act(self, entry: Entry) -> None:
+        raise AssertionError(f"nobody clicked {entry}")
+
+
+def test_one_thread_alone_uses_the_connection_of_the_icon(
+    panel: Panel, ledger: Ledger, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xlib = importlib.import_module("Xlib.protocol.display")
+    monkeypatch.setattr(tray, "TICK_SECONDS", 0.05)
+    users: dict[object, set[int]] = {}
+    ask = xlib.Display.send_and_recv
+
+    def noted(display: object, *args: object, **named: object) -> None:
+        users.setdefault(display, set()).add(threading.get_ident())
+        ask(display, *args, **named)
+
+    monkeypatch.setattr(xlib.Display, "send_and_recv", noted)
+    desk = Blinker(ledger, looks=40)
+    icon = tray.Tray(desk, Backend.XORG, should_end=desk.should_end, on_hang=list)
+    runner = threading.Thread(target=icon.run)
+    runner.start()
+    wait_for(shows(panel, Look.PAUSED), what="two bars")
+    runner.join(20)
+    assert not runner.is_alive()
+    assert desk.seen == 41
+    assert users[icon._icon._display.display] == {runner.ident}
+
+
+def test_a_loop_that_hangs_ends_the_process_instead_of_standing_still(
+    panel: Panel, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xorg, "HANG_SECONDS", 0.2)
+    monkeypatch.setattr(tray, "LEAVE_SECONDS", 0.2)
+    hung, go_on = threading.Event(), threading.Event()
+    icon = tray.Tray(Blinker(ledger, 9), Backend.XORG, should_end=lambda: False, on_hang=hung.set)
+    monkeypatch.setattr(icon, "_show", lambda _: go_on.wait(20))
+
+    def run() -> None:
+        with pytest.raises(tray.TrayBrokeError):
+            icon.run()
+
+    runner = threading.Thread(target=run)
+    runner.start()
+    try:
+        assert hung.wait(20)
+    finally:
+        go_on.set()
+        assert icon._caller is not None
+        icon._caller.stop()
+        runner.join(20)
+    assert not runner.is_alive()
 
 
 def test_a_desktop_without_a_panel_is_a_problem_with_its_fix_until_there_is_one(

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from nst_daemon.desktop.icons import Color, Look, Picture, draw, flattened, step_of
 from nst_daemon.desktop.menu import SEPARATOR, Act, Entry, View, look_of, menu, progress_of, tooltip
 from nst_daemon.desktop.panels import Backend
+from nst_daemon.desktop.xorg import Caller, mend
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,6 @@ LEAVE_SECONDS: Final = 3.0  # for the second thread, when the first has ended
 # px. The panel scales what it gets as a file; 64 is sharp at 16, 32 and 64, and on dense screens.
 SIDES: Final = {Backend.APPINDICATOR: 64, Backend.GTK: 64, Backend.DARWIN: 22, Backend.WIN32: 32}
 X11_SIDE: Final = 24  # px, until the panel has given the icon its size
-X11_DESTROY_NOTIFY: Final = 17  # the number of this event, Xlib.X.DestroyNotify
 X11_LEAST: Final = 8  # px; a smaller window was not placed yet
 X11_GROUND: Final[Color] = (46, 52, 54)  # pystray draws without transparency there
 
@@ -62,6 +62,7 @@ class Tray:
         self._on_hang = on_hang  # the icon's loop does not end: nothing but the end of the process helps
         self._pystray: Any = None
         self._icon: Any = None
+        self._caller: Caller | None = None
         self._shown: tuple[Look, int] | None = None  # look, step of the arc
         self._subject = (Look.IDLE, 0.0)  # look, progress
         side = SIDES.get(backend, X11_SIDE)
@@ -86,7 +87,8 @@ class Tray:
         logging.getLogger("pystray").setLevel(logging.CRITICAL)
         self._icon = self._pystray.Icon(NAME, icon=self._picture(Look.IDLE, 0.0), title=NAME)
         if self._is_x11:
-            _mend(self._icon, self._fit, self._lose)
+            mend(self._icon, self._fit, self._lose)
+            self._caller = Caller(self._icon)
         try:
             self._icon.run(setup=self._second_thread)
         except Exception:
@@ -94,30 +96,33 @@ class Tray:
                 raise
         self._is_over.set()
         self._wake.set()
-        if not self._is_second_over.wait(LEAVE_SECONDS) or not self._was_asked:
+        has_left = self._is_second_over.wait(LEAVE_SECONDS)
+        if self._caller is not None and has_left:
+            self._caller.close()
+        if not has_left or not self._was_asked:
             raise TrayBrokeError(f"The {self.backend} icon ended.")
 
-    def _second_thread(self, icon: Any) -> None:
+    def _second_thread(self, _: Any) -> None:
         """Keep the icon up to date, and see that the first thread does not outlive this one."""
         try:
-            self._live(icon)
+            self._live()
         except Exception as error:  # noqa: BLE001  a panel that ends takes the icon's window from under us
             logger.warning("the icon was lost: %s: %s", type(error).__name__, error)
         self._is_second_over.set()
         if not self._is_over.wait(LEAVE_SECONDS):
             self._on_hang()
 
-    def _live(self, icon: Any) -> None:
+    def _live(self) -> None:
         """Look, redraw and wait, until the end. On the second thread."""
-        icon.visible = True
+        self._on_main(self._appear)
         while not self._is_over.is_set():
             view = self.desk.tick()
             if self._should_end():
                 self._was_asked = True
-                icon.stop()
+                self._stop()
                 return
             if self._is_lost:
-                icon.stop()
+                self._stop()
                 return
             self._on_main(lambda view=view: self._show(view))  # type: ignore[misc]
             self._wake.wait(TICK_SECONDS)
@@ -149,8 +154,7 @@ class Tray:
     def _fit(self, width: int, height: int) -> None:
         """Draw for the window that an X11 panel has made for us, which need not be square.
 
-        Pystray would stretch what has another size. Called by its thread alone: a second one that asks
-        the X server over the same connection may wait for ever.
+        Pystray would stretch what has another size. Called by its thread.
         """
         if (width, height) != self._room and min(width, height) >= X11_LEAST:
             self._room = width, height
@@ -187,34 +191,21 @@ class Tray:
 
         return click
 
+    def _appear(self) -> None:
+        self._icon.visible = True
+
+    def _stop(self) -> None:
+        """End the icon's loop. On the second thread."""
+        if self._caller is None:
+            self._icon.stop()
+        else:
+            self._caller.stop()
+
     def _on_main(self, show: Callable[[], None]) -> None:
-        """Call where this platform lets icon and menu be touched: on macOS on the main thread alone."""
-        if self.backend is Backend.DARWIN and sys.platform == "darwin":
+        """Call where icon and menu may be touched: on macOS and X11 that is the main thread alone."""
+        if self._caller is not None:
+            self._caller.call(show)
+        elif self.backend is Backend.DARWIN and sys.platform == "darwin":
             importlib.import_module("PyObjCTools.AppHelper").callAfter(show)
         else:
             show()
-
-
-def _mend(icon: Any, fit: Callable[[int, int], None], lose: Callable[[], None]) -> None:
-    """Mend three things of pystray's X11 icon.
-
-    It asks the panel to take it in anew with each picture: trayer shrank it to nothing after half a dozen. It
-    stretches the picture to its window. And when the panel goes it tries the next one at once, which may be
-    too early for that, and not to be told from the old one: it may have the same window number.
-    """
-    dock, make = icon._dock_window, icon._assert_icon_data
-
-    def dock_once() -> None:
-        if not icon._systray_manager:
-            dock()
-
-    def make_fitting(width: int, height: int) -> None:
-        fit(width, height)
-        make(width, height)
-
-    def on_destroyed(event: Any) -> None:
-        if icon._systray_manager and event.window.id == icon._systray_manager.id:
-            lose()
-
-    icon._dock_window, icon._assert_icon_data = dock_once, make_fitting
-    icon._message_handlers[X11_DESTROY_NOTIFY] = on_destroyed
