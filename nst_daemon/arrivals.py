@@ -143,7 +143,28 @@ def shown(path: PurePath) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def problem_of(code: str, paths: Collection[Path], what: str, remedy: str) -> list[Problem]:
+def problems_of(
+    *, restless: Collection[Path], forbidden: Collection[Path], broken: Collection[Path]
+) -> list[Problem]:
+    """Return what is wrong with photos that were not taken in, and that a user could mend."""
+    return [
+        *_problem_of("photo_restless", restless, "never stand still, and were not taken", "Is it written?"),
+        *_problem_of(
+            "photo_forbidden",
+            forbidden,
+            "may not be read",
+            "Give the daemon's user the right to read them.",
+        ),
+        *_problem_of(
+            "photo_bug",
+            broken,
+            "met a bug, and were set aside until they change",
+            "Please report it, with the log: nst-daemon logs",
+        ),
+    ]
+
+
+def _problem_of(code: str, paths: Collection[Path], what: str, remedy: str) -> list[Problem]:
     """Return the problem that several files have; none without files."""
     if not paths:
         return []

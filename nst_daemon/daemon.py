@@ -28,8 +28,9 @@ from nst_daemon.supervision import Supervision
 
 logger = logging.getLogger(__name__)
 
-INTAKE_SECONDS: Final = 0.2  # between two ticks of the intake
-WORKER_SECONDS: Final = 0.2  # between two looks of a worker for a job
+INTAKE_SECONDS: Final = 0.2  # between two ticks of the intake, where nothing is due before
+WORKER_SECONDS: Final = 0.2  # between two looks of a worker for a job, unless it is woken
+LEAST_SECONDS: Final = 0.01  # of rest for the intake
 BEAT_SECONDS: Final = 1.0  # between two heartbeats and two snapshots
 GRACE_SECONDS: Final = 30.0  # for a thread to come to its end
 FIRST_LOOK_SECONDS: Final = 30.0  # the worker waits so long for the intake to see which jobs lost their photo
@@ -77,8 +78,8 @@ class Daemon:
             right = stack.enter_context(
                 RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop)
             )
-            stack.callback(self._join)
-            self._thread("intake", lambda: self._repeat("intake", left.tick, INTAKE_SECONDS))
+            stack.callback(self._join, ledger)
+            self._thread("intake", lambda: self._take_in(left))
             self._watch(ledger, left, right, desktop, once=once, on_change=on_change)
         if self._failure is not None:
             raise self._failure
@@ -126,7 +127,7 @@ class Daemon:
         """Wait in the main thread: beat, show, and see whether there is an end."""
         supervision = Supervision(self._pulse)
         edits = ConfigWatch(self.config)
-        self._tend(right)
+        self._tend(right, ledger)
         while not self._stop.wait(BEAT_SECONDS if not on_change else BEAT_SECONDS / 4):
             with suppress(ConditionError):  # a full disk is intake's and worker's to report
                 ledger.beat()
@@ -141,7 +142,7 @@ class Daemon:
                 if once and _is_idle(ledger, left):
                     self._stop.set()
                 self._follow(edits, ledger, left, right, desktop)
-            self._tend(right)
+            self._tend(right, ledger)
             if desktop is not None:
                 desktop.tend()
             if once and isinstance(right.missing, MissingError):
@@ -178,13 +179,22 @@ class Daemon:
             ledger.set_ready(os.getpid())
         supervision.tell(ledger.snapshot(running=True))
 
-    def _tend(self, right: RightHalf) -> None:
+    def _tend(self, right: RightHalf, ledger: Ledger) -> None:
         """Begin a thread for each easel that is new."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         for easel in right.tend():
-            self._thread(easel.name, partial(self._work, easel))
+            self._thread(easel.name, partial(self._work, easel, ledger))
 
-    def _work(self, easel: Easel) -> None:
+    def _take_in(self, left: LeftHalf) -> None:
+        """Take photos in, each at the moment at which it has settled."""
+        while not self._stop.is_set():
+            is_more = left.tick()
+            self._pulse.beat("intake")
+            self._is_ready.set()  # the inboxes are watched, and were read once
+            if not is_more:
+                self._stop.wait(min(max(left.due_in(), LEAST_SECONDS), INTAKE_SECONDS))
+
+    def _work(self, easel: Easel, ledger: Ledger) -> None:
         """Paint, once the intake has seen which photos have gone and which inboxes are another daemon's."""
         deadline = time.monotonic() + FIRST_LOOK_SECONDS
         while not (self._is_ready.wait(WORKER_SECONDS) or self._stop.is_set()):
@@ -192,27 +202,15 @@ class Daemon:
             if time.monotonic() > deadline:
                 break
         try:
-            self._repeat(easel.name, easel.tick, WORKER_SECONDS, is_over=lambda: easel.is_leaving)
+            while not (self._stop.is_set() or easel.is_leaving):
+                known = ledger.additions.count
+                had_job = easel.tick()
+                self._pulse.beat(easel.name)
+                if not had_job:
+                    ledger.additions.wait(known, WORKER_SECONDS)
         finally:
             self._pulse.forget(easel.name)
             easel.leave()
-
-    def _repeat(
-        self,
-        name: str,
-        tick: Callable[[], object],
-        pause: float,
-        *,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Call `tick` until the stop, or until it is over; a true answer means: again at once."""
-        while not (self._stop.is_set() or is_over()):
-            is_more = tick()
-            self._pulse.beat(name)
-            if name == "intake":
-                self._is_ready.set()  # the inboxes are watched, and were read once
-            if not is_more:
-                self._stop.wait(pause)
 
     def _should_stop(self, name: str) -> bool:
         """Return whether a worker is to stop; it asks many times a second while its engine paints."""
@@ -237,8 +235,9 @@ class Daemon:
         self._threads.append(thread)
         thread.start()
 
-    def _join(self) -> None:
+    def _join(self, ledger: Ledger) -> None:
         self._stop.set()
+        ledger.additions.tell()  # a worker that rests
         deadline = time.monotonic() + GRACE_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

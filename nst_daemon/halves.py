@@ -74,6 +74,10 @@ class LeftHalf:
         """Take on another config at the next tick."""
         self._wanted = config
 
+    def due_in(self) -> float:
+        """Return after how many seconds a tick has something to do, as far as that is known."""
+        return self._intake.due_in()
+
     def is_idle(self) -> bool:
         """Return whether all that lies in the inboxes was dealt with, by the config of now."""
         return self._wanted is self._config and self._intake.is_idle()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
-from nst_daemon.arrivals import Arrival, Growing, Styles, Waiting, problem_of
+from nst_daemon.arrivals import Arrival, Growing, Styles, Waiting, problems_of
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy, sweep_copies
 from nst_daemon.crash import CrashPoint, crash_at
@@ -128,29 +128,20 @@ class Intake:
         self._is_idle = self._has_nothing_to_do()
         return bool(self._ready) and self._clock() >= self._blocked_until
 
+    def due_in(self) -> float:
+        """Return in how many seconds the next photo will have settled, or waited for its sidecar."""
+        now = self._clock()
+        dues = [self._settler.next_due(), *(waiting.due for waiting in self._waiting.values())]
+        return max(min(dues), self._blocked_until) - now
+
     def problems(self) -> list[Problem]:
         """Return what a user could mend."""
         found = self._inbox.problems()
         if self._condition is not None:
             error = self._condition
             found.append(Problem(code=error.code, message=error.message, remedy=error.remedy))
-        found += problem_of(
-            "photo_restless",
-            self._settler.restless(),
-            "never stand still, and were not taken",
-            "Is it written?",
-        )
-        found += problem_of(
-            "photo_forbidden",
-            self._forbidden,
-            "may not be read",
-            "Give the daemon's user the right to read them.",
-        )
-        found += problem_of(
-            "photo_bug",
-            self._broke_us,
-            "met a bug, and were set aside until they change",
-            "Please report it, with the log: nst-daemon logs",
+        found += problems_of(
+            restless=self._settler.restless(), forbidden=self._forbidden, broken=self._broke_us
         )
         return found
 

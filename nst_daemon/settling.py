@@ -4,6 +4,7 @@
 No threads, no sleeping, no watchdog.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,6 +91,11 @@ class Settler:
             elif now - pending.still_since >= self._quiet:
                 del self._pending[path]
                 yield path
+
+    def next_due(self) -> float:
+        """Return when the next of them will have stood still, by the clock; infinity without any."""
+        stills = (pending.still_since for pending in self._pending.values())
+        return min(stills, default=math.inf) + self._quiet
 
     def restless(self) -> list[Path]:
         """Return the files that have not stood still for longer than anybody should wait."""

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nst_daemon import daemon
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.app import app
 from nst_daemon.config import Config, load
@@ -90,6 +91,16 @@ def running(home: Path) -> Iterator[Daemon]:
 
 def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_worker_that_rests_is_woken_by_a_new_job_and_by_the_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(daemon, "WORKER_SECONDS", 3600.0)
+    with running(home):
+        picture(home / "inbox" / "cat.png")
+        wait_for(lambda: files_in(home / "archive"), seconds=WAIT_SECONDS, what="an original put away")
+    assert files_in(home / "outbox") == ["cat.stripes.png"]
 
 
 def test_a_photo_and_its_sidecar_become_a_painting_and_the_original_is_in_the_archive(home: Path) -> None:

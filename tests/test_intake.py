@@ -1,5 +1,6 @@
 """The left half with a real ledger, real files and real styles; the reader and the clock are fakes."""
 
+import math
 import os
 import shutil
 import sys
@@ -62,6 +63,20 @@ def test_the_intake_is_not_idle_before_it_has_read_the_inbox_and_while_a_photo_i
     assert not place.intake.is_idle()
     place.run()
     assert place.intake.is_idle()
+
+
+def test_it_tells_when_the_next_photo_is_due(place: Place) -> None:
+    place.tick()
+    assert place.intake.due_in() == math.inf
+    place.drop("a.jpg")
+    place.run(2.0)
+    place.advance(place.intake.due_in())
+    place.tick()
+    assert place.reader.read == ["a.jpg"]
+    place.advance(place.intake.due_in())  # for a sidecar
+    place.tick()
+    assert place.states() == [JobState.QUEUED]
+    assert place.intake.due_in() == math.inf
 
 
 def test_a_photo_that_is_written_slowly_is_taken_after_its_last_byte(place: Place) -> None:

@@ -695,3 +695,24 @@ def test_processes_that_make_a_ledger_at_the_same_moment_share_it(path: Path) ->
         process.close()
     with Ledger(path) as ledger:
         assert len(ledger.jobs()) == 30
+
+
+# ── news ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_waits_for_a_job_is_woken_by_a_new_one_and_not_by_one_that_is_known(ledger: Ledger) -> None:
+    known = ledger.additions.count
+    waiting = threading.Thread(target=ledger.additions.wait, args=(known, 3600.0))
+    waiting.start()
+    ledger.add(new_job("a"))
+    waiting.join(20)
+    assert not waiting.is_alive()
+    assert ledger.additions.count == known + 1
+    ledger.add(new_job("a"))
+    assert ledger.additions.count == known + 1
+
+
+def test_news_that_came_before_the_waiting_is_not_lost(ledger: Ledger) -> None:
+    known = ledger.additions.count
+    ledger.add(new_job("a"))
+    ledger.additions.wait(known, 3600.0)

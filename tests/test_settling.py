@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 from conftest import FakeClock
@@ -46,6 +47,19 @@ def test_a_file_that_is_replaced_by_another_of_its_size_and_time_has_changed(clo
     assert list(settler.settled()) == []
     clock.advance(1.5)
     assert list(settler.settled()) == []
+
+
+def test_it_tells_when_the_next_file_will_have_settled(clock: FakeClock) -> None:
+    settler = Settler(quiet=2.0, clock=clock, stat=lambda path: Stamp(7, 1, 1))
+    assert settler.next_due() == math.inf
+    settler.notice(Path("a"))
+    first = settler.next_due()
+    clock.advance(0.5)
+    settler.notice(Path("b"))
+    assert settler.next_due() == first
+    clock.advance(first - clock())
+    assert list(settler.settled()) == [Path("a")]
+    assert settler.next_due() == first + 0.5
 
 
 def test_a_reported_write_begins_the_window_anew_and_a_second_look_does_not(clock: FakeClock) -> None:

@@ -15,6 +15,7 @@ from typing import Self
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import EngineFacts, JobState, Problem
 from nst_daemon.ledger.file import LedgerFile
+from nst_daemon.ledger.news import News
 from nst_daemon.ledger.rows import WORK
 from nst_daemon.ledger.schema import Seen, engines_in, path_in, seen_columns, seen_of_row, text_in
 
@@ -32,6 +33,7 @@ class Facts:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.file = LedgerFile(path, clock=clock)
         self._clock = clock
+        self.additions = News()  # jobs that this process adds; those of others are found by looking
         if self.recall("identity") is None:
             self.remember("identity", uuid.uuid4().hex)
 

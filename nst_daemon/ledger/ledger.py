@@ -70,7 +70,8 @@ class Ledger(Facts):
                 return Duplicate(known["id"], JobState(known["state"]))
             job = self._insert(db, new, result)
             update(db, job, {"is_disposed": int(is_disposed)})
-            return Added(job)
+        self.additions.tell()
+        return Added(job)
 
     def add_duplicate(self, new: NewJob, of: int) -> int:
         """Take in, as CANCELLED, what would do the work of another job again; `retry` does it anyway.
