@@ -42,6 +42,9 @@ watch: {settle_seconds: 0.5, sidecar_seconds: 0}
 class PlayedReader:
     """Takes every file for a picture."""
 
+    def prepare(self) -> None:
+        """Do nothing."""
+
     def inspect(self, path: Path) -> Inspection:
         """Return what a photo is."""
         path.read_bytes()

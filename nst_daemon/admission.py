@@ -30,6 +30,10 @@ UNFINISHED = (*WAITING, JobState.RUNNING)
 class Reader(Protocol):
     """Reads photos. `inspector.Inspector` is one."""
 
+    def prepare(self) -> None:
+        """Get ready: there will be a photo to read in a moment."""
+        ...
+
     def inspect(self, path: Path) -> Inspection:
         """Return what a photo is."""
         ...

@@ -5,6 +5,7 @@ Decodes the whole photo: a header that reads well says nothing about the rest of
 """
 
 import contextlib
+import importlib
 import logging
 import multiprocessing
 import os
@@ -83,6 +84,14 @@ class Inspector:
     def is_running(self) -> bool:
         """Whether the process exists."""
         return self._process is not None and self._process.is_alive()
+
+    def prepare(self) -> None:
+        """Start the process, so that it is there when the photo that has just come has settled."""
+        if self.is_running():
+            return
+        with contextlib.suppress(OSError):  # `inspect` tries again, and tells
+            self._started()
+            self._last_use = self._clock()
 
     def inspect(self, path: Path) -> Inspection:
         """Return what a photo is, or why it cannot be read; never raises for a file, whatever is in it."""
@@ -166,6 +175,7 @@ def _serve(connection: Connection, read: Read) -> None:
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which then ends us
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    importlib.import_module("nst_daemon.images")  # while the first photo settles
     while True:
         try:
             path, max_megapixels = connection.recv()

@@ -190,6 +190,7 @@ class Intake:
             self._growing.pop(path, None)
             self._broke_us.pop(path, None)
             self._settler.notice(path, was_touched=was_written)
+            self._inspector.prepare()
 
     def _is_in_hand(self, path: Path) -> bool:
         if path in self._ready or path in self._waiting:

@@ -26,7 +26,11 @@ class FakeReader:
     def __init__(self) -> None:
         self.keywords: dict[str, tuple[str, ...]] = {}
         self.read: list[str] = []
+        self.prepared = 0
         self.on_read: Callable[[Path], None] = lambda path: None
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def inspect(self, path: Path) -> Inspection:
         self.read.append(path.name)

@@ -43,6 +43,24 @@ def test_a_photo_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert not inspector.is_running()
 
 
+def test_a_process_that_was_prepared_reads_the_photo_and_ends_when_none_comes(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    with Inspector(read=read_or_die, clock=clock, idle_seconds=5.0) as inspector:
+        inspector.prepare()
+        assert inspector._process is not None
+        pid = inspector._process.pid
+        inspector.prepare()
+        assert inspector.inspect(tmp_path / "a.jpg") == Readable(width=1, height=2, format=f"{pid}")
+        clock.advance(5.0)
+        inspector.rest()
+        assert not inspector.is_running()
+        inspector.prepare()
+        clock.advance(4.0)
+        inspector.rest()
+        assert inspector.is_running()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
 def test_odd_names_cross_to_the_process_and_back(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.jpg").rename(tmp_path / os.fsdecode(b"caf\xe9\n.jpg"))

@@ -65,6 +65,15 @@ def test_the_intake_is_not_idle_before_it_has_read_the_inbox_and_while_a_photo_i
     assert place.intake.is_idle()
 
 
+def test_the_reader_gets_ready_while_a_photo_settles(place: Place) -> None:
+    place.tick()
+    assert place.reader.prepared == 0
+    place.drop("a.jpg")
+    place.run(2.0)
+    assert place.reader.prepared > 0
+    assert place.reader.read == []
+
+
 def test_it_tells_when_the_next_photo_is_due(place: Place) -> None:
     place.tick()
     assert place.intake.due_in() == math.inf
