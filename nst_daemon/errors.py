@@ -6,8 +6,9 @@ Anything else that is raised is a bug. Each has a `code`, which names its sectio
 """
 
 import re
-from enum import IntEnum
-from typing import Final
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Final, Self
 
 DOCS: Final = "docs/errors.md"
 
@@ -114,6 +115,58 @@ class ConditionError(NstError):
     """
 
     code = "condition"
+
+
+class Trouble(StrEnum):
+    """What is wrong at a path, as far as that is nobody's fault and ends by itself."""
+
+    MISSING = "missing"  # the folder that should be there is not
+    UNREACHABLE = "unreachable"  # a share that does not answer, a disk that was pulled out
+    UNREADABLE = "unreadable"  # a right is missing
+    READ_ONLY = "read_only"
+    FULL = "disk_full"
+    BUSY = "system_busy"  # the machine is short of handles or memory, or another program holds the file
+    ERROR = "disk_error"  # anything else that a file system may say
+
+
+class FileConditionError(ConditionError):
+    """What is at a path is not known, or cannot be changed, at the moment: of this path alone.
+
+    Neither gone nor broken nor whole: whoever meets it leaves the file as it is, goes on with the others, and
+    asks again later.
+    """
+
+    def __init__(
+        self, message: str, *, path: Path, trouble: Trouble, remedy: str = "", code: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, code=code or _code_of(trouble, "folder"))
+        self.path = path
+        self.trouble = trouble
+
+    def named(self, name: str) -> Self:
+        """Return the same with the code of a place that the config names: `inbox_unreachable`."""
+        code = _code_of(self.trouble, name)
+        return type(self)(self.message, path=self.path, trouble=self.trouble, remedy=self.remedy, code=code)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive_at, (type(self), self.message, self.path, self.trouble, self.remedy, self.code)
+
+
+def _revive_at(
+    kind: type[FileConditionError], message: str, path: Path, trouble: Trouble, remedy: str, code: str
+) -> FileConditionError:
+    return kind(message, path=path, trouble=trouble, remedy=remedy, code=code)
+
+
+def _code_of(trouble: Trouble, name: str) -> str:
+    is_of_place = trouble in (Trouble.MISSING, Trouble.UNREACHABLE, Trouble.UNREADABLE)
+    return f"{name}_{trouble}" if is_of_place else trouble.value
+
+
+class NameRefusedError(JobError):
+    """A disk takes no file of this name; it may take every other."""
+
+    code = "name_refused"
 
 
 class DaemonError(NstError):

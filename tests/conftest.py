@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from faults import Faults
+
+from nst_daemon.disk import system
 
 if TYPE_CHECKING:
     from nst_daemon.engine.vgg import Trunk
@@ -63,6 +66,14 @@ def _as_utf8(text: str) -> str:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    """Return the disk's calls, to be made to fail."""
+    faulty = Faults()
+    monkeypatch.setattr(system, "calls", faulty)
+    return faulty
 
 
 @pytest.fixture

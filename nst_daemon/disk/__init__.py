@@ -1,0 +1,64 @@
+"""The boundary to the disks: the one package that makes the system's calls on files.
+
+Every answer is a value or a `ConditionError`. Absence is proven: ENOENT and ENOTDIR alone say that something
+is not there, and are the only OSErrors, beside EEXIST, that leave this package, as `FileNotFoundError` and
+`FileExistsError`. Whatever else a file system says is a `FileConditionError`: of that path, for now.
+
+Knows no photo, no job and no config.
+"""
+
+from nst_daemon.disk.bytes import created, mapped, opened, read_bytes
+from nst_daemon.disk.changes import (
+    copy_facts,
+    link,
+    make_folder,
+    remove,
+    remove_if_empty,
+    replace,
+    sync_folder,
+    touch,
+)
+from nst_daemon.disk.facts import (
+    Stamp,
+    entries_of,
+    facts_of,
+    free_bytes,
+    is_being_written,
+    is_file,
+    is_folder,
+    is_gone,
+    is_same_file,
+    is_there,
+    stamp_of,
+)
+from nst_daemon.disk.system import Entry
+from nst_daemon.disk.verdicts import condition_at, missing
+
+__all__ = [
+    "Entry",
+    "Stamp",
+    "condition_at",
+    "copy_facts",
+    "created",
+    "entries_of",
+    "facts_of",
+    "free_bytes",
+    "is_being_written",
+    "is_file",
+    "is_folder",
+    "is_gone",
+    "is_same_file",
+    "is_there",
+    "link",
+    "make_folder",
+    "mapped",
+    "missing",
+    "opened",
+    "read_bytes",
+    "remove",
+    "remove_if_empty",
+    "replace",
+    "stamp_of",
+    "sync_folder",
+    "touch",
+]

@@ -1,0 +1,122 @@
+"""Files read and made. Each read and write is judged: no decoder takes a sick disk for a sick file."""
+
+import io
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from nst_daemon.disk import system
+from nst_daemon.disk.changes import make
+from nst_daemon.disk.facts import UNBLOCKED
+from nst_daemon.disk.verdicts import ask
+
+BUFFER: Final = 256 << 10  # bytes read at once where the reader asks for few
+
+
+class _Raw(io.RawIOBase):
+    """A file whose every call is judged. It has no `fileno`: nobody reads past us."""
+
+    def __init__(self, path: Path, descriptor: int, *, is_writing: bool) -> None:
+        super().__init__()
+        self._path = path
+        self._descriptor = descriptor
+        self._is_writing = is_writing
+
+    def readable(self) -> bool:
+        return not self._is_writing
+
+    def writable(self) -> bool:
+        return self._is_writing
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = ask(lambda _: system.calls.read(self._descriptor, len(buffer)), self._path)
+        buffer[: len(block)] = block
+        return len(block)
+
+    def write(self, block: Any) -> int:
+        return ask(
+            lambda _: system.calls.write(self._descriptor, memoryview(block)), self._path, is_writing=True
+        )
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return os.lseek(self._descriptor, offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        raise io.UnsupportedOperation("truncate")
+
+    def sync(self) -> None:
+        ask(lambda _: system.calls.fsync(self._descriptor), self._path, is_writing=True)
+
+    def close(self) -> None:
+        if not self.closed:
+            with suppress(OSError):  # what was written is on the disk by `sync`, which has told
+                os.close(self._descriptor)
+        super().close()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read its bytes; each call on it may raise as this does.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ConditionError: it cannot be read now.
+    """
+    descriptor = ask(system.calls.open, path, os.O_RDONLY | UNBLOCKED)
+    with io.BufferedReader(_Raw(path, descriptor, is_writing=False), BUFFER) as file:
+        yield file
+
+
+@contextmanager
+def created(path: Path) -> Iterator[BinaryIO]:
+    """Make a new file to write to; its bytes are on the disk when the context ends without an error.
+
+    Raises:
+        FileExistsError: the name is taken.
+        NameRefusedError: this disk takes no such name.
+        ConditionError: it cannot be written now.
+    """
+    descriptor = make(system.calls.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    raw = _Raw(path, descriptor, is_writing=True)
+    try:
+        file = io.BufferedWriter(raw, BUFFER)
+        yield file
+        file.flush()
+        raw.sync()
+    finally:
+        raw.close()  # not the buffer: after an error it would try to write once more
+
+
+def read_bytes(path: Path, *, at_most: int = -1) -> bytes:
+    """Return a file's bytes, or its first so many. Raises: FileNotFoundError, ConditionError."""
+    with opened(path) as file:
+        return file.read(at_most)
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[bytes | mmap.mmap]:
+    """Give a file's bytes, as a map where the file system has such; never empty.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ConditionError: it cannot be read now.
+        ValueError: it is empty.
+    """
+    descriptor = ask(system.calls.open, path, os.O_RDONLY | UNBLOCKED)
+    try:
+        raw = system.calls.mmap(descriptor)
+    except OSError:  # FUSE with direct_io, some shares: read, then; what is really wrong shows there
+        raw = None
+    finally:
+        os.close(descriptor)
+    if raw is None:
+        yield read_bytes(path)
+        return
+    with raw:
+        yield raw

@@ -1,0 +1,130 @@
+"""Names given and taken: folders made, files linked, renamed, removed."""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nst_daemon.disk import system
+from nst_daemon.disk.facts import facts_of, is_folder
+from nst_daemon.disk.verdicts import NO_LINKS, NO_NAME, ask, condition_at, missing
+from nst_daemon.errors import FileConditionError, NameRefusedError, Trouble
+
+T = TypeVar("T")
+
+
+def make_folder(folder: Path, *, mode: int = 0o777) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        NameRefusedError: this disk takes no such name.
+        ConditionError: it cannot be made now, or a file is in its place.
+    """
+    if is_folder(folder):
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    try:
+        make(system.calls.mkdir, folder, mode)
+    except FileExistsError as error:
+        if not is_folder(folder):  # else another was faster
+            raise FileConditionError(
+                f"{folder} is no folder.",
+                path=folder,
+                trouble=Trouble.MISSING,
+                remedy="Put a folder in its place; it goes on by itself.",
+            ) from error
+
+
+def link(path: Path, target: Path) -> bool:
+    """Give a file a second name; False: this file system cannot.
+
+    Raises:
+        FileNotFoundError: the file is not there.
+        FileExistsError: the name is taken.
+        NameRefusedError, ConditionError: see `created`.
+    """
+    try:
+        make(lambda target: system.calls.link(path, target), target, source=path, passed=NO_LINKS)
+    except PassedError:
+        return False
+    return True
+
+
+def replace(path: Path, target: Path) -> None:
+    """Give a file another name in one step, whoever has it. Raises: as `created`; FileNotFoundError."""
+    make(lambda target: system.calls.replace(path, target), target, source=path)
+
+
+def remove(path: Path) -> bool:
+    """Take a file away; False: there was none. Raises: ConditionError: it cannot be taken away now."""
+    try:
+        ask(system.calls.unlink, path, is_writing=True)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder with nothing in it; never raises."""
+    with suppress(OSError):
+        system.calls.rmdir(folder)
+
+
+def touch(path: Path) -> None:
+    """Set a file's time to now. Raises: FileNotFoundError, ConditionError."""
+    ask(system.calls.utime, path, is_writing=True)
+
+
+def copy_facts(path: Path, target: Path) -> None:
+    """Give a file the times and rights of another, as far as its disk takes them; never raises."""
+    with suppress(OSError):
+        system.calls.copystat(path, target)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk, where the system can: a rename alone may be lost."""
+    if os.name == "nt":
+        return  # NTFS journals names; a folder cannot be opened
+    with suppress(OSError):  # some network file systems refuse it
+        descriptor = system.calls.open(folder, os.O_RDONLY)
+        try:
+            system.calls.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class PassedError(Exception):
+    """An errno that the caller knows how to go round."""
+
+
+def make(
+    call: Callable[..., T],
+    target: Path,
+    *args: Any,
+    source: Path | None = None,
+    passed: frozenset[int] = frozenset(),
+) -> T:
+    """Make a call that gives something a name: a name that cannot be is no error of the disk."""
+    try:
+        return call(target, *args)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno in passed:
+            raise PassedError from error
+        is_name = error.errno in NO_NAME
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            if source is not None and facts_of(source) is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source)) from error
+            if not is_folder(target.parent):
+                raise missing(target.parent) from error
+            is_name = True  # FUSE's exFAT and NTFS say so of names that they do not take
+        if is_name:
+            raise NameRefusedError(
+                f"{target.name}: the disk of {target.parent} takes no file of this name.",
+                remedy="Give the photo or its folder a plainer name.",
+            ) from error
+        raise condition_at(error, target, is_writing=True) from error

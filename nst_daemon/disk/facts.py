@@ -1,0 +1,135 @@
+"""What is there: facts, stamps, folders' entries. Absence is proven, never concluded from an error."""
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nst_daemon.disk import system
+from nst_daemon.disk.system import Entry
+from nst_daemon.disk.verdicts import IN_USE, ask
+
+UNBLOCKED: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not hang us
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What changes when somebody writes to a file."""
+
+    size: int  # bytes
+    mtime_ns: int
+    inode: int
+
+
+def facts_of(path: Path, *, follow: bool = False) -> os.stat_result | None:
+    """Return the facts of a path; None: it is not there, which is proven. `follow`: of what it leads to.
+
+    Raises:
+        ConditionError: nobody knows.
+    """
+    try:
+        return ask(system.calls.stat if follow else system.calls.lstat, path)
+    except FileNotFoundError:
+        return None
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return a file's stamp; None: it is not there. Raises: ConditionError: nobody knows."""
+    facts = facts_of(path)
+    return None if facts is None else Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino)
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is anything of that name, a broken link too. Raises: ConditionError."""
+    return facts_of(path) is not None
+
+
+def is_file(path: Path, *, follow: bool = False) -> bool:
+    """Return whether there is an ordinary file, and no link unless `follow`. Raises: ConditionError."""
+    facts = facts_of(path, follow=follow)
+    return facts is not None and stat.S_ISREG(facts.st_mode)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, or a link to one. Raises: ConditionError."""
+    facts = facts_of(path, follow=True)
+    return facts is not None and stat.S_ISDIR(facts.st_mode)
+
+
+def entries_of(folder: Path) -> list[Entry]:
+    """Return all that is in a folder, by name.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ConditionError: it cannot be read.
+    """
+    return sorted(ask(system.calls.scandir, folder), key=lambda entry: entry.path.name)
+
+
+def is_gone(path: Path, *, root: Path) -> bool:
+    """Return whether it is proven that a file below `root` is not there: a folder that reads well lacks it.
+
+    A disk that is not mounted, or a share that has lost its head, proves nothing. False: it is there, or the
+    root itself is not.
+
+    Raises:
+        ConditionError: nobody knows.
+    """
+    if facts_of(path) is not None:
+        return False
+    for folder in path.parents:
+        if not folder.is_relative_to(root):
+            return False
+        with suppress(FileNotFoundError):
+            return path not in {entry.path for entry in entries_of(folder)}
+        path = folder
+    return False
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Return whether two names lead to one file or folder. Raises: ConditionError."""
+    one, two = facts_of(path, follow=True), facts_of(other, follow=True)
+    return one is not None and two is not None and os.path.samestat(one, two)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the room that is left on a folder's disk. Raises: FileNotFoundError, ConditionError."""
+    return ask(system.calls.free, folder)
+
+
+def is_being_written(path: Path) -> bool:
+    """Return whether some program has a file open for writing; False where the system does not tell.
+
+    Linux tells by its leases: one for reading is refused while there is a writer. (fcntl(2), F_SETLEASE)
+    """
+    try:
+        import fcntl
+
+        lease, read, none = fcntl.F_SETLEASE, fcntl.F_RDLCK, fcntl.F_UNLCK
+    except (ImportError, AttributeError):
+        return _is_locked_by_windows(path)
+    try:
+        descriptor = ask(system.calls.open, path, os.O_RDONLY | UNBLOCKED)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.fcntl(descriptor, lease, read)
+        fcntl.fcntl(descriptor, lease, none)
+    except OSError as error:
+        return error.errno == errno.EAGAIN  # EACCES: not our file, and nobody tells
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_locked_by_windows(path: Path) -> bool:
+    if os.name != "nt":
+        return False
+    try:
+        os.close(system.calls.open(path, os.O_RDWR))
+    except OSError as error:
+        return getattr(error, "winerror", 0) in IN_USE
+    return False

@@ -1,0 +1,94 @@
+"""The system's own calls on files, unjudged. Nobody else makes them; tests inject their faults here."""
+
+import mmap
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows translates line ends without it
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a folder says of one thing in it."""
+
+    path: Path
+    is_folder: bool  # no link to one
+    is_link: bool
+
+
+class System:
+    """The system's own calls, unjudged. Tests put one in its place that fails where they want it to."""
+
+    def lstat(self, path: Path) -> os.stat_result:
+        """Return the facts of a path itself."""
+        return os.lstat(path)
+
+    def stat(self, path: Path) -> os.stat_result:
+        """Return the facts of what a path leads to."""
+        return os.stat(path)  # noqa: PTH116
+
+    def scandir(self, path: Path) -> list[Entry]:
+        """Return all that a folder has."""
+        with os.scandir(path) as entries:
+            return [
+                Entry(Path(entry.path), entry.is_dir(follow_symlinks=False), entry.is_symlink())
+                for entry in entries
+            ]
+
+    def open(self, path: Path, flags: int) -> int:
+        """Return a descriptor of a file; a new one may be read by its owner alone until it has its name."""
+        return os.open(path, flags | BINARY, 0o666)
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        """Return the next bytes."""
+        return os.read(descriptor, size)
+
+    def write(self, descriptor: int, block: "memoryview") -> int:
+        """Write bytes; return how many."""
+        return os.write(descriptor, block)
+
+    def fsync(self, descriptor: int) -> None:
+        """Wait until a file, or a folder's names, are on the disk."""
+        os.fsync(descriptor)
+
+    def link(self, path: Path, target: Path) -> None:
+        """Give a file a second name."""
+        os.link(path, target)
+
+    def replace(self, path: Path, target: Path) -> None:
+        """Give a file another name, and take it from whoever has it."""
+        os.replace(path, target)  # noqa: PTH105
+
+    def unlink(self, path: Path) -> None:
+        """Take a file's name away."""
+        os.unlink(path)  # noqa: PTH108
+
+    def mkdir(self, path: Path, mode: int) -> None:
+        """Make a folder."""
+        os.mkdir(path, mode)  # noqa: PTH102
+
+    def rmdir(self, path: Path) -> None:
+        """Remove an empty folder."""
+        os.rmdir(path)  # noqa: PTH106
+
+    def utime(self, path: Path) -> None:
+        """Set a file's time to now."""
+        os.utime(path)
+
+    def copystat(self, path: Path, target: Path) -> None:
+        """Give a file the times and rights of another."""
+        shutil.copystat(path, target)
+
+    def free(self, path: Path) -> int:
+        """Return the bytes that are free on a folder's disk."""
+        return shutil.disk_usage(path).free
+
+    def mmap(self, descriptor: int) -> mmap.mmap:
+        """Map a file into memory."""
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+
+
+calls: System = System()  # replaced by tests, and by nobody else
