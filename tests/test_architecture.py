@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
     # values and pure functions
-    "blends colors errors faces globs logs pulse settling",
+    "blends colors endings errors faces globs logs pulse settling",
     "conditions crash disk locks recipe",
     "config files images jobs library report_picture",
     # pure decisions, and the outside world

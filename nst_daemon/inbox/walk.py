@@ -12,19 +12,11 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from nst_daemon.blends import MASK_END
+from nst_daemon.endings import PICTURES, RAWS, SIDECARS
 from nst_daemon.files import is_plain_file
 from nst_daemon.globs import matches
 from nst_daemon.settling import Stamp
 
-PICTURES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".gif", ".bmp"}
-    | {".heic", ".heif", ".hif"}
-)
-RAWS: Final = frozenset(
-    {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
-    | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
-)  # developed where rawpy is installed; else they fail with a reason and not in silence
-SIDECARS: Final = frozenset({".yaml", ".yml", ".json", ".xmp"})
 FOREIGN_NAMES: Final = frozenset(
     {"thumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "__macosx"}
     | {"system volume information", "network trash folder", "temporary items"}
