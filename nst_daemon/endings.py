@@ -1,5 +1,6 @@
 """The endings by which a file is taken for a picture, or for what belongs to one. Pure; all in lower case."""
 
+from collections.abc import Mapping
 from typing import Final
 
 PICTURES: Final = frozenset(
@@ -10,6 +11,13 @@ RAWS: Final = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
     | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
 )  # developed where rawpy is installed; else they fail with a reason and not in silence
+RESULTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "jpeg": (".jpg", ".jpeg"),
+    "png": (".png",),
+    "tiff": (".tif", ".tiff"),
+    "webp": (".webp",),
+    "avif": (".avif",),
+}  # of each format that is written: ours, and what else a user may call it
 ASKING: Final = (".yaml", ".yml", ".json")  # sidecars of ours, in the order in which they speak
 XMP: Final = ".xmp"  # an editor's
 SIDECARS: Final = frozenset({*ASKING, XMP})

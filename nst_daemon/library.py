@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.blends import style_key
+from nst_daemon.endings import PICTURES, RAWS
 from nst_daemon.errors import StyleError
 from nst_daemon.recipe import Style
 
 logger = logging.getLogger(__name__)
 
 BUILT_IN: Final = Path(__file__).parent / "styles"
-SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".gif", ".bmp", ".heic", ".heif"}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,5 +99,5 @@ def _pictures(folder: Path, *, is_builtin: bool) -> Iterator[Entry]:
         logger.debug("could not read the styles in %s: %s", folder, error)
         return
     for path in paths:
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "~")) and path.is_file():
+        if path.suffix.lower() in PICTURES | RAWS and not path.name.startswith((".", "~")) and path.is_file():
             yield Entry(name=path.stem, path=path, is_builtin=is_builtin)

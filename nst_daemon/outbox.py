@@ -14,6 +14,7 @@ from typing import Final
 from nst_daemon.blends import MASK_END
 from nst_daemon.conditions import condition_of, missing
 from nst_daemon.config import Folder, Originals
+from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError, JobError
 from nst_daemon.files import (
     TEMPORARY,
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 MAX_NAME: Final = 220  # bytes; file systems end at 255, and `.2`, `.report.png`, `.error.txt` want room
 MAX_STYLE: Final = 80  # bytes; a blend of many styles has a long name
-RESULT_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif")
 FORBIDDEN: Final = frozenset('/\\:*?"<>|')  # on one file system or another
 
 
@@ -53,7 +53,7 @@ def choose_target(job: Job, extension: str, *, is_free: Callable[[Path], bool]) 
 
 def existing_results(new: NewJob) -> Iterator[Path]:
     """Yield the files that have a name which the result of a job would get."""
-    for suffix in RESULT_SUFFIXES:
+    for suffix in itertools.chain.from_iterable(RESULTS.values()):
         for target in _targets(new, blend_name(new.styles), suffix):
             if not target.is_file():
                 break

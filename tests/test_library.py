@@ -1,9 +1,11 @@
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
+from nst_daemon.endings import PICTURES, RAWS
 from nst_daemon.errors import StyleError
+from nst_daemon.inbox.walk import Kind, kind_of
 from nst_daemon.library import Library
 
 
@@ -36,6 +38,13 @@ def test_every_picture_of_the_folder_is_a_style_named_by_its_stem(library: Libra
     (folder / ".hidden.jpg").write_bytes(b"x")
     (folder / "folder.jpg").mkdir()
     assert library.names() == ("etude", "mosaic", "Starry Night")
+
+
+@pytest.mark.parametrize("ending", sorted(PICTURES | RAWS))
+def test_whatever_ending_makes_a_photo_makes_a_style(library: Library, folder: Path, ending: str) -> None:
+    (folder / f"etude{ending.upper()}").write_bytes(b"x")
+    assert "etude" in library.names()
+    assert kind_of(PurePath(f"etude{ending}")) is Kind.PHOTO
 
 
 @pytest.mark.parametrize("name", ["starry_night", "STARRY-NIGHT", "Starry Night", " starry  night "])

@@ -23,6 +23,7 @@ from nst_daemon.cli.common import (
     say,
     snapshots_shown,
 )
+from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.recipe import Areas, Format, Order, Painting, Style
@@ -35,15 +36,7 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = Path(__file__).parent.parent / "sample"
 DEMO_SETTINGS: Final = {"size": 384, "steps": 55}  # under three minutes on two slow CPU cores
-EXTENSIONS: Final = {
-    ".jpg": Format.JPEG,
-    ".jpeg": Format.JPEG,
-    ".png": Format.PNG,
-    ".tif": Format.TIFF,
-    ".tiff": Format.TIFF,
-    ".webp": Format.WEBP,
-    ".avif": Format.AVIF,
-}
+FORMATS: Final = {ending: Format(name) for name, endings in RESULTS.items() for ending in endings}
 
 PhotoArgument = Annotated[Path, typer.Argument(metavar="PHOTO", help="A picture file.")]
 
@@ -154,14 +147,14 @@ def render(
 
     over = parse_assignments(settings or [])
     loaded = config_if_any(config)
-    form = EXTENSIONS.get(output.suffix.lower())
+    form = FORMATS.get(output.suffix.lower())
     if form is None or output.is_dir():
-        raise ConfigError(f"{output}: the name must end in one of {', '.join(EXTENSIONS)}.")
+        raise ConfigError(f"{output}: the name must end in one of {', '.join(FORMATS)}.")
     photo = existing(photo)
     with engine_of(loaded) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
         order = order_for(photo, Path(folder), style, like, {**over, "format": form}, loaded)
         painting = paint(engine, order)
-        if EXTENSIONS.get(painting.picture.suffix) is not form:  # what could not be written: a note says why
+        if FORMATS.get(painting.picture.suffix) is not form:  # what could not be written: a note says why
             output = output.with_suffix(painting.picture.suffix)
         outbox.publish(painting.picture, output)
         if painting.report is not None:
@@ -268,10 +261,10 @@ def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
     """Return the style pictures that `render --style` names; a file of one's own will do."""
     import hashlib
 
-    from nst_daemon.library import SUFFIXES
+    from nst_daemon.endings import PICTURES, RAWS
 
     path = Path(style).expanduser()
-    if path.suffix.lower() in SUFFIXES and path.is_file():
+    if path.suffix.lower() in PICTURES | RAWS and path.is_file():
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         return (Style(name=path.stem, path=path.absolute(), sha256=sha256),)
     blend = style_blend(style)

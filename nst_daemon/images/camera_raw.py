@@ -9,22 +9,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_daemon.endings import RAWS
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import metadata, tiff
 from nst_daemon.images.limits import Limits
 from nst_daemon.images.metadata import Metadata
 
-SUFFIXES: Final = frozenset(
-    {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
-    | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
-)
 SRGB_GAMMA: Final = (2.4, 12.92)  # power and slope of the straight part; LibRaw's own default is BT.709
 NO_EXIF: Final = "Its EXIF could not be read from the raw file and was left out."
 
 
 def is_raw(name: str) -> bool:
     """Whether a file is camera raw, by its name: many raw formats are TIFF outside."""
-    return Path(name).suffix.lower() in SUFFIXES
+    return Path(name).suffix.lower() in RAWS
 
 
 def read(path: Path, limits: Limits) -> NDArray[np.uint16]:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError
 from nst_daemon.images import exif, iptc, png, profiles, tiff_picture, xmp
 from nst_daemon.images.photo import Photo, Picture, over_white, stored
 from nst_daemon.recipe import Format
 
-EXTENSIONS: Final = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp", "avif": ".avif"}
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})
 PREVIEW_QUALITY: Final = 88
@@ -78,7 +78,7 @@ def save_result(
     parts, more = _parts(rgb, photo, kind, provenance)
     encode = {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
     data, lost = encode(parts, quality)
-    path = stem.with_name(stem.name + EXTENSIONS[kind])
+    path = stem.with_name(stem.name + RESULTS[kind][0])
     try:
         path.write_bytes(data)
     except OSError as error:
@@ -103,7 +103,7 @@ def choose_format(photo: Photo, format: Format, width: int, height: int) -> tupl
     """Return the format that a result is written in, and notes where it is not the one that was asked for."""
     notes: tuple[str, ...] = ()
     kind = photo.format if format is Format.SAME else format.value
-    if kind not in EXTENSIONS or (kind == "avif" and not features.check("avif")):
+    if kind not in RESULTS or (kind == "avif" and not features.check("avif")):
         lossless = photo.alpha is not None or kind in ("gif", "bmp")
         written = "png" if lossless else "tiff" if kind == "raw" else "jpeg"  # raw is deep: so is TIFF
         notes = (f"{kind.upper()} is not written: the result is {written.upper()}.",)
