@@ -9,13 +9,13 @@ from typing import Protocol
 from nst_daemon import outbox
 from nst_daemon.arrivals import Arrival, Styles, jobs_for, unreadable_job
 from nst_daemon.config import Folder
+from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.files import file_sha256
 from nst_daemon.inspector import Inspection, Readable
 from nst_daemon.jobs import Job, JobState, NewJob
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
 from nst_daemon.masks import take_masks
 from nst_daemon.recipe import blend_name
-from nst_daemon.settling import Stamp, stamp_of
 from nst_daemon.sidecars import find_sidecar
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from typing import Protocol
 from nst_daemon import __version__
 from nst_daemon.blends import Blend
 from nst_daemon.config import Folder
+from nst_daemon.disk import Stamp
 from nst_daemon.errors import PhotoError, StyleError, with_section
 from nst_daemon.inspector import Unreadable
 from nst_daemon.jobs import JobState, NewJob, Problem
 from nst_daemon.masks import NO_MASKS, Masks, areas_of
 from nst_daemon.pairing import Choice, Paired, pair
 from nst_daemon.recipe import Sidecar, Style, job_key, resolve
-from nst_daemon.settling import Stamp
 
 
 class Styles(Protocol):

@@ -17,6 +17,7 @@ from nst_daemon.arrivals import Arrival, Growing, Styles, Waiting, problems_of
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy, sweep_copies
 from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError, PhotoError
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inbox.walk import Found, Kind, kind_of
@@ -25,7 +26,7 @@ from nst_daemon.inspector import Readable, Unreadable
 from nst_daemon.jobs import Problem
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.mending import Mender
-from nst_daemon.settling import Settler, Stamp, stamp_of
+from nst_daemon.settling import Settler
 from nst_daemon.sidecars import fingerprint, sidecars_beside
 
 logger = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from nst_daemon.errors import NstError
 from nst_daemon.recipe import EVERYWHERE, Areas, Progress, Recipe, Style, blend_name
 
 PREVIEWS: Final = ".preview"  # the folder in the outbox; hidden: no inbox, no indexer looks into it
@@ -116,6 +117,12 @@ class Problem:
     code: str  # e.g. "inbox_missing"; names a section of docs/errors.md
     message: str
     remedy: str
+
+
+def problem_of(error: NstError, *, more: int = 0) -> Problem:
+    """Return an error as a problem; `more`: how many others there are of its kind."""
+    message = f"{error.message.removesuffix('.')}, and {more} more." if more else error.message
+    return Problem(code=error.code, message=message, remedy=error.remedy)
 
 
 ENGINE_STATES: Final = ("missing", "cold", "starting", "warm", "painting")  # missing: it cannot start

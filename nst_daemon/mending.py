@@ -12,6 +12,7 @@ from nst_daemon.admission import GONE, IS_MASK, UNFINISHED, WAITING, Admission, 
 from nst_daemon.arrivals import Arrival, Styles
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy
+from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import PhotoError, with_section
 from nst_daemon.inbox.walk import Kind, Scan, bare, photos_of
 from nst_daemon.inbox.watching import Root
@@ -20,7 +21,7 @@ from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import UNREAD, Ledger, Verdict
 from nst_daemon.masks import namers_of
 from nst_daemon.pairing import SIDECAR_SUFFIXES
-from nst_daemon.settling import Settler, Stamp, stamp_of
+from nst_daemon.settling import Settler
 from nst_daemon.sidecars import fingerprint, masks_named_in, sidecars_beside
 
 logger = logging.getLogger(__name__)

@@ -5,35 +5,20 @@ No threads, no sleeping, no watchdog.
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What changes when somebody writes to a file."""
-
-    size: int  # bytes
-    mtime_ns: int
-    inode: int
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """Return a file's stamp; None if there is no such file."""
-    try:
-        stat = os.stat(path, follow_symlinks=False)  # noqa: PTH116  one call fewer per file and tick
-    except (OSError, ValueError):
-        return None
-    return Stamp(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+from nst_daemon.disk import Stamp, stamp_of
+from nst_daemon.errors import ConditionError
 
 
 @dataclass(slots=True)
 class _Pending:
-    stamp: Stamp
+    stamp: Stamp | None  # None: nobody knows; the file's disk does not answer
     still_since: float
     noticed: float
+    condition: ConditionError | None = None  # why nobody knows
 
 
 class Settler:
@@ -71,7 +56,11 @@ class Settler:
             if was_touched:
                 known.still_since = now
             return
-        stamp = self._stat(path)
+        try:
+            stamp = self._stat(path)
+        except ConditionError as error:
+            self._pending[path] = _Pending(None, still_since=now, noticed=now, condition=error)
+            return
         if stamp is not None:
             self._pending[path] = _Pending(stamp, still_since=now, noticed=now)
 
@@ -80,10 +69,18 @@ class Settler:
         self._pending.pop(path, None)
 
     def settled(self) -> Iterator[Path]:
-        """Yield, once, every file that stood still over the whole window; forget those that have gone."""
+        """Yield, once, every file that stood still over the whole window; forget those that have gone.
+
+        A file of which nobody knows has not stood still: its window begins anew once it is known again.
+        """
         now = self._clock()
         for path, pending in list(self._pending.items()):
-            stamp = self._stat(path)
+            try:
+                stamp = self._stat(path)
+                pending.condition = None
+            except ConditionError as error:
+                pending.stamp, pending.still_since, pending.condition = None, now, error
+                continue
             if stamp is None:
                 del self._pending[path]
             elif stamp != pending.stamp:
@@ -100,4 +97,12 @@ class Settler:
     def restless(self) -> list[Path]:
         """Return the files that have not stood still for longer than anybody should wait."""
         now = self._clock()
-        return [path for path, pending in self._pending.items() if now - pending.noticed >= self._max_wait]
+        return [
+            path
+            for path, pending in self._pending.items()
+            if now - pending.noticed >= self._max_wait and pending.condition is None
+        ]
+
+    def unknown(self) -> list[ConditionError]:
+        """Return why nothing is known of some of the files."""
+        return [pending.condition for pending in self._pending.values() if pending.condition is not None]

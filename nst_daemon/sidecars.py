@@ -4,10 +4,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from nst_daemon.config import parse_sidecar
+from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.files import is_plain_file
 from nst_daemon.pairing import SIDECAR_SUFFIXES, editor_names, mask_names, sidecar_names
 from nst_daemon.recipe import Sidecar
-from nst_daemon.settling import Stamp, stamp_of
 
 MAX_BYTES = 1 << 20  # a sidecar has a few lines; what is larger is refused by the parser, unread
 

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
     # values and pure functions
-    "blends colors endings errors faces globs logs pulse settling",
+    "blends colors endings errors faces globs logs pulse",
     "conditions crash disk locks recipe",
-    "config files images jobs library report_picture",
+    "config files images jobs library report_picture settling",
     # pure decisions, and the outside world
     "copies inbox inspector ledger pairing reloading report",
     "places provenance service sidecars",

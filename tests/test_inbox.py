@@ -18,7 +18,7 @@ from place import Place
 from watchdog import events
 
 from nst_daemon.config import Folder, Watch, WatchMode
-from nst_daemon.inbox import watching
+from nst_daemon.inbox import hints
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inbox.watching import BACK_OFF, POLL_SECONDS, PROBE, Root, Watching
 from nst_daemon.jobs import JobState
@@ -417,8 +417,8 @@ def test_the_back_off_has_a_cap(folder: Folder, clock: FakeClock, caplog: pytest
 def test_an_exception_cannot_leave_the_handler_and_a_flood_is_read_anew(
     folder: Folder, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "MAX_HINTS", 3)
-    collector = watching._Collector("probe")
+    monkeypatch.setattr(hints, "MAX_HINTS", 3)
+    collector = hints.Collector("probe")
     root = root_with(folder, clock)
     root._collector = collector
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
@@ -472,7 +472,7 @@ def test_a_sub_folder_that_cannot_be_read_shows(
 
     def refuse(path: Path) -> object:
         if Path(path).name == "locked":
-            raise PermissionError(path)
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return scandir(path)
 
     with monkeypatch.context() as patch:
@@ -513,14 +513,14 @@ def test_events_lost_by_a_full_kernel_queue_lose_no_photo(
     tmp_path: Path, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flood in another process's time is played by a collector that drops every second path."""
-    dispatch = watching._Collector.dispatch
+    dispatch = hints.Collector.dispatch
     count = iter(range(10**9))
 
     def forget_some(self: Any, event: Any) -> None:
         if next(count) % 2:
             dispatch(self, event)
 
-    monkeypatch.setattr(watching._Collector, "dispatch", forget_some)
+    monkeypatch.setattr(hints.Collector, "dispatch", forget_some)
     watch = Watch(settle_seconds=0.1, sidecar_seconds=0.0, rescan_seconds=1.0)
     place = Place(tmp_path, time.monotonic, watch, {"is_silent": lambda path: False})
     for number in range(100):

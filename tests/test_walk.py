@@ -1,10 +1,12 @@
+import errno
 import os
 import sys
 from pathlib import Path, PurePath
 
 import pytest
 
-from nst_daemon.inbox.mounts import absence_of, file_system_of, is_silent, mount_point_of
+from nst_daemon.disk import mount_point_of
+from nst_daemon.inbox.mounts import absence_of, file_system_of, is_silent
 from nst_daemon.inbox.walk import Kind, kind_of, photos_of, scan
 
 TABLE = """\
@@ -92,13 +94,13 @@ def test_a_sub_folder_that_cannot_be_read_makes_a_scan_incomplete(
 
     def refuse(path: Path) -> object:
         if Path(path).name == "locked":
-            raise PermissionError(path)
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
     result = scan(tmp_path)
     assert [each.path.name for each in result.found] == ["a.jpg"]
-    assert (result.unreadable, result.is_complete) == ([tmp_path / "locked"], False)
+    assert ([error.path for error in result.unknown], result.is_complete) == ([tmp_path / "locked"], False)
 
 
 def test_a_sidecar_belongs_to_the_photos_of_its_name(tmp_path: Path) -> None:

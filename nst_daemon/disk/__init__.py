@@ -29,6 +29,7 @@ from nst_daemon.disk.facts import (
     is_gone,
     is_same_file,
     is_there,
+    mount_point_of,
     stamp_of,
 )
 from nst_daemon.disk.system import Entry
@@ -53,6 +54,7 @@ __all__ = [
     "make_folder",
     "mapped",
     "missing",
+    "mount_point_of",
     "opened",
     "read_bytes",
     "remove",

@@ -95,6 +95,25 @@ def is_same_file(path: Path, other: Path) -> bool:
     return one is not None and two is not None and os.path.samestat(one, two)
 
 
+def mount_point_of(folder: Path) -> Path:
+    """Return the mount point that a folder lies under; the folder need not exist.
+
+    Raises:
+        ConditionError: nobody knows.
+    """
+    place = Path(os.path.realpath(folder))
+    while place.parent != place and not _is_mount(place):
+        place = place.parent
+    return place
+
+
+def _is_mount(folder: Path) -> bool:
+    facts, above = facts_of(folder), facts_of(folder.parent)
+    if facts is None or above is None:
+        return False
+    return facts.st_dev != above.st_dev or facts.st_ino == above.st_ino
+
+
 def free_bytes(folder: Path) -> int:
     """Return the room that is left on a folder's disk. Raises: FileNotFoundError, ConditionError."""
     return ask(system.calls.free, folder)

@@ -15,8 +15,15 @@ class Entry:
     """What a folder says of one thing in it."""
 
     path: Path
-    is_folder: bool  # no link to one
+    is_folder: bool | None  # no link to one; None: nobody knows
     is_link: bool
+
+
+def _entry(entry: "os.DirEntry[str]") -> Entry:
+    try:  # some file systems do not tell in the listing, and have to be asked for each
+        return Entry(Path(entry.path), entry.is_dir(follow_symlinks=False), entry.is_symlink())
+    except OSError:
+        return Entry(Path(entry.path), is_folder=None, is_link=False)
 
 
 class System:
@@ -33,10 +40,7 @@ class System:
     def scandir(self, path: Path) -> list[Entry]:
         """Return all that a folder has."""
         with os.scandir(path) as entries:
-            return [
-                Entry(Path(entry.path), entry.is_dir(follow_symlinks=False), entry.is_symlink())
-                for entry in entries
-            ]
+            return [_entry(entry) for entry in entries]
 
     def open(self, path: Path, flags: int) -> int:
         """Return a descriptor of a file; a new one may be read by its owner alone until it has its name."""

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from nst_daemon import disk
+
 MOUNT_TABLE: Final = Path("/proc/self/mountinfo")  # Linux
 MEANT: Final = ".nst-inbox"  # a file of this name says that the folder is an inbox wherever it lies
 SILENT: Final = frozenset(
@@ -12,22 +14,15 @@ SILENT: Final = frozenset(
 )  # what another machine writes there raises no event here; a probe of our own would, and prove nothing
 
 
-def mount_point_of(folder: Path) -> Path:
-    """Return the mount point that a folder lies under; the folder need not exist."""
-    place = Path(os.path.realpath(folder))
-    while not os.path.ismount(place):
-        if place.parent == place:
-            break
-        place = place.parent
-    return place
-
-
 def absence_of(folder: Path, *, mount: Path, expected: Path | None) -> tuple[str, str] | None:
     """Return why a folder is not where it belongs, and the remedy; None if it is.
 
     `mount` is the mount point that it lies under now, `expected` the one that it lay under before.
+
+    Raises:
+        ConditionError: nobody knows.
     """
-    if not folder.is_dir():
+    if not disk.is_folder(folder):
         return "is not there", "Make the folder, or mount its disk; it goes on by itself."
     return bareness_of(folder, mount=mount, expected=expected)
 
@@ -35,7 +30,7 @@ def absence_of(folder: Path, *, mount: Path, expected: Path | None) -> tuple[str
 def bareness_of(folder: Path, *, mount: Path, expected: Path | None) -> tuple[str, str] | None:
     """Return, as `absence_of` does, whether the disk of a folder is gone; the folder may not exist."""
     is_bare = expected is not None and expected != mount and expected.is_relative_to(mount)
-    if is_bare and not (folder / MEANT).exists():
+    if is_bare and not disk.is_there(folder / MEANT):
         return (
             f"is an empty mount point: {expected} is not mounted",
             f"Mount the disk; it goes on by itself. If the folder is meant as it is: touch {folder / MEANT}",

@@ -3,7 +3,6 @@
 Follows no symbolic link and opens no file: a pipe or a device cannot block it.
 """
 
-import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +10,13 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Final
 
+from nst_daemon import disk
 from nst_daemon.blends import MASK_END
+from nst_daemon.disk import Stamp
 from nst_daemon.endings import PICTURES, RAWS, SIDECARS
+from nst_daemon.errors import FileConditionError
 from nst_daemon.files import is_plain_file
 from nst_daemon.globs import matches
-from nst_daemon.settling import Stamp
 
 FOREIGN_NAMES: Final = frozenset(
     {"thumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "__macosx"}
@@ -50,12 +51,12 @@ class Scan:
     """All files of an inbox."""
 
     found: list[Found] = field(default_factory=list)
-    unreadable: list[Path] = field(default_factory=list)  # sub-folders that could not be read
+    unknown: list[FileConditionError] = field(default_factory=list)  # of files and sub-folders
 
     @property
     def is_complete(self) -> bool:
         """Whether a file that was not found is not there."""
-        return not self.unreadable
+        return not self.unknown
 
 
 def is_foreign(name: str) -> bool:
@@ -83,48 +84,48 @@ def scan(
     """Return the photos and sidecars in an inbox, or in its sub-folder `below`.
 
     Raises:
-        OSError: the inbox itself cannot be read.
+        FileNotFoundError: the inbox itself is not there.
+        ConditionError: it cannot be read.
     """
     result = Scan()
     folders = [below or root]
     while folders:
         folder = folders.pop()
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
+            entries = disk.entries_of(folder)
+        except (FileNotFoundError, FileConditionError) as error:
             if folder == root:
                 raise
-            result.unreadable.append(folder)
+            if isinstance(error, FileConditionError):
+                result.unknown.append(error)
             continue
         for entry in entries:
-            found = _found(entry, root, ignore)
-            if found is not None:
-                result.found.append(found)
-            elif recursive and _is_open_folder(entry):
-                folders.append(Path(entry.path))
+            try:
+                if _is_folder(entry):
+                    folders += [entry.path] if recursive and not is_foreign(entry.path.name) else []
+                elif (found := _found(entry.path, root, ignore)) is not None:
+                    result.found.append(found)
+            except FileConditionError as error:
+                result.unknown.append(error)
     return result
 
 
-def _found(entry: "os.DirEntry[str]", root: Path, ignore: Sequence[str]) -> Found | None:
-    path = Path(entry.path)
+def _found(path: Path, root: Path, ignore: Sequence[str]) -> Found | None:
     kind = kind_of(path.relative_to(root), ignore)
     if kind is Kind.OTHER:
         return None
-    try:
-        # Not entry.stat(): on Windows it knows no inode, and an old size of a file that is being written.
-        facts = path.lstat()
-    except OSError:
-        return None
-    if not stat.S_ISREG(facts.st_mode):
+    # Not what the listing says: on Windows it knows no inode, and an old size of what is being written.
+    facts = disk.facts_of(path)
+    if facts is None or not stat.S_ISREG(facts.st_mode):
         return None
     return Found(path, kind, Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino), facts.st_ctime)
 
 
-def _is_open_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False) and not is_foreign(entry.name)
-    except OSError:
-        return False
+def _is_folder(entry: disk.Entry) -> bool:
+    if entry.is_folder is not None:
+        return entry.is_folder
+    facts = disk.facts_of(entry.path)  # its listing does not tell
+    return facts is not None and stat.S_ISDIR(facts.st_mode)
 
 
 def bare(sidecar: Path) -> Path:

@@ -9,10 +9,9 @@ import contextlib
 import errno
 import logging
 import os
-import threading
+import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +19,14 @@ from typing import Any, Final
 from watchdog import events
 from watchdog.observers import Observer
 
+from nst_daemon import disk
 from nst_daemon.config import Folder, Watch, WatchMode
+from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
 from nst_daemon.files import TEMPORARY, is_left_over
 from nst_daemon.inbox import mounts
+from nst_daemon.inbox.hints import Collector, Hint
 from nst_daemon.inbox.walk import Found, Kind, Scan, is_foreign, kind_of, scan
-from nst_daemon.jobs import Problem
+from nst_daemon.jobs import Problem, problem_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +36,10 @@ POLL_SECONDS: Final = 2.0  # between two readings of an inbox that sends no even
 POLL_SHARE: Final = 0.05  # of the time at most goes into reading
 HEALTH_SECONDS: Final = 1.0  # between two looks at the watching
 BACK_OFF: Final = (1.0, 60.0)  # seconds before watching is begun again: first, and at most
-MAX_HINTS: Final = 20_000  # paths kept between two ticks; beyond, the folder is read anew
 LATE_SECONDS: Final = 10.0  # a file that lay there for so long without an event: the event was lost
 SHOWN_SECONDS: Final = 600.0  # lost events are shown for so long
+READ_AGAIN_SECONDS: Final = 5.0  # an inbox is read anew so soon where something in it could not be looked at
+UNREAD: Final = "unread"  # the key of the problem of an inbox that cannot be read
 SECOND_LOOK_SECONDS: Final = 2.0  # a folder is read again so long after it appeared: see `hints`
 WATCHED: Final = [
     events.FileCreatedEvent,
@@ -55,11 +58,16 @@ SYSCTL: Final = (
 
 
 def sweep(inbox: Path) -> None:
-    """Remove the probes, and other files of ours, that a crash left in an inbox."""
-    for pattern in (f"{PROBE}*", f"{TEMPORARY}*"):
-        for path in inbox.glob(pattern):
-            if path.name.startswith(PROBE) or is_left_over(path):
-                path.unlink(missing_ok=True)
+    """Remove the probes, and other files of ours, that a crash left in an inbox.
+
+    Raises:
+        ConditionError: the inbox cannot be read, or one of them not be removed.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for entry in disk.entries_of(inbox):
+            name = entry.path.name
+            if name.startswith(PROBE) or (name.startswith(TEMPORARY) and is_left_over(entry.path)):
+                disk.remove(entry.path)
 
 
 class Watching(StrEnum):
@@ -69,48 +77,6 @@ class Watching(StrEnum):
     PROBING = "probing"  # events are on; a probe file shows whether they arrive
     NATIVE = "native"
     POLLING = "polling"
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """A path at which something happened."""
-
-    path: Path
-    was_written: bool  # not only found below a folder that appeared
-
-
-class _Collector(events.FileSystemEventHandler):
-    """Collects paths on watchdog's thread for the intake's."""
-
-    def __init__(self, probe: str) -> None:
-        self.probe = probe
-        self.was_probed = threading.Event()
-        self.has_overflown = False
-        self._lock = threading.Lock()
-        self._paths: dict[str, None] = {}
-
-    def dispatch(self, event: events.FileSystemEvent) -> None:
-        for raw in (event.src_path, event.dest_path):
-            if raw:
-                self._put(os.fsdecode(raw))
-
-    def _put(self, path: str) -> None:
-        name = os.path.basename(path)  # noqa: PTH119  on every event: twenty times faster than a Path
-        if name == self.probe:
-            self.was_probed.set()
-        if is_foreign(name):
-            return
-        with self._lock:
-            if len(self._paths) < MAX_HINTS:
-                self._paths[path] = None
-            else:
-                self.has_overflown = True
-
-    def drain(self) -> list[str]:
-        with self._lock:
-            paths = list(self._paths)
-            self._paths.clear()
-        return paths
 
 
 class Root:
@@ -123,7 +89,7 @@ class Root:
         *,
         clock: Callable[[], float] = time.monotonic,
         make_observer: Callable[[], Any] = Observer,
-        mount_point_of: Callable[[Path], Path] = mounts.mount_point_of,
+        mount_point_of: Callable[[Path], Path] = disk.mount_point_of,
         is_silent: Callable[[Path], bool] = mounts.is_silent,
     ) -> None:
         self.folder = folder
@@ -136,7 +102,7 @@ class Root:
         self._mount_point_of = mount_point_of
         self._is_silent = is_silent
         self._observer: Any = None
-        self._collector = _Collector("")
+        self._collector = Collector("")
         self._identity: tuple[int, int] | None = None
         self._since = 0.0  # when the watching began
         self._retry = 0.0  # when it may begin again
@@ -145,16 +111,20 @@ class Root:
         self._next_scan = 0.0
         self._scan_seconds = 0.0
         self._lost = (0, float("-inf"))  # how many events were lost, and when that was seen
-        self._trouble: dict[str, Problem] = {}  # by code
+        self._trouble: dict[str, Problem] = {}  # by code, or by what could not be read
         self._second_looks: dict[Path, float] = {}  # new folders, and when they are read again
         self.has_been_read = False
 
     # Is it there?
 
     def is_present(self) -> bool:
-        """Return whether the inbox is there, and on the disk where it belongs."""
-        mount = self._mount_point_of(self.path)
-        absence = mounts.absence_of(self.path, mount=mount, expected=self.expected_mount)
+        """Return whether the inbox is there, on the disk where it belongs, and answers."""
+        try:
+            mount = self._mount_point_of(self.path)
+            absence = mounts.absence_of(self.path, mount=mount, expected=self.expected_mount)
+        except FileConditionError as error:
+            self._show_condition(error)
+            return False
         if absence is None:
             self.expected_mount = mount
             self._trouble.pop("inbox_missing", None)
@@ -166,6 +136,13 @@ class Root:
             code="inbox_missing", message=f"The inbox {self.path} {what}.", remedy=remedy
         )
         return False
+
+    def _show_condition(self, error: FileConditionError) -> None:
+        """Show why the inbox itself cannot be looked at, until a reading succeeds."""
+        condition = error.named("inbox")
+        if UNREAD not in self._trouble:
+            logger.warning("The inbox %s cannot be read: %s", self.path, condition)
+        self._trouble[UNREAD] = problem_of(condition)
 
     # Watching.
 
@@ -194,23 +171,23 @@ class Root:
             return self._poll("the config says so")
         if self._watch.mode is WatchMode.AUTO and self._is_silent(self.path):
             return self._poll("it is on a network share")
-        self._collector = _Collector(f"{PROBE}{os.getpid()}-{id(self):x}")
+        self._collector = Collector(f"{PROBE}{os.getpid()}-{id(self):x}")
         self._observer = self._make_observer()
         try:
             self._observer.schedule(
                 self._collector, str(self.path), recursive=self._watch.recursive, event_filter=WATCHED
             )
             self._observer.start()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread to give
             return self._observer_failed(error, now)
         self.watching = Watching.NATIVE
         if self._watch.mode is WatchMode.AUTO:
             self._probe()
         return None
 
-    def _observer_failed(self, error: OSError, now: float) -> None:
+    def _observer_failed(self, error: OSError | RuntimeError, now: float) -> None:
         self._end_observer()
-        if error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
             self._trouble["watch_limit"] = Problem(
                 code="watch_limit",
                 message=f"The system has no watches left for {self.path}: it is read at intervals instead.",
@@ -225,14 +202,15 @@ class Root:
         self.watching = Watching.PROBING
         probe = self.path / self._collector.probe
         try:
-            probe.write_bytes(b"")
-        except OSError as error:
+            with disk.created(probe):
+                pass
+        except (ConditionError, FileExistsError, NameRefusedError) as error:
             logger.debug("No probe in %s: %s", self.path, error)
             self._end_observer()
             self._poll("it cannot be probed")
         finally:
-            with contextlib.suppress(OSError):
-                probe.unlink(missing_ok=True)
+            with contextlib.suppress(ConditionError):  # swept at the next start
+                disk.remove(probe)
 
     def _judge_probe(self, now: float) -> None:
         if self._collector.was_probed.is_set():
@@ -283,10 +261,10 @@ class Root:
 
     def _current_identity(self) -> tuple[int, int] | None:
         try:
-            facts = self.path.stat()
-        except OSError:
-            return None
-        return facts.st_dev, facts.st_ino
+            facts = disk.facts_of(self.path, follow=True)
+        except ConditionError:
+            return self._identity  # nobody knows: `is_present` shows it
+        return None if facts is None else (facts.st_dev, facts.st_ino)
 
     # What is in it.
 
@@ -303,7 +281,7 @@ class Root:
             path = Path(text)
             if path == self.path or not path.is_relative_to(self.path):
                 continue
-            if path.is_dir() and not path.is_symlink():
+            if self._is_folder(path):
                 found |= self._hints_below(path)
                 self._second_looks[path] = self._clock() + SECOND_LOOK_SECONDS
             elif kind_of(path.relative_to(self.path), self._watch.ignore) is not Kind.OTHER:
@@ -317,10 +295,25 @@ class Root:
     def _hints_below(self, folder: Path) -> dict[Path, Hint]:
         return {each.path: Hint(each.path, was_written=False) for each in self._scan_below(folder)}
 
+    def _is_folder(self, path: Path) -> bool:
+        try:
+            facts = disk.facts_of(path)
+        except ConditionError:
+            self.read_again()  # it tells, and finds what is there
+            return False
+        return facts is not None and stat.S_ISDIR(facts.st_mode)
+
     def _scan_below(self, folder: Path) -> list[Found]:
         if not self._watch.recursive or any(is_foreign(part) for part in folder.relative_to(self.path).parts):
             return []
-        return scan(self.path, ignore=self._watch.ignore, below=folder).found
+        result = scan(self.path, ignore=self._watch.ignore, below=folder)
+        if not result.is_complete:
+            self.read_again()
+        return result.found
+
+    def read_again(self) -> None:
+        """Read the inbox anew soon: of something in it nobody knows at the moment."""
+        self._next_scan = min(self._next_scan, self._clock() + READ_AGAIN_SECONDS)
 
     def is_watched(self) -> bool:
         """Return whether the inbox is there and looked at."""
@@ -336,12 +329,17 @@ class Root:
         return self.is_watched() and self._clock() >= self._next_scan
 
     def read(self) -> Scan | None:
-        """Return what is in the inbox; None if it is not there."""
+        """Return what is in the inbox; None if it is not there, or cannot be read, which shows."""
         try:
-            return scan(self.path, recursive=self._watch.recursive, ignore=self._watch.ignore)
-        except OSError as error:
-            logger.debug("%s could not be read: %s", self.path, error)
+            result = scan(self.path, recursive=self._watch.recursive, ignore=self._watch.ignore)
+        except FileNotFoundError:
             return None
+        except FileConditionError as error:
+            self._show_condition(error)
+            return None
+        self._trouble.pop(UNREAD, None)
+        self._show_unknown(result.unknown)
+        return result
 
     def rescan(self) -> Scan | None:
         """Return what is in the inbox, and let some time pass until the next reading."""
@@ -350,10 +348,10 @@ class Root:
         if result is None:
             self._next_look = 0.0
             self._next_scan = self._clock() + HEALTH_SECONDS
+            self.has_been_read = self.has_been_read or UNREAD in self._trouble  # as far as it can be
             return None
         self._scan_seconds = time.perf_counter() - begun
-        self._next_scan = self._clock() + self._interval()
-        self._report_unreadable(result.unreadable)
+        self._next_scan = self._clock() + (self._interval() if result.is_complete else READ_AGAIN_SECONDS)
         self.has_been_read = True
         return result
 
@@ -363,14 +361,18 @@ class Root:
             return most
         return min(most, max(POLL_SECONDS, self._scan_seconds / POLL_SHARE))
 
-    def _report_unreadable(self, folders: Sequence[Path]) -> None:
-        self._trouble.pop("folder_unreadable", None)
-        if folders:
-            self._trouble["folder_unreadable"] = Problem(
-                code="folder_unreadable",
-                message=f"{len(folders)} folders in the inbox cannot be read, among them {folders[0]}.",
-                remedy="Give the daemon's user the right to read them.",
-            )
+    def _show_unknown(self, errors: Sequence[FileConditionError]) -> None:
+        """Show the first of what cannot be looked at below the inbox, for each kind of trouble."""
+        for trouble in Trouble:
+            key = f"{UNREAD} below: {trouble}"
+            of_kind = [error for error in errors if error.trouble is trouble]
+            known = self._trouble.pop(key, None)
+            if not of_kind:
+                continue
+            place = "folder" if trouble is Trouble.UNREADABLE else "inbox"
+            self._trouble[key] = problem = problem_of(of_kind[0].named(place), more=len(of_kind) - 1)
+            if known is None:
+                logger.warning("%s %s", problem.message, problem.remedy)
 
     def note_unreported(self, found: Sequence[Found], *, now: float) -> None:
         """Hear of files that a reading found and no event had named; `now` in seconds since 1970.
