@@ -8,24 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import Final
 
 from nst_daemon import disk
-from nst_daemon.blends import MASK_END
 from nst_daemon.disk import Stamp
-from nst_daemon.endings import PICTURES, RAWS, SIDECARS
+from nst_daemon.endings import MASK, PICTURES, RAWS, SIDECARS
 from nst_daemon.errors import FileConditionError
 from nst_daemon.files import is_plain_file
-from nst_daemon.globs import matches
-
-FOREIGN_NAMES: Final = frozenset(
-    {"thumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "lost+found", "__macosx"}
-    | {"system volume information", "network trash folder", "temporary items"}
-)  # of file managers, NAS boxes and file systems
-TEMPORARY_ENDS: Final = (
-    *(".part", ".tmp", ".temp", ".crdownload", ".download", ".partial", ".filepart", ".opdownload"),
-    *(".!ut", ".swp", ".bak", "~", "_exiftool_tmp", ".icloud", ".nst-tmp"),
-)  # of browsers, editors, rsync, exiftool: the file gets its name when it is whole
+from nst_daemon.inbox.gate import is_hidden, left_by_name
 
 
 class Kind(StrEnum):
@@ -61,21 +50,15 @@ class Scan:
 
 def is_foreign(name: str) -> bool:
     """Return whether a file or folder is hidden, temporary, or the system's own."""
-    low = name.casefold()
-    return low.startswith((".", "~")) or low in FOREIGN_NAMES or low.endswith(TEMPORARY_ENDS)
+    return is_hidden(name)
 
 
 def kind_of(relative: PurePath, ignore: Sequence[str] = ()) -> Kind:
     """Return what a file is, by its path relative to the inbox and the user's globs."""
-    if any(is_foreign(part) for part in relative.parts):
+    if left_by_name(relative, ignore) is not None:
         return Kind.OTHER
-    suffix = relative.suffix.casefold()
-    if suffix not in PICTURES and suffix not in RAWS and suffix not in SIDECARS:
-        return Kind.OTHER
-    if any(matches(pattern, relative) for pattern in ignore):
-        return Kind.OTHER
-    is_mask = relative.name.casefold().endswith(MASK_END)
-    return Kind.SIDECAR if is_mask or suffix in SIDECARS else Kind.PHOTO
+    is_mask = relative.name.casefold().endswith(MASK)
+    return Kind.SIDECAR if is_mask or relative.suffix.casefold() in SIDECARS else Kind.PHOTO
 
 
 def scan(
@@ -130,8 +113,8 @@ def _is_folder(entry: disk.Entry) -> bool:
 
 def bare(sidecar: Path) -> Path:
     """Return a sidecar's path without its ending: `a` of `a.yaml` and `a.mask.png`."""
-    if sidecar.name.casefold().endswith(MASK_END):
-        return sidecar.with_name(sidecar.name[: -len(MASK_END)] or sidecar.name)
+    if sidecar.name.casefold().endswith(MASK):
+        return sidecar.with_name(sidecar.name[: -len(MASK)] or sidecar.name)
     return sidecar.with_suffix("")
 
 

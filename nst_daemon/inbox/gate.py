@@ -1,0 +1,102 @@
+"""Which files and folders of an inbox are left alone, by their names, and why. Pure.
+
+Rules for kinds of names and no list of one maker's: a library that another program keeps its photos in, a
+bin of a NAS, a copy that a sync program made of a conflict.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Final
+
+from nst_daemon.endings import MASK, PICTURES, RAWS, SIDECARS
+from nst_daemon.globs import matches
+
+
+class Left(StrEnum):
+    """Why something in an inbox is left alone; in the words of `explain`."""
+
+    HIDDEN = "its name says that it is hidden, temporary, or the system's own"
+    IGNORED = "watch.ignore names it"
+    DEEP = "it is in a sub-folder, and watch.recursive is off"
+    LIBRARY = "another program keeps its own in that folder"
+    CONFLICT = "it is the copy that a sync program made of a conflict"
+    LINK = "links are not followed"
+    SPECIAL = "it is no ordinary file"
+    UNKNOWN = "its name has none of the endings of pictures that are painted"
+    RAW = "the picture of the same name beside it speaks for both"
+
+
+# Of these a user hears nothing: hundreds of files that nobody would expect to be painted.
+SILENT: Final = frozenset({Left.HIDDEN, Left.IGNORED, Left.DEEP})
+
+SYSTEM_NAMES: Final = frozenset(
+    {"thumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"}
+    | {"$recycle.bin", "recycler", "recycled", "lost+found", "lost.dir", "__macosx", "icon\r"}
+    | {"system volume information", "network trash folder", "temporary items", "thevolumesettingsfolder"}
+)  # of file managers, NAS boxes and file systems
+TEMPORARY_ENDS: Final = (
+    *(".part", ".tmp", ".temp", ".crdownload", ".download", ".partial", ".filepart", ".opdownload"),
+    *(".!ut", ".!qb", ".!sync", ".bts", ".swp", ".bak", "~", "_exiftool_tmp", ".icloud", ".nst-tmp"),
+)  # of browsers, editors, rsync, sync programs, exiftool: the file gets its name when it is whole
+MARKS: Final = ("@", "#", "$")  # a NAS or a system begins the names of its own folders so; photos are photos
+LIBRARY_ENDS: Final = re.compile(
+    # The word may have others before it: .photoslibrary, .aplibrary, .fcpbundle, .lrcat-data, .cosessiondb.
+    r"\.[\w-]*(?:library|libraries|bundle|catalog|package|lrdata|lrcat-data|cocatalog|sessiondb)"
+    r"|\.(?:app|appex|framework|plugin|kext|prefpane|workflow|action|xcodeproj|xcassets|lproj|nib|scptd)"
+    r"|\.(?:rtfd|pages|key|numbers|graffle|band|logicx|dtbase2?|theater|sparsebundle|pkg|mpkg|wdgt|epub)"
+)
+LIBRARY_NAMES: Final = frozenset(
+    {"captureone", "photo booth library", "iphoto library", "aperture library", "_gsdata_"}
+)  # folders of other programs, without an ending that tells
+CONFLICT: Final = re.compile(
+    r"(?i:\.sync-conflict-\d{8}-\d{6}"  # Syncthing
+    r"|\([^()]*(?:conflicted copy|case conflict|sfconflict)[^()]*\)"  # Dropbox, Nextcloud, Seafile
+    r"|\([^()]*(?:konflikt|conflit|conflict|conflitt)[^()]*\d{4}-\d\d-\d\d[^()]*\)"  # the same, translated
+    r"|[_-]conflict-\d{8}-?\d*"  # ownCloud
+    r"|_[a-z]{3}-\d\d-\d{6}-\d{4}_(?:case)?conflict$"  # Synology
+    r"|\[conflict(?:ed)?\]$"  # pCloud, Insync
+    r"|\.conflict(?:ed)?\d*$"  # Resilio, Unison
+    r"|\.variant-[0-9a-f]{3,}$)"  # git-annex
+    r"|-(?:DESKTOP|LAPTOP)-[0-9A-Z]{7,8}(?:-\d+)?$"  # OneDrive: the computer's name, as Windows gives it
+)
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden, temporary, or the system's own."""
+    low = name.casefold()
+    return low.startswith((".", "~")) or low in SYSTEM_NAMES or low.endswith(TEMPORARY_ENDS)
+
+
+def folder_left(name: str) -> Left | None:
+    """Return why a folder is left alone with all that is in it; None: it is looked into."""
+    low = name.casefold()
+    if is_hidden(name):
+        return Left.HIDDEN
+    if low.startswith(MARKS) or low in LIBRARY_NAMES or LIBRARY_ENDS.fullmatch(PurePath(low).suffix):
+        return Left.LIBRARY
+    return None
+
+
+def left_by_name(relative: PurePath, ignore: Sequence[str] = ()) -> Left | None:
+    """Return why a file is left alone, by its path relative to the inbox; None: a photo or a sidecar."""
+    *folders, name = relative.parts
+    for folder in folders:
+        if (left := folder_left(folder)) is not None:
+            return left
+    if is_hidden(name):
+        return Left.HIDDEN
+    if any(matches(pattern, relative) for pattern in ignore):
+        return Left.IGNORED
+    if relative.suffix.casefold() not in PICTURES | RAWS | SIDECARS:
+        return Left.UNKNOWN
+    return Left.CONFLICT if is_conflict(name) else None
+
+
+def is_conflict(name: str) -> bool:
+    """Return whether a sync program made a file where two machines had changed one."""
+    stem = PurePath(name[: -len(MASK)] if name.casefold().endswith(MASK) else name)
+    while stem.suffix.casefold() in PICTURES | RAWS | SIDECARS:
+        stem = stem.with_suffix("")
+    return CONFLICT.search(stem.name) is not None
