@@ -1,6 +1,5 @@
 """A photo that has arrived, and the jobs that it asks for. Starts nothing and writes nothing."""
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -12,7 +11,7 @@ from nst_daemon.config import Folder
 from nst_daemon.disk import Stamp
 from nst_daemon.errors import PhotoError, StyleError, with_section
 from nst_daemon.inspector import Unreadable
-from nst_daemon.jobs import JobState, NewJob, Problem
+from nst_daemon.jobs import JobState, NewJob, Problem, shown
 from nst_daemon.masks import NO_MASKS, Masks, areas_of
 from nst_daemon.pairing import Choice, Paired, pair
 from nst_daemon.recipe import Sidecar, Style, job_key, resolve
@@ -135,12 +134,6 @@ def unreadable_job(path: Path, folder: Folder, *, stamp: Stamp, sha256: str, rea
         state=JobState.FAILED,
         error=with_section(reason, PhotoError.code),
     )
-
-
-def shown(path: PurePath) -> str:
-    """Return a path in words, with `/`: bytes that are no UTF-8 and control characters are spelt out."""
-    text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def problems_of(

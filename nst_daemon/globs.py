@@ -20,16 +20,17 @@ _TOKENS = re.compile(
 
 def matches(pattern: str, path: PurePath) -> bool:
     """Return whether the pattern matches a path relative to its inbox."""
-    return _compiled(pattern).fullmatch(_plain(path.as_posix())) is not None
+    return _compiled(pattern).fullmatch(plain(path.as_posix())) is not None
 
 
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
+def plain(text: str) -> str:
+    """Return what all spellings of a name share: upper and lower case, composed and decomposed are one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    glob = _plain(pattern.replace("\\", "/")).removeprefix("./").lstrip("/")
+    glob = plain(pattern.replace("\\", "/")).removeprefix("./").lstrip("/")
     if glob.endswith("/"):
         glob += "**"
     if "/" not in glob and not pattern.startswith("/"):

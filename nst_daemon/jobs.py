@@ -8,11 +8,12 @@
 The ledger refuses every move that is not in `TRANSITIONS`. Pure values.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from nst_daemon.errors import NstError
@@ -110,6 +111,10 @@ class Job:
         return self.outbox / PREVIEWS / f"{self.id}.jpg"
 
 
+LEFT_ALONE: Final = "left_alone"
+QUIET: Final = frozenset({LEFT_ALONE})  # codes of what a user may like to know, and need not mend
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A condition that a user can mend; listed in `status` while it lasts."""
@@ -118,11 +123,22 @@ class Problem:
     message: str
     remedy: str
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is no alarm: no red icon, no notification, no exit code."""
+        return self.code in QUIET
+
 
 def problem_of(error: NstError, *, more: int = 0) -> Problem:
     """Return an error as a problem; `more`: how many others there are of its kind."""
     message = f"{error.message.removesuffix('.')}, and {more} more." if more else error.message
     return Problem(code=error.code, message=message, remedy=error.remedy)
+
+
+def shown(path: PurePath) -> str:
+    """Return a path in words, with `/`: bytes that are no UTF-8 and control characters are spelt out."""
+    text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 ENGINE_STATES: Final = ("missing", "cold", "starting", "warm", "painting")  # missing: it cannot start
@@ -168,3 +184,8 @@ class Snapshot:
     current: tuple[Current, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
     engines: tuple[EngineFacts, ...] = ()  # all of them
+
+    @property
+    def alarms(self) -> tuple[Problem, ...]:
+        """The problems that a user should mend."""
+        return tuple(problem for problem in self.problems if not problem.is_quiet)

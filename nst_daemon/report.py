@@ -88,7 +88,9 @@ def engines_text(snapshot: Snapshot) -> str:
 
 
 def problem_text(problem: Problem) -> list[str]:
-    """Return a problem and its remedy in lines."""
+    """Return a problem and its remedy in lines; what is no alarm in one."""
+    if problem.is_quiet:
+        return [problem.message]
     return [f"! {problem.message}", f"  {remedy_text(problem.remedy, problem.code)}"]
 
 

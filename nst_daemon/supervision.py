@@ -43,7 +43,7 @@ class Supervision:
 def status_line(snapshot: Snapshot) -> str:
     """Return in one line what the daemon does."""
     words = [current_text(current) for current in snapshot.current]
-    words += [problem.message for problem in snapshot.problems[:1]]
+    words += [problem.message for problem in snapshot.alarms[:1]]
     if not words:
         words.append("paused" if snapshot.paused else "waiting for photos")
     if queued := snapshot.counts[JobState.QUEUED]:

@@ -6,8 +6,9 @@ from pathlib import Path, PurePath
 import pytest
 
 from nst_daemon.disk import mount_point_of
+from nst_daemon.inbox.gate import Left
 from nst_daemon.inbox.mounts import absence_of, file_system_of, is_silent
-from nst_daemon.inbox.walk import Kind, kind_of, photos_of, scan
+from nst_daemon.inbox.walk import Kind, has_speaker, kind_of, photos_of, scan
 
 TABLE = """\
 22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
@@ -77,7 +78,46 @@ def test_a_scan_follows_no_link_and_opens_no_pipe(tmp_path: Path) -> None:
     (inbox / "folder").symlink_to(outside, target_is_directory=True)
     (inbox / "loop").symlink_to(inbox, target_is_directory=True)
     os.mkfifo(inbox / "pipe.jpg")
-    assert scan(inbox).found == []
+    result = scan(inbox)
+    assert result.found == []
+    named = {path.name: left for path, left in result.left.items()}
+    links = dict.fromkeys(("file.jpg", "folder", "loop"), Left.LINK)
+    assert named == {**links, "pipe.jpg": Left.SPECIAL}
+
+
+def test_a_scan_tells_what_it_leaves_alone(tmp_path: Path) -> None:
+    for name in (
+        "a.jxl",
+        "photo",
+        "Cat.lrdata/1.jpg",
+        ".hidden",
+        "Thumbs.db",
+        "x.ignored",
+        "sub/b.psd",
+        "c.jpg",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    result = scan(tmp_path, ignore=["*.ignored"])
+    assert {path.relative_to(tmp_path).as_posix(): left for path, left in result.left.items()} == {
+        "a.jxl": Left.UNKNOWN,
+        "photo": Left.UNKNOWN,
+        "Cat.lrdata": Left.LIBRARY,
+        "sub/b.psd": Left.UNKNOWN,
+    }
+    assert [each.path.name for each in result.found] == ["c.jpg"]
+
+
+def test_a_raw_file_is_left_to_the_picture_of_its_name(tmp_path: Path) -> None:
+    for name in ("IMG_1.CR2", "img_1.jpg", "IMG_2.CR2", "IMG_3.nef", "IMG_3.mask.png", "x/IMG_2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    result = scan(tmp_path)
+    assert result.left == {tmp_path / "IMG_1.CR2": Left.RAW}
+    assert has_speaker(tmp_path / "IMG_1.CR2", root=tmp_path)
+    assert not has_speaker(tmp_path / "IMG_1.CR2", root=tmp_path, ignore=["*.jpg"])
+    assert not has_speaker(tmp_path / "IMG_3.nef", root=tmp_path)
+    assert not has_speaker(tmp_path / "img_1.jpg", root=tmp_path)
 
 
 def test_a_scan_of_an_inbox_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def _headline(snapshot: Snapshot, now: datetime | None) -> RenderableType:
         state.append(" (`nst-daemon resume` goes on)", "not bold")
     elif snapshot.current:
         state = Text("painting", "bold blue")
-    elif snapshot.problems and snapshot.counts.get(JobState.QUEUED):
+    elif snapshot.alarms and snapshot.counts.get(JobState.QUEUED):
         state = Text("held up", "bold yellow")
     else:
         state = Text("waits for photos", "bold green")
@@ -194,6 +194,9 @@ def _second_line(snapshot: Snapshot) -> Text:
 
 def _problem(problem: Problem) -> Iterator[RenderableType]:
     yield Text()
+    if problem.is_quiet:
+        yield Text(printable(problem.message), "dim")
+        return
     yield Text(f"! {printable(problem.message)}", "bold yellow")
     yield Padding(Text(printable(remedy_text(problem.remedy, problem.code))), (0, 0, 0, 2))
 

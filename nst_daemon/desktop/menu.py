@@ -62,7 +62,7 @@ class View:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All but the tray's own: who reads this sees the icon."""
-        return tuple(problem for problem in self.snapshot.problems if not problem.code.startswith("tray_"))
+        return tuple(problem for problem in self.snapshot.alarms if not problem.code.startswith("tray_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ class Notices:
             return []
         notices = _failures([job for job in ended if job.state is JobState.FAILED])
         notices += self._newly_held(held)
-        notices += [_condition(problem) for problem in self._new_problems(snapshot.problems)]
+        notices += [_condition(problem) for problem in self._new_problems(snapshot.alarms)]
         if self.level is Notify.ALL:
             notices += self._paintings([job for job in ended if job.state is JobState.DONE], snapshot)
         return notices

@@ -5,13 +5,14 @@ bin of a NAS, a copy that a sync program made of a conflict.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
 from nst_daemon.endings import MASK, PICTURES, RAWS, SIDECARS
-from nst_daemon.globs import matches
+from nst_daemon.globs import matches, plain
 
 
 class Left(StrEnum):
@@ -39,6 +40,7 @@ SYSTEM_NAMES: Final = frozenset(
 TEMPORARY_ENDS: Final = (
     *(".part", ".tmp", ".temp", ".crdownload", ".download", ".partial", ".filepart", ".opdownload"),
     *(".!ut", ".!qb", ".!sync", ".bts", ".swp", ".bak", "~", "_exiftool_tmp", ".icloud", ".nst-tmp"),
+    ".error.txt",  # our own word on a photo that failed, put back with it
 )  # of browsers, editors, rsync, sync programs, exiftool: the file gets its name when it is whole
 MARKS: Final = ("@", "#", "$")  # a NAS or a system begins the names of its own folders so; photos are photos
 LIBRARY_ENDS: Final = re.compile(
@@ -69,6 +71,7 @@ def is_hidden(name: str) -> bool:
     return low.startswith((".", "~")) or low in SYSTEM_NAMES or low.endswith(TEMPORARY_ENDS)
 
 
+@lru_cache(maxsize=4096)  # asked of every folder above every file
 def folder_left(name: str) -> Left | None:
     """Return why a folder is left alone with all that is in it; None: it is looked into."""
     low = name.casefold()
@@ -79,12 +82,17 @@ def folder_left(name: str) -> Left | None:
     return None
 
 
-def left_by_name(relative: PurePath, ignore: Sequence[str] = ()) -> Left | None:
-    """Return why a file is left alone, by its path relative to the inbox; None: a photo or a sidecar."""
+def left_by_name(relative: PurePath, ignore: Sequence[str] = (), *, is_folder: bool = False) -> Left | None:
+    """Return why a file is left alone, by its path relative to the inbox; None: a photo or a sidecar.
+
+    `is_folder`: it is one, and None says that it is looked into.
+    """
     *folders, name = relative.parts
-    for folder in folders:
+    for folder in (*folders, name) if is_folder else folders:
         if (left := folder_left(folder)) is not None:
             return left
+    if is_folder:
+        return None
     if is_hidden(name):
         return Left.HIDDEN
     if any(matches(pattern, relative) for pattern in ignore):
@@ -92,6 +100,21 @@ def left_by_name(relative: PurePath, ignore: Sequence[str] = ()) -> Left | None:
     if relative.suffix.casefold() not in PICTURES | RAWS | SIDECARS:
         return Left.UNKNOWN
     return Left.CONFLICT if is_conflict(name) else None
+
+
+def is_raw(name: str) -> bool:
+    """Return whether a file is camera raw, by its name."""
+    return PurePath(name).suffix.casefold() in RAWS
+
+
+def stems_of_pictures(names: Iterable[str]) -> frozenset[str]:
+    """Return by what the raw files of the same shots are known, of the photos of one folder."""
+    return frozenset(plain(PurePath(name).stem) for name in names if not is_raw(name))
+
+
+def is_spoken_for(raw: str, stems: Collection[str]) -> bool:
+    """Return whether one of the pictures beside a raw file is painted for both."""
+    return is_raw(raw) and plain(PurePath(raw).stem) in stems
 
 
 def is_conflict(name: str) -> bool:

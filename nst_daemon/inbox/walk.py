@@ -14,7 +14,15 @@ from nst_daemon.disk import Stamp
 from nst_daemon.endings import MASK, PICTURES, RAWS, SIDECARS
 from nst_daemon.errors import FileConditionError
 from nst_daemon.files import is_plain_file
-from nst_daemon.inbox.gate import is_hidden, left_by_name
+from nst_daemon.inbox.gate import (
+    SILENT,
+    Left,
+    is_hidden,
+    is_raw,
+    is_spoken_for,
+    left_by_name,
+    stems_of_pictures,
+)
 
 
 class Kind(StrEnum):
@@ -41,6 +49,7 @@ class Scan:
 
     found: list[Found] = field(default_factory=list)
     unknown: list[FileConditionError] = field(default_factory=list)  # of files and sub-folders
+    left: dict[Path, Left] = field(default_factory=dict)  # left alone, where a user may wonder why
 
     @property
     def is_complete(self) -> bool:
@@ -82,26 +91,76 @@ def scan(
             if isinstance(error, FileConditionError):
                 result.unknown.append(error)
             continue
-        for entry in entries:
-            try:
-                if _is_folder(entry):
-                    folders += [entry.path] if recursive and not is_foreign(entry.path.name) else []
-                elif (found := _found(entry.path, root, ignore)) is not None:
-                    result.found.append(found)
-            except FileConditionError as error:
-                result.unknown.append(error)
+        sub_folders, inside = _looked_at(entries, root, ignore)
+        folders += sub_folders if recursive else []
+        result.found += inside.found
+        result.unknown += inside.unknown
+        result.left |= inside.left
     return result
 
 
-def _found(path: Path, root: Path, ignore: Sequence[str]) -> Found | None:
-    kind = kind_of(path.relative_to(root), ignore)
-    if kind is Kind.OTHER:
-        return None
+def _looked_at(entries: Sequence[disk.Entry], root: Path, ignore: Sequence[str]) -> tuple[list[Path], Scan]:
+    """Return the sub-folders of a folder that are looked into, and what else is in it."""
+    folders: list[Path] = []
+    result = Scan()
+    for entry in entries:
+        try:
+            is_folder = _is_folder(entry)
+            left = left_by_name(entry.path.relative_to(root), ignore, is_folder=is_folder)
+            if left is not None and left in SILENT:
+                continue
+            if entry.is_link:
+                result.left[entry.path] = Left.LINK
+            elif left is not None:
+                result.left[entry.path] = left
+            elif is_folder:
+                folders.append(entry.path)
+            else:
+                _look_at(entry.path, kind_of(entry.path.relative_to(root), ignore), result)
+        except FileConditionError as error:
+            result.unknown.append(error)
+    _leave_raws(result)
+    return folders, result
+
+
+def _look_at(path: Path, kind: Kind, result: Scan) -> None:
     # Not what the listing says: on Windows it knows no inode, and an old size of what is being written.
     facts = disk.facts_of(path)
-    if facts is None or not stat.S_ISREG(facts.st_mode):
-        return None
-    return Found(path, kind, Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino), facts.st_ctime)
+    if facts is None:
+        return
+    if stat.S_ISREG(facts.st_mode):
+        stamp = Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        result.found.append(Found(path, kind, stamp, facts.st_ctime))
+    else:
+        result.left[path] = Left.LINK if stat.S_ISLNK(facts.st_mode) else Left.SPECIAL
+
+
+def _leave_raws(result: Scan) -> None:
+    """Leave the raw files of one folder alone that have a picture of their name beside them."""
+    stems = stems_of_pictures(each.path.name for each in result.found if each.kind is Kind.PHOTO)
+    left = {each.path for each in result.found if is_spoken_for(each.path.name, stems)}
+    if left:
+        result.found = [each for each in result.found if each.path not in left]
+        result.left |= dict.fromkeys(left, Left.RAW)
+
+
+def has_speaker(raw: Path, *, root: Path, ignore: Sequence[str] = ()) -> bool:
+    """Return whether a file is camera raw, and a picture of its name beside it is painted for both.
+
+    A camera or a developer made that of the same shot. One that `watch.ignore` names does not speak.
+
+    Raises:
+        ConditionError: nobody knows what is beside it.
+    """
+    if not is_raw(raw.name):
+        return False
+    try:
+        entries = disk.entries_of(raw.parent)
+    except FileNotFoundError:
+        return False
+    files = [entry.path for entry in entries if not entry.is_folder and not entry.is_link]
+    photos = (path.name for path in files if kind_of(path.relative_to(root), ignore) is Kind.PHOTO)
+    return is_spoken_for(raw.name, stems_of_pictures(photos))
 
 
 def _is_folder(entry: disk.Entry) -> bool:

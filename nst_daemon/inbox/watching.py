@@ -24,8 +24,10 @@ from nst_daemon.config import Folder, Watch, WatchMode
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
 from nst_daemon.files import TEMPORARY, is_left_over
 from nst_daemon.inbox import mounts
+from nst_daemon.inbox.gate import left_by_name
 from nst_daemon.inbox.hints import Collector, Hint
-from nst_daemon.inbox.walk import Found, Kind, Scan, is_foreign, kind_of, scan
+from nst_daemon.inbox.leftovers import Leftovers
+from nst_daemon.inbox.walk import Found, Kind, Scan, kind_of, scan
 from nst_daemon.jobs import Problem, problem_of
 
 logger = logging.getLogger(__name__)
@@ -113,6 +115,7 @@ class Root:
         self._lost = (0, float("-inf"))  # how many events were lost, and when that was seen
         self._trouble: dict[str, Problem] = {}  # by code, or by what could not be read
         self._second_looks: dict[Path, float] = {}  # new folders, and when they are read again
+        self._leftovers = Leftovers(self.path, watch.ignore)
         self.has_been_read = False
 
     # Is it there?
@@ -286,6 +289,8 @@ class Root:
                 self._second_looks[path] = self._clock() + SECOND_LOOK_SECONDS
             elif kind_of(path.relative_to(self.path), self._watch.ignore) is not Kind.OTHER:
                 found[path] = Hint(path, was_written=True)
+            else:
+                self._leftovers.notice(path)
         for folder, due in list(self._second_looks.items()):
             if self._clock() >= due:
                 del self._second_looks[folder]
@@ -304,7 +309,7 @@ class Root:
         return facts is not None and stat.S_ISDIR(facts.st_mode)
 
     def _scan_below(self, folder: Path) -> list[Found]:
-        if not self._watch.recursive or any(is_foreign(part) for part in folder.relative_to(self.path).parts):
+        if not self._watch.recursive or left_by_name(folder.relative_to(self.path), is_folder=True):
             return []
         result = scan(self.path, ignore=self._watch.ignore, below=folder)
         if not result.is_complete:
@@ -339,6 +344,7 @@ class Root:
             return None
         self._trouble.pop(UNREAD, None)
         self._show_unknown(result.unknown)
+        self._leftovers.replace(result.left)
         return result
 
     def rescan(self) -> Scan | None:
@@ -393,7 +399,8 @@ class Root:
             message=f"The system did not report {count} files in {self.path}; they were found all the same.",
             remedy="sudo sysctl fs.inotify.max_queued_events=131072, or a smaller rescan_seconds.",
         )
-        return [*self._trouble.values(), *([lost] if self._clock() - moment < SHOWN_SECONDS else [])]
+        is_lost = self._clock() - moment < SHOWN_SECONDS
+        return [*self._trouble.values(), *([lost] if is_lost else []), *self._leftovers.problems()]
 
     def close(self) -> None:
         """Stop watching."""
