@@ -9,8 +9,9 @@ from typing import Final
 
 from nst_daemon.conditions import condition_of
 from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.disk import sync_folder
 from nst_daemon.errors import PhotoError
-from nst_daemon.files import is_left_over, sync_folder, temporary_in, write_whole
+from nst_daemon.files import is_left_over, temporary_in, write_whole
 
 logger = logging.getLogger(__name__)
 

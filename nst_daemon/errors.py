@@ -148,6 +148,11 @@ class FileConditionError(ConditionError):
         code = _code_of(self.trouble, name)
         return type(self)(self.message, path=self.path, trouble=self.trouble, remedy=self.remedy, code=code)
 
+    def about(self, path: Path) -> Self:
+        """Return the same, said of another path: of a file, where a draft of it is at fault."""
+        message = self.message.replace(str(self.path), str(path))
+        return type(self)(message, path=path, trouble=self.trouble, remedy=self.remedy, code=self.code)
+
     def __reduce__(self) -> tuple[object, ...]:
         return _revive_at, (type(self), self.message, self.path, self.trouble, self.remedy, self.code)
 

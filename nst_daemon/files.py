@@ -1,16 +1,13 @@
 """Whole files: copied, moved and hashed so that a crash at any point loses nothing and shows no half.
 
 Knows no job. Temporary names say who made them, so that a sweep tells a crash's left-overs from a file
-that another daemon is writing at this moment.
+that another daemon is writing at this moment. Raises what `disk` raises.
 """
 
 import errno
-import filecmp
 import hashlib
 import itertools
 import os
-import shutil
-import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,16 +15,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
+from nst_daemon import disk, machine
 from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.errors import ConditionError, FileConditionError
 
 TEMPORARY: Final = ".nst-"  # a hidden name: file managers, indexers and our own inbox walk leave it alone
 SUFFIX: Final = ".tmp"
 OLD_SECONDS: Final = 24 * 3600.0  # no copy takes a day: left over, whoever made it
+CLOCK_SECONDS: Final = 600.0  # the clocks of a share and of this machine differ by less
 BLOCK: Final = 1 << 20  # bytes read at once
-NO_LINKS: Final = frozenset(
-    {errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-    | {errno.EINVAL}
-)  # another file system, one without hard links, or a file of another user (fs.protected_hardlinks)
 
 
 def temporary_in(folder: Path) -> Path:
@@ -38,113 +34,160 @@ def temporary_in(folder: Path) -> Path:
 def is_left_over(path: Path) -> bool:
     """Return whether a temporary file was left by a process that is no more, or by this one before it began.
 
-    Ask at the start only: while we write, our own files look the same.
+    Ask at the start only: while we write, our own files look the same. What cannot be known is not left over.
     """
     if not (path.name.startswith(TEMPORARY) and path.name.endswith(SUFFIX)):
         return False
     parts = path.name.removeprefix(TEMPORARY).removesuffix(SUFFIX).split("-")
-    if len(parts) == 3 and parts[0] == _HOST and parts[1].isdecimal():
-        return int(parts[1]) == os.getpid() or not is_alive(int(parts[1]))
+    pid = int(parts[1]) if len(parts) == 3 and parts[0] == _HOST and parts[1].isdecimal() else None
+    if pid is not None and (pid == os.getpid() or not machine.is_alive(pid)):
+        return True
     try:
-        return time.time() - path.stat().st_mtime > OLD_SECONDS
-    except OSError:
+        facts = disk.facts_of(path)
+    except ConditionError:
         return False
+    if facts is None:
+        return False
+    if time.time() - facts.st_mtime > OLD_SECONDS:
+        return True
+    began = None if pid is None else machine.began_at(pid)
+    return began is not None and facts.st_mtime < began - CLOCK_SECONDS  # the number was given anew
 
 
 def copy_whole(source: Path, target: Path, *, replace: bool) -> None:
-    """Copy a file so that `target` is whole and on the disk, or untouched.
+    """Copy a file so that `target` is whole and on the disk, or untouched; nothing else is left behind.
 
     Raises:
+        FileNotFoundError: the source is not there.
         FileExistsError: there is a target, and `replace` is false.
-        OSError: as the file system says; nothing is left behind.
+        NameRefusedError: the disk takes no such name.
+        ConditionError: the source cannot be read now, or the target not be written.
     """
-    temporary = temporary_in(target.parent)
-    try:
-        write_whole(source, temporary)
+    with _draft_of(target) as draft:
+        write_whole(source, draft)
         crash_at(CrashPoint.WRITTEN)
         if replace:
-            temporary.replace(target)
+            disk.replace(draft, target)
         else:
-            _appear(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(target.parent)
+            _appear(draft, target)
+    disk.sync_folder(target.parent)
     crash_at(CrashPoint.PUBLISHED)
 
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[BinaryIO]:
-    """Yield a file to write to, which replaces `target` once it is on the disk; or never, on an error."""
-    temporary = temporary_in(target.parent)
-    try:
-        with temporary.open("xb") as writer:
+    """Yield a file to write to, which replaces `target` once it is on the disk; or never, on an error.
+
+    Raises:
+        NameRefusedError: the disk takes no such name.
+        ConditionError: it cannot be written now.
+    """
+    with _draft_of(target) as draft:
+        with disk.created(draft) as writer:
             yield writer
-            writer.flush()
-            os.fsync(writer.fileno())
-        temporary.replace(target)
+        disk.replace(draft, target)
+    disk.sync_folder(target.parent)
+
+
+@contextmanager
+def _draft_of(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside a file; it is gone in the end. Conditions speak of the file."""
+    draft = temporary_in(target.parent)
+    try:
+        yield draft
+    except FileConditionError as error:
+        if error.path != draft:
+            raise
+        raise error.about(target) from error.__cause__
     finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(target.parent)
+        discard(draft)
+
+
+def discard(path: Path) -> None:
+    """Take a file of ours away; what cannot be taken away now, a sweep does. Never raises."""
+    with suppress(ConditionError):
+        disk.remove(path)
 
 
 def write_whole(
     source: Path, target: Path, *, on_block: Callable[[bytes], None] = lambda block: None
 ) -> None:
-    """Copy a file's bytes to a new file and wait until they are on the disk."""
-    with source.open("rb") as reader, target.open("xb") as writer:
+    """Copy a file's bytes to a new file and wait until they are on the disk. Raises: as `copy_whole`."""
+    with disk.opened(source) as reader, disk.created(target) as writer:
         while block := reader.read(BLOCK):
             on_block(block)
             writer.write(block)
-        writer.flush()
-        os.fsync(writer.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until a folder's names are on the disk, where the system can: a rename alone may be lost."""
-    if os.name == "nt":
-        return  # NTFS journals names; a folder cannot be opened
-    with suppress(OSError):  # some network file systems refuse it
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def is_plain_file(path: Path) -> bool:
-    """Return whether there is a file of that name, and no link. A name that cannot be is no error."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except (OSError, ValueError):  # e.g. the sidecar's name is too long because the photo's is near the limit
-        return False
+    """Return whether there is a file of that name, and no link. Raises: ConditionError: nobody knows."""
+    return disk.is_file(path)
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the sha256 of a file's bytes. Raises: FileNotFoundError, ConditionError."""
+    digest = hashlib.sha256()
+    with disk.opened(path) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
-def move_beside(source: Path, folder: Path, *, stem: str | None = None) -> Path:
+class Digests:
+    """The sha256 of files, remembered for as long as their stamps are the same. Safe on any thread."""
+
+    KEPT: Final = 1024
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[disk.Stamp, str]] = {}
+
+    def of(self, path: Path) -> str:
+        """Return the sha256 of a file's bytes. Raises: FileNotFoundError, ConditionError."""
+        stamp = disk.stamp_of(path)
+        stored, sha256 = self._known.get(path, (None, ""))
+        if stamp is not None and stamp == stored:
+            return sha256
+        sha256 = file_sha256(path)
+        if stamp is not None and disk.stamp_of(path) == stamp:  # else somebody is writing to it
+            while len(self._known) >= self.KEPT:
+                self._known.pop(next(iter(self._known)), None)
+            self._known[path] = stamp, sha256
+        return sha256
+
+
+def move_beside(
+    source: Path, folder: Path, *, stem: str | None = None, sha256_of: Callable[[Path], str] = file_sha256
+) -> Path:
     """Move a file into a folder under its name, or under `….2`, `….3` where others have it; return its path.
 
     A crash leaves it in one place or in both, and never in none; a second call ends what the first began.
-    A file that is there already stays. `stem`: another name before the suffix.
+    A file that is there already stays. `stem`: another name before the suffix. Where the disk takes no such
+    name, it gets one that every disk takes.
+
+    Raises:
+        FileNotFoundError: the source is not there.
+        ConditionError: of the path that it names; with the source's, the file is in both places.
     """
     name = source.name if stem is None else f"{stem}{source.suffix}"
-    if name == source.name and source.parent.samefile(folder):
+    if name == source.name and disk.is_same_file(source.parent, folder):
         return source
+    target = _placed(source, folder, name, sha256_of)
+    crash_at(CrashPoint.LINKED)
+    disk.remove(source)
+    disk.sync_folder(folder)
+    disk.sync_folder(source.parent)
+    crash_at(CrashPoint.MOVED)
+    return target
+
+
+def _placed(source: Path, folder: Path, name: str, sha256_of: Callable[[Path], str]) -> Path:
+    """Return where in a folder a file is now as well."""
     for target in names_beside(folder, name):
         try:
             _move_to(source, target)
         except FileExistsError:
-            if not _is_moved(source, target):
+            if not _is_moved(source, target, sha256_of):
                 continue
-        crash_at(CrashPoint.LINKED)
-        source.unlink(missing_ok=True)
-        sync_folder(folder)
-        sync_folder(source.parent)
-        crash_at(CrashPoint.MOVED)
         return target
     raise AssertionError("unreachable: there is always a further name")
 
@@ -159,49 +202,32 @@ def names_beside(folder: Path, name: str) -> Iterator[Path]:
 
 def _move_to(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`, or a copy of it on another file system."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
+    if not disk.link(source, target):
         copy_whole(source, target, replace=False)
-        with suppress(OSError):
-            shutil.copystat(source, target)
+        disk.copy_facts(source, target)
 
 
-def _is_moved(source: Path, target: Path) -> bool:
+def _is_moved(source: Path, target: Path, sha256_of: Callable[[Path], str]) -> bool:
     """Return whether an earlier move got as far as the target, so that only the source is left to remove."""
-    return target.is_file() and (target.samefile(source) or filecmp.cmp(source, target, shallow=False))
-
-
-def _appear(temporary: Path, target: Path) -> None:
-    """Give a whole file its name, unless somebody has it."""
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        # No hard links here: the moment between question and rename is the best that can be had.
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-        temporary.rename(target)
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether a process of this machine lives; false on Windows, where asking would end it."""
-    if os.name == "nt":
-        return False  # os.kill(pid, 0) would end it; a file that it writes cannot be removed anyway
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
+    if disk.is_same_file(source, target):
         return True
-    return True
+    one, two = disk.facts_of(source), disk.facts_of(target)
+    if one is None or two is None or one.st_size != two.st_size or not disk.is_file(target):
+        return False
+    try:
+        return sha256_of(source) == sha256_of(target)
+    except FileNotFoundError:
+        return False
+
+
+def _appear(draft: Path, target: Path) -> None:
+    """Give a whole file its name, unless somebody has it."""
+    if disk.link(draft, target):
+        return
+    # No hard links here: the moment between question and rename is the best that can be had.
+    if disk.is_there(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    disk.replace(draft, target)
 
 
 def _host() -> str:

@@ -1,9 +1,10 @@
 """A job's states and the moves between them, and the values that the views show.
 
-    HELD ──▶ QUEUED ──▶ RUNNING ──▶ DONE
-               ▲  ▲        ├──────▶ FAILED ──┐
-               │  └────────┴──────▶ CANCELLED│
-               └─────────────────────────────┘
+    HELD ◀─▶ QUEUED ──▶ RUNNING ──▶ DONE
+     ▲         ▲  ▲        ├──────▶ FAILED ──┐
+     │         │  └────────┼──────▶ CANCELLED│
+     │         └───────────┼─────────────────┘
+     └─────────────────────┘
 
 The ledger refuses every move that is not in `TRANSITIONS`. Pure values.
 """
@@ -36,7 +37,10 @@ class JobState(StrEnum):
 TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
     JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED, JobState.FAILED}),
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.HELD}),
-    JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED}),
+    # Held once more: its style went, or was replaced, while it waited or was painted.
+    JobState.RUNNING: frozenset(
+        {JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.QUEUED, JobState.HELD}
+    ),
     JobState.DONE: frozenset({JobState.QUEUED}),  # the user asks for it again
     # Asked for again. Held where no style was ever paired: the photo has to be read anew first.
     JobState.FAILED: frozenset({JobState.QUEUED, JobState.HELD}),

@@ -15,7 +15,7 @@ from nst_daemon.blends import MASK_END
 from nst_daemon.conditions import condition_of, missing
 from nst_daemon.config import Folder, Originals
 from nst_daemon.endings import RESULTS
-from nst_daemon.errors import ConditionError, JobError
+from nst_daemon.errors import ConditionError, FileConditionError, JobError
 from nst_daemon.files import (
     TEMPORARY,
     copy_whole,
@@ -118,6 +118,8 @@ def publish(source: Path, target: Path, *, outbox: Path | None = None, replace: 
         copy_whole(source, target, replace=replace)
     except FileExistsError:
         raise
+    except FileConditionError as error:
+        raise error.named("outbox") from error
     except OSError as error:
         if condition := condition_of(error, outbox or target.parent, name="outbox"):
             raise condition from error

@@ -10,12 +10,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
+from faults import Faults, under
 
 from nst_daemon import files, outbox
 from nst_daemon.config import Folder, Originals
-from nst_daemon.errors import ConditionError, JobError
-from nst_daemon.files import copy_whole, file_sha256, is_left_over, move_beside, temporary_in
+from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
+from nst_daemon.files import (
+    TEMPORARY,
+    Digests,
+    copy_whole,
+    file_sha256,
+    is_left_over,
+    move_beside,
+    temporary_in,
+)
 from nst_daemon.jobs import Job, JobState, NewJob, Origin
 from nst_daemon.recipe import Recipe, Style
 
@@ -234,15 +244,11 @@ def test_two_daemons_cannot_publish_under_one_name(folder: Folder, tmp_path: Pat
     ],
 )
 def test_the_machines_faults_are_conditions_and_leave_nothing_behind(
-    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
+    folder: Folder, tmp_path: Path, faults: Faults, number: int, code: str
 ) -> None:
     source = tmp_path / "painting.jpg"
     source.write_bytes(b"painting")
-
-    def fail(descriptor: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "fsync", fail)
+    faults.fail("fsync", number, at=under(folder.outbox))
     with pytest.raises(ConditionError) as caught:
         outbox.publish(source, folder.outbox / "a.jpg", outbox=folder.outbox)
     assert caught.value.code == code
@@ -253,7 +259,7 @@ def test_the_machines_faults_are_conditions_and_leave_nothing_behind(
 def test_a_name_that_cannot_be_written_is_the_jobs_own_fault(folder: Folder, tmp_path: Path) -> None:
     source = tmp_path / "painting.jpg"
     source.write_bytes(b"painting")
-    with pytest.raises(JobError, match="cannot be written"):
+    with pytest.raises(NameRefusedError, match="takes no file of this name"):
         outbox.publish(source, folder.outbox / ("x" * 300), outbox=folder.outbox)
 
 
@@ -462,19 +468,17 @@ def test_a_move_that_a_crash_cut_in_two_is_ended_by_the_next(tmp_path: Path) -> 
     assert len(list(folder.iterdir())) == 2
 
 
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
 def test_a_copy_that_fails_in_the_middle_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, faults: Faults, call: str
 ) -> None:
     source, target = tmp_path / "new", tmp_path / "out"
     source.write_bytes(b"new")
     target.write_bytes(b"old")
-
-    def fail(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "full")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="full"):
+    faults.fail(call, errno.ENOSPC, at=lambda path: path != source)
+    with pytest.raises(FileConditionError, match="full") as caught:
         copy_whole(source, target, replace=True)
+    assert caught.value.path == target
     assert target.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -496,26 +500,60 @@ def test_a_copy_that_must_not_replace_does_not(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_file_is_on_the_disk_before_it_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, faults: Faults) -> None:
     source, target = tmp_path / "source", tmp_path / "out"
     source.write_bytes(b"painting")
-    steps: list[str] = []
-    fsync, replace_ = os.fsync, Path.replace
-
-    def note_fsync(descriptor: int) -> None:
-        steps.append("fsync")
-        fsync(descriptor)
-
-    def note_replace(path: Path, to: Path) -> Path:
-        steps.append("replace")
-        return replace_(path, to)
-
-    monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(Path, "replace", note_replace)
     copy_whole(source, target, replace=True)
+    steps = [call for call, _ in faults.made if call in ("fsync", "replace")]
     assert steps == ["fsync", "replace", "fsync"] if sys.platform != "win32" else ["fsync", "replace"]
+
+
+def test_a_temporary_file_is_left_over_whoever_has_its_process_number_now(tmp_path: Path) -> None:
+    parent = os.getppid()  # it lives, and has begun before this file
+    parts = temporary_in(tmp_path).name.split("-")
+    path = tmp_path / "-".join([*parts[:2], str(parent), parts[3]])
+    path.write_bytes(b"x")
+    assert not is_left_over(path)
+    began = psutil.Process(parent).create_time()
+    os.utime(path, (began - 7200, began - 7200))  # older than who is said to write it
+    assert is_left_over(path)
+    os.utime(path, (0, 0))
+    assert is_left_over(path)
+
+
+def test_what_cannot_be_looked_at_is_not_left_over(tmp_path: Path, faults: Faults) -> None:
+    path = tmp_path / f"{TEMPORARY}another-1-x.tmp"
+    path.write_bytes(b"x")
+    os.utime(path, (0, 0))
+    faults.fail("lstat", errno.ESTALE, at=path)
+    assert not is_left_over(path)
+    assert is_left_over(path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_file_that_cannot_be_read_has_no_hash_and_is_not_gone(
+    tmp_path: Path, faults: Faults, number: int
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"photo")
+    faults.fail("read", number, at=path)
+    with pytest.raises(FileConditionError):
+        file_sha256(path)
+    assert file_sha256(path) == hashlib.sha256(b"photo").hexdigest()
+    with pytest.raises(FileNotFoundError):
+        file_sha256(tmp_path / "none.jpg")
+
+
+def test_a_file_is_hashed_again_only_when_it_has_changed(tmp_path: Path, faults: Faults) -> None:
+    path, digests = tmp_path / "a.jpg", Digests()
+    path.write_bytes(b"photo")
+    first = digests.of(path)
+    assert first == file_sha256(path)
+    faults.made.clear()
+    assert digests.of(path) == first
+    assert [call for call, _ in faults.made] == ["lstat"]
+    path.write_bytes(b"another")
+    assert digests.of(path) == hashlib.sha256(b"another").hexdigest()
 
 
 def test_the_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from nst_daemon.errors import NstError
 from nst_daemon.files import written_whole
 from nst_daemon.recipe import Progress
 
@@ -83,7 +84,7 @@ class Checkpoint:
                     },
                     file,
                 )
-        except (OSError, RuntimeError) as error:
+        except (NstError, OSError, RuntimeError) as error:
             logger.warning("no checkpoint was written; a crash would cost more: %s", error)
         self._saved_at = self._clock()
         self._pause = max(EVERY_SECONDS, (self._saved_at - began) / SHARE_OF_TIME)

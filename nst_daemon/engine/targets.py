@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nst_daemon.engine.vgg import Trunk
+from nst_daemon.errors import NstError
 from nst_daemon.files import written_whole
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Targets:
                 with written_whole(path) as file:
                     torch.save({layer: each.cpu() for layer, each in grams.items()}, file)
                 self._sweep(path.parent)
-            except (OSError, RuntimeError) as error:
+            except (NstError, OSError, RuntimeError) as error:
                 logger.info("style targets were not kept: %s", error)
         return grams
 

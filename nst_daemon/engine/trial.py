@@ -31,6 +31,7 @@ from nst_daemon.engine.graphs import Recorded
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import Weights
+from nst_daemon.errors import NstError
 from nst_daemon.files import written_whole
 from nst_daemon.locks import one_at_a_time
 from nst_daemon.recipe import resolve
@@ -229,5 +230,5 @@ def _write(path: Path, kept: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(path) as file:
             file.write(json.dumps(kept, indent=1).encode())
-    except OSError as error:
+    except (NstError, OSError) as error:
         logger.info("the trial's outcome was not kept: %s", error)

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.files import is_alive, temporary_in
+from nst_daemon.files import temporary_in
 from nst_daemon.inbox.mounts import is_silent
+from nst_daemon.machine import is_alive
 
 logger = logging.getLogger(__name__)
 

@@ -187,7 +187,7 @@ class Ledger(Facts):
     ) -> bool:
         """Move a job from one state to another; False, and nothing happens, if it is not there any more.
 
-        A running job that goes back to the queue after the user has cancelled it is CANCELLED instead.
+        A running job that goes back to wait after somebody has cancelled it is CANCELLED instead.
         `refund_attempt`: the machine was at fault, not the photo (a full disk, a shutdown).
 
         Raises:
@@ -198,7 +198,15 @@ class Ledger(Facts):
             row = row_of(db, job)
             if row is None or row["state"] != source:
                 return False
-            if target is JobState.QUEUED and source is JobState.RUNNING and row["cancel_requested"]:
+            if (
+                source is JobState.RUNNING
+                and row["cancel_requested"]
+                and target
+                in (
+                    JobState.QUEUED,
+                    JobState.HELD,
+                )
+            ):
                 target = JobState.CANCELLED
             columns = arrival(row, target, self._clock()) | {
                 "seconds": seconds,

@@ -1,0 +1,38 @@
+"""What the system says of its processes and of itself: who lives, since when, and since when it runs."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # Linux: another at each start of the machine
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process of this machine lives; false on Windows, where asking would end it."""
+    if os.name == "nt":
+        return False  # os.kill(pid, 0) would end it; a file that it writes cannot be removed anyway
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def began_at(pid: int) -> float | None:
+    """Return when a process began, in seconds since 1970; None: nobody knows, or it is no more."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except (psutil.Error, OSError, ValueError):
+        return None
+
+
+def boot_mark() -> str:
+    """Return what is another after the machine was started anew, and the same until then."""
+    with suppress(OSError):
+        return BOOT_ID.read_text().strip()
+    return f"{psutil.boot_time() / 60:.0f}"  # minutes: the clock is set by seconds now and then
