@@ -1,12 +1,11 @@
 """A whole photo -> its jobs in the ledger, none of which does the same work twice in silence."""
 
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from nst_daemon import outbox
+from nst_daemon import disk, outbox
 from nst_daemon.arrivals import Arrival, Styles, jobs_for, unreadable_job
 from nst_daemon.config import Folder
 from nst_daemon.disk import Stamp, stamp_of
@@ -83,34 +82,27 @@ class Admission:
         return jobs_for(arrival, sidecar, self._library, masks)
 
     def fail(self, path: Path, folder: Folder, stamp: Stamp, reason: str) -> bool:
-        """Record a file that is no whole picture as a failed job, and put it where failed photos belong.
+        """Record a file that is no whole picture as a failed job; it is moved as every failed photo is.
 
         False if it was changed meanwhile, and is to settle again.
 
         Raises:
             FileNotFoundError: it has gone.
+            ConditionError: it cannot be read now.
         """
         sha256 = file_sha256(path)
         if stamp_of(path) != stamp:
             return False
         new = unreadable_job(path, folder, stamp=stamp, sha256=sha256, reason=reason)
-        outcome = self._ledger.add(new, is_disposed=True)
+        outcome = self._ledger.add(new)
         known = self._ledger.job(outcome.job)
         if isinstance(outcome, Duplicate) and known is not None and known.original != path:
             # It was put back from `failed` as it was.
-            outcome = self._ledger.add(replace(new, key=f"{new.key}:{outcome.job}"), is_disposed=True)
+            outcome = self._ledger.add(replace(new, key=f"{new.key}:{outcome.job}"))
         logger.warning("job %d failed: %s: %s", outcome.job, new.photo, reason)
         seen = seen_as(Verdict.UNREADABLE, path, folder.inbox, stamp)
         self._ledger.mark_seen(replace(seen, photo_sha256=sha256))
-        self.put_aside(path, folder)
         return True
-
-    def put_aside(self, path: Path, folder: Folder) -> None:
-        """Move a file that failed here to `failed`; where that cannot be, a rescan begins anew."""
-        jobs = [job for job in self._ledger.jobs_of_photo(path) if job.state is JobState.FAILED]
-        if jobs:
-            moved = outbox.fail_original(jobs[-1], folder, jobs[-1].error or "")
-            self._ledger.mark_disposed(jobs[-1].id, moved)
 
     def _admit(self, new: NewJob, arrival: Arrival) -> Verdict | None:
         known = self._ledger.job_of_key(new.key)
@@ -118,6 +110,8 @@ class Admission:
         if result is not None:
             outcome = self._ledger.add(replace(new, state=JobState.DONE), result=result)
             logger.info("job %d was done before: %s is its result", outcome.job, result)
+            return Verdict.JOB
+        if known is None and self._replaces_a_failure(new):
             return Verdict.JOB
         outcome = self._ledger.add(new)
         if isinstance(outcome, Added):
@@ -127,6 +121,14 @@ class Admission:
         known = self._ledger.job(outcome.job)
         return None if known is None else self._once_more(new, known, arrival)
 
+    def _replaces_a_failure(self, new: NewJob) -> bool:
+        """Return whether a photo takes the place of a file of its name that was not whole when it failed."""
+        for job in self._ledger.unreadable_in(new.inbox) if new.inbox is not None else ():
+            if job.photo == new.photo and self._ledger.revive(job.id, new):
+                logger.info("job %d was taken up again: %s has come whole", job.id, new.photo)
+                return True
+        return False
+
     def _once_more(self, new: NewJob, known: Job, arrival: Arrival) -> Verdict | None:
         """Deal with work that the ledger knows already."""
         if known.original == new.original and known.state is not JobState.CANCELLED:
@@ -135,7 +137,7 @@ class Admission:
             is_revived = self._ledger.revive(known.id, new)
             logger.info("job %d was taken up again: %s has come once more", known.id, new.photo)
             return Verdict.JOB if is_revived else None
-        has_moved = known.inbox is not None and not os.path.lexists(known.original)
+        has_moved = known.inbox is not None and disk.is_gone(known.original, root=known.inbox)
         if has_moved and known.state in WAITING:
             return Verdict.JOB if self._ledger.repair(known.id, new) else None
         if has_moved and known.state is JobState.RUNNING:

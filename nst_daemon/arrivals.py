@@ -1,20 +1,20 @@
 """A photo that has arrived, and the jobs that it asks for. Starts nothing and writes nothing."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Protocol
 
-from nst_daemon import __version__
+from nst_daemon import __version__, disk
 from nst_daemon.blends import Blend
-from nst_daemon.config import Folder
+from nst_daemon.config import Folder, Watch
 from nst_daemon.disk import Stamp
 from nst_daemon.errors import PhotoError, StyleError, with_section
-from nst_daemon.inspector import Unreadable
 from nst_daemon.jobs import JobState, NewJob, Problem, shown
 from nst_daemon.masks import NO_MASKS, Masks, areas_of
 from nst_daemon.pairing import Choice, Paired, pair
 from nst_daemon.recipe import Sidecar, Style, job_key, resolve
+from nst_daemon.sidecars import sidecars_beside
 
 
 class Styles(Protocol):
@@ -43,21 +43,25 @@ class Arrival:
 
 
 @dataclass(slots=True)
-class Growing:
-    """A picture that breaks off: somebody may still be writing it."""
-
-    stamp: Stamp
-    since: float
-    answer: Unreadable
-
-
-@dataclass(slots=True)
 class Waiting:
     """A photo that is ready but for a sidecar which may still come."""
 
     arrival: Arrival
     sidecars: str  # their fingerprint
     due: float
+
+
+def sidecar_wait(photo: Path, watch: Watch, *, now: float) -> float:
+    """Return how many seconds a photo waits for a sidecar: none if one is there and stands still.
+
+    `now` in seconds since 1970. Raises: ConditionError: nobody knows.
+    """
+    facts = [disk.facts_of(sidecar) for sidecar in sidecars_beside(photo)]
+    if not facts:
+        return watch.sidecar_seconds
+    # One that has gone since is just being written anew.
+    ages = [0.0 if each is None else now - each.st_mtime for each in facts]
+    return 0.0 if min(ages) >= watch.settle_seconds else watch.settle_seconds
 
 
 def jobs_for(
@@ -136,31 +140,10 @@ def unreadable_job(path: Path, folder: Folder, *, stamp: Stamp, sha256: str, rea
     )
 
 
-def problems_of(
-    *, restless: Collection[Path], forbidden: Collection[Path], broken: Collection[Path]
-) -> list[Problem]:
-    """Return what is wrong with photos that were not taken in, and that a user could mend."""
-    return [
-        *_problem_of("photo_restless", restless, "never stand still, and were not taken", "Is it written?"),
-        *_problem_of(
-            "photo_forbidden",
-            forbidden,
-            "may not be read",
-            "Give the daemon's user the right to read them.",
-        ),
-        *_problem_of(
-            "photo_bug",
-            broken,
-            "met a bug, and were set aside until they change",
-            "Please report it, with the log: nst-daemon logs",
-        ),
-    ]
-
-
-def _problem_of(code: str, paths: Collection[Path], what: str, remedy: str) -> list[Problem]:
-    """Return the problem that several files have; none without files."""
+def restless_problem(paths: Sequence[Path]) -> list[Problem]:
+    """Return what is wrong with files that never stand still; nothing without any."""
     if not paths:
         return []
-    first = shown(next(iter(paths)))
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return [Problem(code=code, message=f"{first}{more}: {what}.", remedy=remedy)]
+    message = f"{shown(paths[0])}{more}: never stand still, and were not taken."
+    return [Problem(code="photo_restless", message=message, remedy="Is it still being written?")]

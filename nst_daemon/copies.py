@@ -4,13 +4,13 @@ import hashlib
 import logging
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.conditions import condition_of
+from nst_daemon import disk
 from nst_daemon.crash import CrashPoint, crash_at
-from nst_daemon.disk import sync_folder
-from nst_daemon.errors import PhotoError
+from nst_daemon.errors import ConditionError, FileConditionError
 from nst_daemon.files import is_left_over, temporary_in, write_whole
 
 logger = logging.getLogger(__name__)
@@ -25,27 +25,31 @@ def private_copy(photo: Path, folder: Path) -> tuple[Path, str]:
 
     Raises:
         FileNotFoundError: the photo has gone.
-        PhotoError: the photo cannot be read.
-        ConditionError: the folder cannot be written.
+        FileConditionError: the photo cannot be read now.
+        ConditionError: our own folder cannot be written.
     """
-    digest = hashlib.sha256()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_in(folder)
-        try:
-            write_whole(photo, temporary, on_block=digest.update)
-            crash_at(CrashPoint.COPYING)
-            target = folder / f"{digest.hexdigest()}{photo.suffix.lower()}"
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        if error.filename is not None and Path(error.filename) == photo:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise PhotoError(f"{photo.name}: cannot be read: {error.strerror}.") from error
-        raise condition_of(error, folder, name="state_dir") or error from error
-    sync_folder(folder)
+        return _copied(photo, folder)
+    except FileConditionError as error:
+        if error.path == photo:
+            raise
+        of_ours = error.named("state_dir")
+        raise ConditionError(of_ours.message, remedy=of_ours.remedy, code=of_ours.code) from error
+
+
+def _copied(photo: Path, folder: Path) -> tuple[Path, str]:
+    digest = hashlib.sha256()
+    disk.make_folder(folder)
+    temporary = temporary_in(folder)
+    try:
+        write_whole(photo, temporary, on_block=digest.update)
+        crash_at(CrashPoint.COPYING)
+        target = folder / f"{digest.hexdigest()}{photo.suffix.lower()}"
+        disk.replace(temporary, target)
+    finally:
+        with suppress(ConditionError):  # a sweep finds it
+            disk.remove(temporary)
+    disk.sync_folder(folder)
     crash_at(CrashPoint.COPIED)
     return target, digest.hexdigest()
 
@@ -53,12 +57,16 @@ def private_copy(photo: Path, folder: Path) -> tuple[Path, str]:
 def sweep_copies(folder: Path, needed: Collection[Path]) -> int:
     """Remove the copies that no job needs, and what a crash left of one; return how many."""
     swept = 0
-    for path in list(folder.iterdir()) if folder.is_dir() else []:
+    try:
+        entries = disk.entries_of(folder)
+    except (FileNotFoundError, ConditionError):
+        return 0
+    for path in (entry.path for entry in entries):
         try:
-            is_old = time.time() - path.stat().st_mtime > KEEP_SECONDS
+            facts = disk.facts_of(path)
+            is_old = facts is not None and time.time() - facts.st_mtime > KEEP_SECONDS
             if is_left_over(path) or (is_old and path not in needed):
-                path.unlink()
-                swept += 1
-        except OSError as error:
+                swept += disk.remove(path)
+        except ConditionError as error:
             logger.debug("%s could not be removed: %s", path, error)
     return swept

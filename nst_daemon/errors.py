@@ -143,6 +143,11 @@ class FileConditionError(ConditionError):
         self.path = path
         self.trouble = trouble
 
+    @property
+    def is_named(self) -> bool:
+        """Whether its code tells of which place of the config it is."""
+        return self.code != _code_of(self.trouble, "folder")
+
     def named(self, name: str) -> Self:
         """Return the same with the code of a place that the config names: `inbox_unreachable`."""
         code = _code_of(self.trouble, name)

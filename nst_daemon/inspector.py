@@ -39,6 +39,7 @@ class Readable:
     format: str  # "jpeg", "png", …
     keywords: tuple[str, ...] = ()
     provenance: Mapping[str, str] | None = None  # a painting of ours
+    may_grow: bool = False  # it can be read, and looks as if somebody were still writing it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ One thread calls `tick`. No single bad file stops it: a file that breaks it is s
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,26 +11,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from nst_daemon import disk
 from nst_daemon.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
-from nst_daemon.arrivals import Arrival, Growing, Styles, Waiting, problems_of
+from nst_daemon.arrivals import Arrival, Styles, Waiting, restless_problem, sidecar_wait
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy, sweep_copies
 from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.delays import Delays, of_photo
 from nst_daemon.disk import Stamp, stamp_of
-from nst_daemon.errors import ConditionError, PhotoError
+from nst_daemon.errors import ConditionError
+from nst_daemon.growing import Fate, Growing, Nursery
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inbox.walk import Found, Kind, kind_of
 from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable, Unreadable
-from nst_daemon.jobs import Problem
+from nst_daemon.jobs import Problem, problem_of
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.mending import Mender
+from nst_daemon.second_looks import SecondLooks
 from nst_daemon.settling import Settler
-from nst_daemon.sidecars import fingerprint, sidecars_beside
+from nst_daemon.sidecars import fingerprint
 
 logger = logging.getLogger(__name__)
 
-GRACE_SECONDS: Final = 30.0  # a copy that stands still in its middle for longer was broken off
 BLOCK_SECONDS: Final = 10.0  # between looks at a full disk
 SWEEP_SECONDS: Final = 6 * 3600.0  # between two sweeps of the private copies
 HISTORY_SECONDS: Final = 90 * 86_400.0  # then a job that is done is forgotten; its result stays
@@ -50,7 +52,6 @@ class Intake:
         ledger: Ledger,
         library: Styles,
         clock: Callable[[], float] = time.monotonic,
-        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         self.config = config
         self._inbox = inbox
@@ -59,7 +60,6 @@ class Intake:
         self._library = library
         self._clock = clock
         watch = config.watch
-        self._grace = max(grace_seconds, 3 * watch.settle_seconds)
         self._settler = Settler(watch.settle_seconds, clock, max_wait=watch.max_wait_seconds)
         self._admission = Admission(ledger=ledger, library=library, reader=inspector)
         self._mender = Mender(
@@ -73,10 +73,10 @@ class Intake:
             clock=clock,
         )
         self._ready: dict[Path, None] = {}  # settled; a queue without doubles
-        self._growing: dict[Path, Growing] = {}
+        self._nursery = Nursery(clock, max_wait=watch.max_wait_seconds)
         self._waiting: dict[Path, Waiting] = {}
-        self._forbidden: dict[Path, None] = {}  # may not be read
-        self._broke_us: dict[Path, Stamp | None] = {}
+        self._delays = Delays(clock)
+        self._second_looks = SecondLooks(ledger)
         self._condition: ConditionError | None = None
         self._blocked_until = float("-inf")
         self._sweep_due = float("-inf")
@@ -111,11 +111,13 @@ class Intake:
             self._ledger.set_foreign([root.path for root in self._inbox.roots if root not in ours])
             for root in ours:
                 for hint in root.hints():
-                    self._follow(root, hint.path, was_written=hint.was_written)
+                    with self._delays.apart(hint.path):
+                        self._follow(root, hint.path, was_written=hint.was_written)
                 if root.is_due():
                     self._rescan(root)
+            self._return_delayed()
             self._collect_settled()
-            self._watch_growing()
+            self._look_at_growing()
         if self._clock() >= self._blocked_until:
             with self._conditions():
                 self._take_next()
@@ -137,18 +139,27 @@ class Intake:
 
     def problems(self) -> list[Problem]:
         """Return what a user could mend."""
+        return self._problems(at_once=False)
+
+    def unfinished(self) -> list[Problem]:
+        """Return why something that lies in an inbox was not taken in, also where it is early to complain."""
+        return self._problems(at_once=True)
+
+    def _problems(self, *, at_once: bool) -> list[Problem]:
         found = self._inbox.problems()
         if self._condition is not None:
-            error = self._condition
-            found.append(Problem(code=error.code, message=error.message, remedy=error.remedy))
-        found += problems_of(
-            restless=self._settler.restless(), forbidden=self._forbidden, broken=self._broke_us
-        )
-        return found
+            found.append(problem_of(self._condition))
+        unknown = [of_photo(error) for error in self._settler.unknown()]
+        found += [problem_of(unknown[0], more=len(unknown) - 1)] if unknown else []
+        found += restless_problem(self._settler.restless())
+        found += self._nursery.problems(at_once=at_once)
+        found += self._delays.problems()
+        return list(dict.fromkeys(found))
 
     def _has_nothing_to_do(self) -> bool:
-        in_hand = len(self._ready) + len(self._growing) + len(self._waiting)
+        """Return whether nothing more can be done without a person, or before a disk answers again."""
         is_quiet = len(self._settler) <= len(self._settler.restless())
+        in_hand = self._ready or self._waiting or not self._delays.lasts()
         return not in_hand and is_quiet and all(root.has_been_read for root in self._inbox.roots)
 
     @contextmanager
@@ -161,6 +172,28 @@ class Intake:
                 logger.warning("The intake waits: %s", error)
             self._condition = error
             self._blocked_until = self._clock() + BLOCK_SECONDS
+
+    def _return_delayed(self) -> None:
+        for path in self._delays.due():
+            root = self._inbox.root_of(path)
+            if root is None:
+                self._delays.forget(path)
+                continue
+            with self._delays.apart(path):
+                if root.is_present():
+                    self._come_back(root, path)
+
+    def _come_back(self, root: Root, path: Path) -> None:
+        """Look again at a file that had to wait."""
+        if kind_of(path.relative_to(root.path)) is Kind.SIDECAR:
+            self._delays.forget(path)
+            self._mender.follow_sidecar(root, path)
+        elif (stamp := stamp_of(path)) is None:
+            self._gone(root, path)
+        elif self._is_dealt_with(path, stamp):
+            self._delays.forget(path)
+        else:
+            self._settler.notice(path)
 
     def _remember_mounts(self) -> None:
         for root in self._inbox.roots:
@@ -178,28 +211,24 @@ class Intake:
         stamp = stamp_of(path)
         if stamp is None:
             self._gone(root, path)
-        elif path.is_file() and not path.is_symlink() and not self._is_dealt_with(path, stamp):
-            self._notice(path, was_written=was_written)
+        elif disk.is_file(path) and not self._is_dealt_with(path, stamp):
+            self._notice(path, stamp, was_written=was_written)
         return None
 
     def _is_dealt_with(self, path: Path, stamp: Stamp) -> bool:
         seen = self._ledger.seen(path)
         return seen is not None and stamp_seen(seen) == stamp
 
-    def _notice(self, path: Path, *, was_written: bool = False) -> None:
-        if not self._is_in_hand(path):
-            self._growing.pop(path, None)
-            self._broke_us.pop(path, None)
+    def _notice(self, path: Path, stamp: Stamp, *, was_written: bool = False) -> None:
+        if not self._is_in_hand(path, stamp):
+            self._nursery.pop(path)
             self._settler.notice(path, was_touched=was_written)
             self._inspector.prepare()
 
-    def _is_in_hand(self, path: Path) -> bool:
+    def _is_in_hand(self, path: Path, stamp: Stamp) -> bool:
         if path in self._ready or path in self._waiting:
             return True
-        growing = self._growing.get(path)
-        if growing is not None:
-            return stamp_of(path) == growing.stamp
-        return path in self._broke_us and stamp_of(path) == self._broke_us[path]
+        return self._nursery.holds(path, stamp) or self._delays.holds(path, stamp)
 
     def _rescan(self, root: Root) -> None:
         """Hold everything that lies in an inbox against what the ledger has seen."""
@@ -211,30 +240,38 @@ class Intake:
         fresh: list[Found] = []
         for found in result.found:
             known = seen.pop(found.path, None)
-            if found.kind is Kind.SIDECAR:
-                continue
-            if known is None or stamp_seen(known) != found.stamp:
+            if found.kind is not Kind.SIDECAR and (known is None or stamp_seen(known) != found.stamp):
                 fresh.append(found)
-            elif known.verdict is Verdict.UNREADABLE:
-                self._admission.put_aside(found.path, root.folder)
         if not is_first:
             unknown = [
-                each for each in fresh if each.path not in self._settler and not self._is_in_hand(each.path)
+                each
+                for each in fresh
+                if each.path not in self._settler and not self._is_in_hand(each.path, each.stamp)
             ]
             root.note_unreported(unknown, now=time.time())
         for each in fresh:
-            self._notice(each.path)
+            with self._delays.apart(each.path):
+                self._notice(each.path, each.stamp)
         if result.is_complete:
             for path in seen:
-                self._gone(root, path)
+                with self._delays.apart(path):
+                    self._gone(root, path, was_read=True)
         self._mender.look_after(root, result)
+        self._second_looks.look(root.path)
 
-    def _gone(self, root: Root, path: Path) -> None:
-        """Forget a photo that has left its inbox, and cancel what was to become of it."""
-        if os.path.lexists(path) or not root.is_present():
+    def _gone(self, root: Root, path: Path, *, was_read: bool = False) -> None:
+        """Forget a photo that has left its inbox, and cancel what was to become of it.
+
+        Nothing is concluded from an error: its folder reads well and lacks it. `was_read`: just now.
+        """
+        if disk.is_there(path) or not root.is_present():
             return
-        for in_hand in (self._ready, self._growing, self._waiting, self._forbidden, self._broke_us):
-            in_hand.pop(path, None)
+        if not was_read and not disk.is_gone(path, root=root.path):
+            return
+        self._ready.pop(path, None)
+        self._waiting.pop(path, None)
+        self._nursery.pop(path)
+        self._delays.forget(path)
         self._settler.forget(path)
         self._ledger.forget_seen(path)
         for job in self._ledger.jobs_of_photo(path):
@@ -251,17 +288,29 @@ class Intake:
                 self._ready[path] = None
                 crash_at(CrashPoint.SETTLED)
             else:
-                self._mender.follow_sidecar(root, path)
+                with self._delays.apart(path):
+                    self._mender.follow_sidecar(root, path)
 
-    def _watch_growing(self) -> None:
-        for path, growing in list(self._growing.items()):
+    def _look_at_growing(self) -> None:
+        for path in self._nursery.paths():
             root = self._inbox.root_of(path)
-            if stamp_of(path) != growing.stamp:
-                del self._growing[path]
-                self._settler.notice(path)
-            elif root is not None and self._clock() - growing.since >= self._grace:
-                del self._growing[path]
-                self._fail(root, path, growing.stamp, growing.answer)
+            with self._delays.apart(path):
+                fate = self._nursery.fate_of(path)
+                if fate is Fate.WAITS or root is None or not root.is_present():
+                    continue
+                growing = self._nursery.pop(path)
+                if growing is not None:
+                    self._let_go(root, path, growing, fate)
+
+    def _let_go(self, root: Root, path: Path, growing: Growing, fate: Fate) -> None:
+        """Do with a picture that was not whole what is to be done with it now."""
+        answer = growing.answer
+        if fate is Fate.SETTLES or answer is None:
+            self._settler.notice(path)
+        elif isinstance(answer, Readable):
+            self._accept(root, path, growing.stamp, answer)
+        else:
+            self._fail(root, path, growing.stamp, answer)
 
     def _fail(self, root: Root, path: Path, stamp: Stamp, answer: Unreadable) -> None:
         reason = f"{answer.reason} {answer.remedy}".strip()
@@ -269,7 +318,7 @@ class Intake:
             has_failed = self._admission.fail(path, root.folder, stamp, reason)
         except FileNotFoundError:
             return self._gone(root, path)
-        return None if has_failed else self._settler.notice(path)
+        return self._delays.forget(path) if has_failed else self._settler.notice(path)
 
     # One settled photo.
 
@@ -278,14 +327,9 @@ class Intake:
             return
         path = next(iter(self._ready))
         root = self._inbox.root_of(path)
-        try:
+        with self._delays.apart(path):
             if root is not None and root.is_present():
                 self._take_in(root, path)
-        except ConditionError:
-            raise  # it stays where it is in the queue
-        except Exception:  # a bug: this photo is set aside, the others go on
-            logger.exception("%s could not be taken in", path)
-            self._broke_us[path] = stamp_of(path)
         self._ready.pop(path, None)
 
     def _take_in(self, root: Root, path: Path) -> None:
@@ -294,33 +338,30 @@ class Intake:
             return self._gone(root, path)
         if self._mender.set_mask_aside(root, path, stamp):
             return None
-        if not os.access(path, os.R_OK):
-            self._forbidden[path] = None
-            return None
-        self._forbidden.pop(path, None)
-        answer = self._inspector.inspect(path)
+        if self._nursery.is_being_written(path):
+            return self._nursery.put(path, stamp, None)
+        try:
+            answer = self._inspector.inspect(path)
+        except FileNotFoundError:
+            return self._settler.notice(path)
         if stamp_of(path) != stamp:  # it was written while it was read
             return self._settler.notice(path)
         crash_at(CrashPoint.INSPECTED)
+        if answer.may_grow:
+            return self._nursery.put(path, stamp, answer)
         if isinstance(answer, Readable):
             return self._accept(root, path, stamp, answer)
-        if answer.may_grow:
-            self._growing[path] = Growing(stamp, self._clock(), answer)
-            return None
         return self._fail(root, path, stamp, answer)
 
     def _accept(self, root: Root, path: Path, stamp: Stamp, answer: Readable) -> None:
         if answer.provenance is not None:
             logger.info("%s is a painting of ours, and was left alone", path.name)
+            self._delays.forget(path)
             return self._ledger.mark_seen(seen_as(Verdict.PAINTING, path, root.path, stamp))
         try:
             copy, sha256 = private_copy(path, self.config.state_dir / "photos")
         except FileNotFoundError:
             return self._gone(root, path)
-        except PhotoError as error:
-            logger.warning("%s", error)
-            self._forbidden[path] = None
-            return None
         if stamp_of(path) != stamp:
             return self._settler.notice(path)
         arrival = Arrival(
@@ -332,33 +373,21 @@ class Intake:
             copy=copy,
             keywords=answer.keywords,
         )
-        self._waiting[path] = Waiting(arrival, fingerprint(path), self._sidecar_due(path))
+        due = self._clock() + sidecar_wait(path, self.config.watch, now=time.time())
+        self._waiting[path] = Waiting(arrival, fingerprint(path), due)
         return None
-
-    def _sidecar_due(self, path: Path) -> float:
-        """Return until when a photo waits for a sidecar: not at all if one is there and stands still."""
-        watch, now = self.config.watch, self._clock()
-        ages = [time.time() - sidecar.stat().st_mtime for sidecar in sidecars_beside(path)]
-        if not ages:
-            return now + watch.sidecar_seconds
-        return now if min(ages) >= watch.settle_seconds else now + watch.settle_seconds
 
     def _admit_waiting(self) -> None:
         now = self._clock()
         for path, waiting in list(self._waiting.items()):
             if now < waiting.due:
                 continue
-            sidecars = fingerprint(path)
-            if sidecars != waiting.sidecars:  # one has come: it has to stand still, too
-                waiting.sidecars, waiting.due = sidecars, now + self.config.watch.settle_seconds
-                continue
-            try:
+            with self._delays.apart(path):
+                sidecars = fingerprint(path)
+                if sidecars != waiting.sidecars:  # one has come: it has to stand still, too
+                    waiting.sidecars, waiting.due = sidecars, now + self.config.watch.settle_seconds
+                    continue
                 self._admit(path, waiting)
-            except ConditionError:
-                raise
-            except Exception:  # a bug: this photo is set aside, the others go on
-                logger.exception("%s could not be paired", path)
-                self._broke_us[path] = waiting.arrival.stamp
             self._waiting.pop(path, None)
 
     def _admit(self, path: Path, waiting: Waiting) -> None:
@@ -375,6 +404,7 @@ class Intake:
         crash_at(CrashPoint.ADDED)
         if verdict is None:
             return self._settler.notice(path)
+        self._delays.forget(path)
         seen = seen_as(verdict, path, root.path, arrival.stamp)
         return self._ledger.mark_seen(
             replace(seen, photo_sha256=arrival.sha256, keywords=arrival.keywords, sidecar=waiting.sidecars)

@@ -1,19 +1,19 @@
 """Jobs that have not started, held against what has become of their photos, sidecars and styles."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Any, Final
 
+from nst_daemon import disk
 from nst_daemon.admission import GONE, IS_MASK, UNFINISHED, WAITING, Admission, Reader, seen_as, stamp_seen
 from nst_daemon.arrivals import Arrival, Styles
-from nst_daemon.config import Config
+from nst_daemon.config import Config, Folder
 from nst_daemon.copies import private_copy
 from nst_daemon.disk import Stamp, stamp_of
-from nst_daemon.errors import PhotoError, with_section
+from nst_daemon.errors import FileConditionError, PhotoError, with_section
 from nst_daemon.inbox.walk import Kind, Scan, bare, photos_of
 from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable
@@ -68,18 +68,33 @@ class Mender:
             return
         changed = {path for path, _ in sidecars.items() ^ (before or {}).items()}
         owners = {bare(path) for path in changed}
-        for path in changed:
-            self._claim_masks(root, path)
+        is_first = before is None
         jobs = self._ledger.waiting_in(root.path)
-        if before is None:
+        if is_first:
             jobs += [job for job in self._ledger.jobs(state=JobState.RUNNING) if job.inbox == root.path]
-        for job in jobs:
-            photo = job.original
-            if photo.is_relative_to(root.path) and not os.path.lexists(photo):
-                self._on_gone(root, photo)
-            elif before is None or photo in owners or photo.with_suffix("") in owners:
-                self._look_at_sidecars(root, photo)
-        self._sidecars[root.path] = sidecars
+        photos = {job.original: None for job in jobs if job.original.is_relative_to(root.path)}
+        unknown = [path for path in changed if not self._is_known(path, self._claim_masks, root, path)]
+        for photo in photos:
+            is_asked = is_first or photo in owners or photo.with_suffix("") in owners
+            if not self._is_known(photo, self._look_at, root, photo, is_asked):
+                unknown.append(photo)
+        if scan.is_complete and not unknown:  # else all of it is looked at again
+            self._sidecars[root.path] = sidecars
+
+    def _is_known(self, path: Path, look: Callable[..., None], *args: Any) -> bool:
+        """Return whether a look at a file succeeded; false: its disk does not answer now."""
+        try:
+            look(*args)
+        except FileConditionError as error:
+            logger.debug("%s is looked at again later: %s", path, error)
+            return False
+        return True
+
+    def _look_at(self, root: Root, photo: Path, has_changed: bool) -> None:
+        if not disk.is_there(photo):
+            self._on_gone(root, photo)
+        elif has_changed:
+            self._look_at_sidecars(root, photo)
 
     def _look_at_sidecars(self, root: Root, photo: Path) -> None:
         seen = self._ledger.seen(photo)
@@ -116,10 +131,13 @@ class Mender:
             root = next((root for root in roots if root.path == job.inbox), None)
             if root is None or not (have_changed or job.error == UNREAD):
                 continue
-            if job.error == UNREAD or self._ledger.seen(job.original) is None:
-                self._read_again(root, job)
-            else:
-                self.mend(root, job.original)
+            self._is_known(job.original, self._pair_again, root, job)
+
+    def _pair_again(self, root: Root, job: Job) -> None:
+        if job.error == UNREAD or self._ledger.seen(job.original) is None:
+            self._read_again(root, job)
+        else:
+            self.mend(root, job.original)
 
     def follow_sidecar(self, root: Root, sidecar: Path) -> None:
         """Pair the photos of a sidecar or a mask anew; a photo that it names as a mask is none any more."""
@@ -173,6 +191,8 @@ class Mender:
     def _read_again(self, root: Root, job: Job) -> None:
         """Read a photo for a job that was retried before it ever had a style; it may be in `failed`."""
         stamp = stamp_of(job.original)
+        if stamp is None and not _is_gone(root.folder, job.original):
+            return  # its disk is not there
         arrival = GONE if stamp is None else self._arrival_of(root, job, stamp)
         if isinstance(arrival, Arrival):
             self._admission.mend(arrival, [job])
@@ -182,14 +202,18 @@ class Mender:
             )
 
     def _arrival_of(self, root: Root, job: Job, stamp: Stamp) -> Arrival | str:
-        """Return a photo that arrives once more, or why it does not."""
-        answer = self._reader.inspect(job.original)
-        if not isinstance(answer, Readable):
-            return f"{answer.reason} {answer.remedy}".strip()
+        """Return a photo that arrives once more, or why it does not.
+
+        Raises:
+            ConditionError: it cannot be read now.
+        """
         try:
+            answer = self._reader.inspect(job.original)
+            if not isinstance(answer, Readable):
+                return f"{answer.reason} {answer.remedy}".strip()
             copy, sha256 = private_copy(job.original, self._config.state_dir / "photos")
-        except (FileNotFoundError, PhotoError) as error:
-            return str(error)
+        except FileNotFoundError:
+            return GONE
         return Arrival(
             path=job.original,
             relative=PurePath(job.photo),
@@ -201,12 +225,21 @@ class Mender:
         )
 
 
+def _is_gone(folder: Folder, photo: Path) -> bool:
+    """Return whether it is proven that a photo is in none of the places of an inbox.
+
+    Raises:
+        ConditionError: nobody knows.
+    """
+    places = (folder.inbox, folder.failed, folder.archive)
+    root = next((place for place in places if photo.is_relative_to(place)), photo.parent)
+    return disk.is_gone(photo, root=root)
+
+
 def _age(path: Path) -> float:
-    """Return for how many seconds a file has not been written."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
+    """Return for how many seconds a file has not been written. Raises: ConditionError."""
+    facts = disk.facts_of(path)
+    return 0.0 if facts is None else time.time() - facts.st_mtime
 
 
 def _xmp(sidecars: str) -> list[str]:

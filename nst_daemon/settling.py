@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_daemon.disk import Stamp, stamp_of
-from nst_daemon.errors import ConditionError
+from nst_daemon.errors import FileConditionError
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class _Pending:
     stamp: Stamp | None  # None: nobody knows; the file's disk does not answer
     still_since: float
     noticed: float
-    condition: ConditionError | None = None  # why nobody knows
+    condition: FileConditionError | None = None  # why nobody knows
 
 
 class Settler:
@@ -58,7 +58,7 @@ class Settler:
             return
         try:
             stamp = self._stat(path)
-        except ConditionError as error:
+        except FileConditionError as error:
             self._pending[path] = _Pending(None, still_since=now, noticed=now, condition=error)
             return
         if stamp is not None:
@@ -78,7 +78,7 @@ class Settler:
             try:
                 stamp = self._stat(path)
                 pending.condition = None
-            except ConditionError as error:
+            except FileConditionError as error:
                 pending.stamp, pending.still_since, pending.condition = None, now, error
                 continue
             if stamp is None:
@@ -103,6 +103,6 @@ class Settler:
             if now - pending.noticed >= self._max_wait and pending.condition is None
         ]
 
-    def unknown(self) -> list[ConditionError]:
+    def unknown(self) -> list[FileConditionError]:
         """Return why nothing is known of some of the files."""
         return [pending.condition for pending in self._pending.values() if pending.condition is not None]

@@ -8,7 +8,9 @@ from typing import Any
 
 from conftest import FakeClock
 
+from nst_daemon import disk
 from nst_daemon.config import Config, Folder, Watch, WatchMode
+from nst_daemon.disposal import Disposal
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspection, Readable, Unreadable
 from nst_daemon.intake import Intake
@@ -27,6 +29,7 @@ class FakeReader:
         self.keywords: dict[str, tuple[str, ...]] = {}
         self.read: list[str] = []
         self.prepared = 0
+        self.odd: set[str] = set()  # names of pictures that look as if somebody were still writing them
         self.on_read: Callable[[Path], None] = lambda path: None
 
     def prepare(self) -> None:
@@ -34,7 +37,7 @@ class FakeReader:
 
     def inspect(self, path: Path) -> Inspection:
         self.read.append(path.name)
-        content = path.read_bytes()
+        content = disk.read_bytes(path)
         self.on_read(path)
         if not content or content.startswith(b"half"):
             return Unreadable(reason=f"{path.name} breaks off.", remedy="Copy it again.", may_grow=True)
@@ -44,7 +47,12 @@ class FakeReader:
         if content.startswith(b"painting"):
             provenance = {"job_key": content.partition(b":")[2].decode()}
         return Readable(
-            width=8, height=8, format="jpeg", keywords=self.keywords.get(path.name, ()), provenance=provenance
+            width=8,
+            height=8,
+            format="jpeg",
+            keywords=self.keywords.get(path.name, ()),
+            provenance=provenance,
+            may_grow=path.name in self.odd,
         )
 
     def rest(self) -> None:
@@ -90,6 +98,7 @@ class Place:
         now = self.clock if isinstance(self.clock, FakeClock) else time.time  # not the monotonic one
         self.ledger = Ledger(self.base / "state" / "ledger.db", clock=now)
         self.roots = Inbox(self.config.folders, self.watch, clock=self.clock, **self.options)
+        self.disposal = Disposal(self.ledger, self.config.folders, clock=now)
         self.intake = Intake(
             config=self.config,
             inbox=self.roots,
@@ -127,6 +136,7 @@ class Place:
     def tick(self) -> None:
         while self.intake.tick():
             pass
+        self.disposal.sweep()  # the right half's: it alone moves a photo
 
     def jobs(self, state: JobState | None = None) -> list[Job]:
         return self.ledger.jobs(state=state, newest_first=False)

@@ -21,7 +21,7 @@ LAYERS = (
     "copies inbox inspector ledger pairing reloading report",
     "places provenance service sidecars",
     "engine masks supervision",
-    "arrivals outbox",
+    "arrivals delays growing outbox second_looks",
     # the flow
     "admission disposal submission",
     "desktop mending worker",

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def is_being_written(path: Path) -> bool:
     try:
         import fcntl
 
-        lease, read, none = fcntl.F_SETLEASE, fcntl.F_RDLCK, fcntl.F_UNLCK
+        lease, read, none, tell = fcntl.F_SETLEASE, fcntl.F_RDLCK, fcntl.F_UNLCK, fcntl.F_SETSIG
     except (ImportError, AttributeError):
         return _is_locked_by_windows(path)
     try:
@@ -135,6 +136,8 @@ def is_being_written(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
+        # A writer that comes at this very moment is announced by a signal: SIGIO would end us.
+        fcntl.fcntl(descriptor, tell, signal.SIGURG)
         fcntl.fcntl(descriptor, lease, read)
         fcntl.fcntl(descriptor, lease, none)
     except OSError as error:

@@ -360,6 +360,12 @@ class Ledger(Facts):
             "inbox = ? AND state IN (?, ?) ORDER BY id", path_in(inbox), JobState.HELD, JobState.QUEUED
         )
 
+    def unreadable_in(self, inbox: Path) -> list[Job]:
+        """Return the failed jobs of one inbox that stand for files which were no whole pictures."""
+        return self._select(
+            "inbox = ? AND state = ? AND key LIKE 'unreadable:%' ORDER BY id", path_in(inbox), JobState.FAILED
+        )
+
     def copies(self) -> set[Path]:
         """Return the private copies that jobs may still need: of all but those that are done."""
         with self.file.read() as db:
