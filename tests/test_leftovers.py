@@ -9,7 +9,8 @@ from conftest import FakeClock
 from place import Place
 
 from nst_daemon.config import Notify
-from nst_daemon.desktop.menu import Look, View, look_of
+from nst_daemon.desktop.icons import Look
+from nst_daemon.desktop.menu import View, look_of
 from nst_daemon.desktop.notices import Notices
 from nst_daemon.inbox.leftovers import Leftovers
 from nst_daemon.jobs import LEFT_ALONE, Problem
