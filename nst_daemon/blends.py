@@ -40,7 +40,7 @@ def _shares(entry: object) -> Blend:
 
 
 def _style_name(name: object) -> str:
-    if not isinstance(name, (str, int)) or isinstance(name, bool):  # a style may be called 1984
+    if not isinstance(name, (str, int, float)) or isinstance(name, bool):  # a style may be called 1984
         raise ValueError(f"got {name!r}, allowed is the name of a style, or a list of names")
     text = str(name).strip()
     if not text or len(text) > 200 or re.search(r'[/\\:*?"<>|\x00-\x1f\x7f]', text) or text.startswith("."):

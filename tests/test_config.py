@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_daemon import config
+from nst_daemon.blends import blend_of
 from nst_daemon.config import Config, EngineConfig, Originals, TrayMode, Watch
 from nst_daemon.errors import ConfigError, ExitCode
 from nst_daemon.library import Library
@@ -334,3 +335,64 @@ def test_the_keys_of_the_text_are_those_of_the_config() -> None:
     complete = {f.name for f in fields(Config)} - {"source"} | {f.name for f in fields(config.Folder)}
     assert set(config.keys_of()) == complete
     assert config.keys_of("set") == SETTINGS
+
+
+SPELLINGS = (
+    "2024_05",
+    "1_000",
+    "2024_05_01",
+    "1e3",
+    "+12",
+    "012",
+    "1984",
+    "2024.10",
+    "2024-05-01",
+    "0x1F",
+    "-0",
+)
+
+
+@pytest.mark.parametrize("word", SPELLINGS)
+def test_what_looks_like_a_number_is_the_text_as_written_where_text_is_expected(word: str) -> None:
+    text = (
+        f"inbox: {word}i\noutbox: {word}\nstyles: {word}\narchive: {word}\nstate_dir: x/{word}\n"
+        f"style: {word}\n"
+        f"rules: [{{match: {word}, style: {word}}}, {{match: x, style: [{word}, {{{word}b: 0.5}}]}}]\n"
+        f"watch: {{ignore: [{word}]}}\nengine: {{weights: {word}}}\n"
+    )
+    made = config.parse(text, Path("/home/config.yaml"))
+    folder = made.folders[0]
+    places = (folder.outbox, made.styles, folder.archive, made.state_dir, Path(made.engine.weights))
+    assert {path.name for path in places} == {word}
+    assert (folder.style, made.watch.ignore) == (word, (word,))
+    assert [rule.match for rule in folder.rules] == [word, "x"]
+    assert blend_of(folder.rules[0].style) == ((word, 1.0),)
+    assert blend_of(folder.rules[1].style) == ((word, 1.0), (f"{word}b", 0.5))
+
+
+def test_a_number_is_a_number_where_one_is_expected_whatever_its_spelling() -> None:
+    text = (
+        "inbox: i\noutbox: o\nset: {size: 1_024, tv_weight: 1e-3, strength: .5, steps: +12}\n"
+        "max_megapixels: 1_00\nengine: {keep_warm: 1_0, memory_limit: 4_000_000_000}\n"
+    )
+    made = config.parse(text, Path("/home/config.yaml"))
+    assert made.folders[0].set == {"size": 1024, "tv_weight": 0.001, "strength": 0.5, "steps": 12}
+    facts = (made.max_megapixels, made.engine.idle_seconds, made.engine.memory_bytes)
+    assert facts == (100, 10, 4_000_000_000)
+    assert (
+        config.parse("inbox: i\noutbox: o\nengine: {memory_limit: 4e9}", Path("/c")).engine.memory_bytes
+        == 4e9
+    )
+
+
+def test_keys_are_the_text_that_was_written() -> None:
+    made = config.parse("inbox: i\noutbox: o\nrules: [{match: x, style: [{10: 1, 1_0: 2}]}]", Path("/c"))
+    assert blend_of(made.folders[0].rules[0].style) == (("10", 1.0), ("1_0", 2.0))
+
+
+def test_an_edit_of_the_spelling_alone_is_an_edit() -> None:
+    found = {
+        str(config.parse(f"inbox: i\noutbox: o\nrules: [{{match: x, style: {word}}}]", Path("/c")))
+        for word in ("2024_05", "202405")
+    }
+    assert len(found) == 2

@@ -135,3 +135,33 @@ def test_no_sidecar_raises(text: bytes, name: str) -> None:
 def test_words_and_numbers_are_those_of_yaml_1_2() -> None:
     value = read("[on, yes, 010, 1e-3, 2024-01-01, 12:30, true, 7, ~]", "x").value
     assert value == ["on", "yes", "010", 0.001, "2024-01-01", "12:30", True, 7, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "style: 2020_01\nset: {steps: 1_0}"),
+        ("a.YML", "style: [2020_01]\nset: {steps: 1_0}"),
+        ("a.yaml", "style: [{2020_01: 0.5}]\nset: {steps: 10}"),
+        ("a.yaml", "regions: [{mask: a.png, style: 2020_01}]\nstyle: 2020_01\nset: {steps: 10}"),
+    ],
+)
+def test_a_style_that_looks_like_a_number_is_called_as_it_is_written(name: str, text: str) -> None:
+    sidecar = config.parse_sidecar(text, name)
+    assert sidecar.fault is None
+    blends = [sidecar.style, *(blend for _, blend in sidecar.regions)]
+    assert {name for blend in blends for name, _ in blend or ()} == {"2020_01"}
+    assert sidecar.set == {"steps": 10}
+
+
+def test_a_number_in_json_is_a_styles_name_as_it_is_written() -> None:
+    assert config.parse_sidecar('{"style": 1e3}', "a.JSON").style == (("1e3", 1.0),)
+    assert config.parse_assignments(["steps=1_000", "strength=.5"]) == {"steps": 1000, "strength": 0.5}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(("name", "text"), [("a.yaml", "style: étude\r\n"), ("a.Json", '{"style": "étude"}')])
+def test_a_sidecar_is_read_in_every_encoding_of_unicode(name: str, text: str, encoding: str) -> None:
+    if encoding.endswith(("le", "be")):
+        text = f"\ufeff{text}"
+    assert config.parse_sidecar(text.encode(encoding), name).style == (("étude", 1.0),)

@@ -91,12 +91,23 @@ def _as_memory(text: str) -> str:
     return text
 
 
+def _plainly(value: object) -> object:
+    """Return a number in plain digits, as these kinds read it: 4e9 and 4_000_000_000 are written so too."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{float(value):f}".rstrip("0").rstrip(".") if is_number else value  # type: ignore[arg-type]
+
+
+PLAINLY: Final = BeforeValidator(_plainly)
+
 # The descriptions are what a message says to be allowed.
 KeepWarm = Annotated[
-    str, AfterValidator(_as_time), Field(description="a time such as 90s, 15m or 2h, or always, or never")
+    str,
+    PLAINLY,
+    AfterValidator(_as_time),
+    Field(description="a time such as 90s, 15m or 2h, or always, or never"),
 ]
 MemoryLimit = Annotated[
-    str, AfterValidator(_as_memory), Field(description="an amount of memory such as 4GB or 800MB")
+    str, PLAINLY, AfterValidator(_as_memory), Field(description="an amount of memory such as 4GB or 800MB")
 ]
 Device = Annotated[str, AfterValidator(device_name), Field(description="auto, cpu, cuda, cuda:1, mps or xpu")]
 Devices = Annotated[

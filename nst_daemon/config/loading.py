@@ -181,8 +181,14 @@ def _folder(pair: FolderText, top: ConfigText, base: Path) -> Folder:
 
 
 def _rule(rule: RuleText) -> Rule:
-    style = tuple(rule.style) if isinstance(rule.style, list) else rule.style
-    return Rule(match=rule.match, style=style, set=_settings(rule.set))
+    return Rule(match=rule.match, style=_named(rule.style), set=_settings(rule.set))
+
+
+def _named(style: Any) -> Any:
+    """Return a choice of style with its names as text: a style may be called 2024_05."""
+    if isinstance(style, list):
+        return tuple(_named(part) for part in style)
+    return style if style is None or isinstance(style, (str, dict)) else str(style)
 
 
 def _settings(raw: Any) -> dict[str, object]:

@@ -1,17 +1,20 @@
 """YAML and JSON text -> plain values that know their lines. The only import of yaml.
 
 Knows nothing of keys and their meaning. Booleans and numbers are those of YAML 1.2, so that `tray: off`
-is the word "off" and `tv_weight: 1e-3` a number.
+is the word "off" and `tv_weight: 1e-3` a number. A number keeps its spelling: `styles: 2024_05` is that
+folder, and `steps: 1_000` a thousand.
 """
 
 import difflib
 import json
+import math
 import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import yaml
 
@@ -24,6 +27,7 @@ MAX_DEPTH = 16  # of a config; its own shape needs 6
 MAX_KEYS = 100_000  # aliases expanded, so that a few lines cannot stand for billions
 HOSTILE_BYTES = 64_000  # of a sidecar, which anyone may have written
 HOSTILE_DEPTH = 6  # regions: [{mask: sky.png, style: [mosaic, {pastel: 0.5}]}]
+YAML = "tag:yaml.org,2002:"
 NO_TEXT = re.compile("[\0\ud800-\udfff]")  # nothing can be called so: NUL, and half of a surrogate pair
 
 
@@ -79,6 +83,40 @@ def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.6) -> str:
     return f", did you mean {near[0]}?" if near else ""
 
 
+class WrittenInt(int):
+    """A whole number that is its own text where text is expected: `str` returns what was written."""
+
+    def __new__(cls, written: str) -> Self:
+        """Return the number of a text."""
+        number = super().__new__(cls, written)
+        number.written = written
+        return number
+
+    def __repr__(self) -> str:
+        return self.written
+
+    __str__ = __repr__
+    written: str
+
+
+class WrittenFloat(float):
+    """As `WrittenInt`."""
+
+    def __new__(cls, written: str) -> Self:
+        """Return the number of a text, in the spelling of YAML or of JSON."""
+        number = super().__new__(cls, re.sub(r"^([-+]?)\.(?=[a-zA-Z])", r"\1", written))  # .inf, .nan
+        number.written = written
+        return number
+
+    def __str__(self) -> str:
+        return self.written
+
+    def __repr__(self) -> str:
+        return self.written if math.isfinite(self) else super().__repr__()
+
+    written: str
+
+
 class _Loader(yaml.SafeLoader):
     """A safe loader with the plain words of YAML 1.2, a limit of depth, and lines."""
 
@@ -105,11 +143,17 @@ class _Loader(yaml.SafeLoader):
         return text
 
 
+def _written(kind: Callable[[str], object]) -> Callable[[_Loader, yaml.ScalarNode], object]:
+    return lambda loader, node: kind(loader.construct_scalar(node))
+
+
 _Loader.yaml_constructors = {
     tag: construct
     for tag, construct in yaml.SafeLoader.yaml_constructors.items()
-    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "int", "float", "str", "seq", "map")
+    if tag is None or tag.rpartition(":")[2] in ("null", "bool", "str", "seq", "map")
 }  # those of YAML 1.2: no sets, bytes and dates
+_Loader.add_constructor(f"{YAML}int", _written(WrittenInt))
+_Loader.add_constructor(f"{YAML}float", _written(WrittenFloat))
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -119,7 +163,7 @@ for _tag, _pattern, _first in (
     ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", list("-+.")),
     ("merge", r"<<", ["<"]),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+    _Loader.add_implicit_resolver(f"{YAML}{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
 def read(text: str | bytes, name: str, *, is_hostile: bool = False) -> Document:
@@ -169,6 +213,7 @@ def _read_yaml(text: str | bytes, name: str, *, is_hostile: bool) -> Document:
         document = Document(name=name, value=None, lines=lines)
         if twice := list(_twice(node, (), ())):
             raise document.error(twice)
+        _make_keys_text(node)
         value = loader.construct_document(node)
         return Document(name=name, value=value, lines=lines)
     finally:
@@ -204,11 +249,25 @@ def _twice(node: yaml.Node, path: KeyPath, above: tuple[int, ...]) -> Iterator[F
         yield from _twice(value, place, (*above, id(node)))
 
 
+def _make_keys_text(node: yaml.Node) -> None:
+    """Let every key be the text that was written: 1_0 and 10 are two, and `off` and `true` are words."""
+    for _, key, value in _children(node, ()):
+        if isinstance(node, yaml.MappingNode) and key.tag != f"{YAML}merge":
+            key.tag = f"{YAML}str"
+        _make_keys_text(value)
+
+
 def _read_json(text: str | bytes, name: str) -> Document:
     try:
         if isinstance(text, bytes):
             text = text.decode(json.detect_encoding(text))
-        value = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(
+            text.removeprefix("\ufeff"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse,
+            parse_int=WrittenInt,
+            parse_float=WrittenFloat,
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno} is no JSON: {error.msg}") from error
     if NO_TEXT.search(json.dumps(value, ensure_ascii=False)):
