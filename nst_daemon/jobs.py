@@ -103,6 +103,8 @@ class Job:
     is_disposed: bool = False  # the original is where it belongs
     areas: Areas = EVERYWHERE
     progress: Progress | None = None  # while it runs, and at the end of what is done
+    place: PurePath | None = None  # the photo's folder, relative to its inbox; None: not known
+    strikes: int = 0  # attempts in a row that ended badly and came no further than one before
 
     @property
     def style(self) -> str:

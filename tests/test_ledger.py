@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import signal
@@ -6,11 +7,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 from conftest import FakeClock
+from faults import Faults
 
+from nst_daemon import machine
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.jobs import TRANSITIONS, EngineFacts, JobState, NewJob, Origin, Problem
 from nst_daemon.ledger import UNREAD, Added, Duplicate, Ledger, Seen, Verdict
@@ -716,3 +719,132 @@ def test_news_that_came_before_the_waiting_is_not_lost(ledger: Ledger) -> None:
     known = ledger.additions.count
     ledger.add(new_job("a"))
     ledger.additions.wait(known, 3600.0)
+
+
+# Whose fault a bad end is.
+
+
+def ends_badly(ledger: Ledger, job: int, *progress: float, begun: bool = True) -> int:
+    """Let the daemon die in an attempt that came so far; return how many ended no further."""
+    claimed = ledger.claim()
+    assert claimed is not None
+    if begun:
+        ledger.begin(job)
+    for fraction in progress:
+        ledger.report_progress(job, replace(PROGRESS, fraction=fraction))
+    assert ledger.recover() == [job]
+    found = ledger.job(job)
+    assert found is not None
+    assert found.state is JobState.QUEUED
+    return found.strikes
+
+
+def test_an_end_before_the_engine_had_the_photo_counts_for_nothing(ledger: Ledger) -> None:
+    ledger.recover()
+    job = put(ledger, "1", JobState.QUEUED)
+    assert [ends_badly(ledger, job, begun=False) for _ in range(6)] == [0] * 6
+
+
+def test_an_end_counts_against_a_photo_that_came_no_further_than_before(ledger: Ledger) -> None:
+    ledger.recover()
+    job = put(ledger, "1", JobState.QUEUED)
+    assert ends_badly(ledger, job) == 1
+    assert ends_badly(ledger, job) == 2
+    assert ends_badly(ledger, job, 0.1, 0.2) == 0
+    assert ends_badly(ledger, job, 0.2) == 1
+    assert ends_badly(ledger, job, 0.2, 0.3) == 0
+    claimed = ledger.claim()
+    assert claimed is not None
+    ledger.begin(job)
+    assert ledger.strike(job) == 1
+
+
+def test_an_attempt_that_left_a_place_to_go_on_from_has_advanced(ledger: Ledger) -> None:
+    ledger.recover()
+    job = put(ledger, "1", JobState.QUEUED)
+    assert ends_badly(ledger, job, 0.5) == 0
+    ledger.claim()
+    ledger.begin(job)
+    ledger.report_progress(job, replace(PROGRESS, fraction=0.4), is_safe=True)
+    ledger.recover()
+    found = ledger.job(job)
+    assert found is not None
+    assert found.strikes == 0
+
+
+def test_a_stop_and_a_power_cut_count_for_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.recover()
+    job = put(ledger, "1", JobState.QUEUED)
+    ledger.claim()
+    ledger.begin(job)
+    ledger.excuse(job)  # it was told to stop, and killed before it did
+    ledger.report_progress(job, PROGRESS)
+    assert ledger.recover() == [job]
+    monkeypatch.setattr(machine, "boot_mark", lambda: "another run of the machine")
+    assert ends_badly(ledger, job) == 0
+    assert ends_badly(ledger, job) == 1
+
+
+def test_a_job_that_is_retried_has_a_clean_sheet(ledger: Ledger) -> None:
+    ledger.recover()
+    job = put(ledger, "1", JobState.QUEUED)
+    assert ends_badly(ledger, job) == 1
+    ledger.claim()
+    ledger.move(job, JobState.RUNNING, JobState.FAILED)
+    ledger.retry(job)
+    found = ledger.job(job)
+    assert found is not None
+    assert found.strikes == 0
+
+
+def test_jobs_of_a_blocked_outbox_wait_and_others_are_claimed(ledger: Ledger) -> None:
+    for number in (1, 2):
+        ledger.add(new_job(str(number), outbox=Path(f"/outbox{number}")))
+    ledger.set_blocked([Path("/outbox1")])
+    claimed = ledger.claim()
+    assert claimed is not None
+    assert claimed.outbox == Path("/outbox2")
+    ledger.move(claimed.id, JobState.RUNNING, JobState.DONE)
+    assert ledger.claim() is None
+    assert not ledger.has_work()
+    ledger.set_blocked([])
+    assert ledger.has_work()
+    assert ledger.claim() is not None
+
+
+# Where a photo lies, and why it was cancelled.
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
+def test_a_photos_folder_is_kept_byte_by_byte_wherever_the_photo_goes(ledger: Ledger) -> None:
+    folder = os.fsdecode(b"Urlaub\xfc")
+    new = new_job(original=Path("/inbox") / folder / "a.jpg", photo="Urlaub\\xfc/a.jpg")
+    job = ledger.add(new).job
+    assert ledger.claim() is not None
+    ledger.move(job, JobState.RUNNING, JobState.FAILED, error="x")
+    ledger.mark_disposed(job, Path("/failed/Urlaub/a.2.jpg"))
+    assert ledger.revive(job, replace(new, original=Path("/failed/Urlaub/a.2.jpg")))
+    found = ledger.job(job)
+    assert found is not None
+    assert found.place == PurePath(folder)
+
+
+@pytest.mark.parametrize("target", [JobState.CANCELLED, JobState.QUEUED, JobState.HELD])
+def test_a_running_job_that_was_cancelled_says_why(ledger: Ledger, target: JobState) -> None:
+    job = put(ledger, "1", JobState.RUNNING)
+    ledger.cancel(job, reason="the photo is gone")
+    ledger.move(job, JobState.RUNNING, target, error="another reason")
+    found = ledger.job(job)
+    assert found is not None
+    assert (found.state, found.error) == (JobState.CANCELLED, "the photo is gone")
+
+
+def test_a_result_that_cannot_be_looked_for_keeps_its_name(
+    ledger: Ledger, tmp_path: Path, faults: Faults
+) -> None:
+    job = put(ledger, "1", JobState.RUNNING)
+    result = tmp_path / "a.jpg"
+    ledger.move(job, JobState.RUNNING, JobState.DONE, result=result)
+    faults.fail("lstat", errno.ESTALE, at=result)
+    assert ledger.results_of(result) == job
+    assert ledger.results_of(result) is None  # it is proven to be gone

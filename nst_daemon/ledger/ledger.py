@@ -10,10 +10,8 @@ from pathlib import Path
 
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot, busiest
-from nst_daemon.ledger.facts import Facts
+from nst_daemon.ledger.attempts import Attempts, refund
 from nst_daemon.ledger.rows import (
-    AHEAD_SECONDS,
-    CLAIMABLE,
     ENDS,
     FRESH,
     arrival,
@@ -32,11 +30,9 @@ from nst_daemon.ledger.schema import (
     job_columns,
     job_of_row,
     path_in,
-    progress_in,
     progress_out,
     text_in,
 )
-from nst_daemon.recipe import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Duplicate:
     state: JobState
 
 
-class Ledger(Facts):
+class Ledger(Attempts):
     """The jobs. Safe on any thread, and beside other processes that hold the same file."""
 
     # The left half: intake and `submit`.
@@ -141,28 +137,6 @@ class Ledger(Facts):
 
     # The right half: the worker.
 
-    def claim(self) -> Job | None:
-        """Take the oldest job that may begin; None if there is none, or the daemon is paused.
-
-        The attempt is counted and on the disk when this returns, so that a photo which kills the
-        process is found out.
-        """
-        with self.file.write() as db:
-            if db.execute("SELECT 1 FROM facts WHERE name = 'paused'").fetchone():
-                return None
-            now = self._clock()
-            row = db.execute(CLAIMABLE, (JobState.QUEUED, now, now + AHEAD_SECONDS)).fetchone()
-            if row is None:
-                return None
-            db.execute(
-                "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, finished = NULL, "
-                "seconds = NULL, error = NULL, progress = NULL WHERE id = ?",
-                (JobState.RUNNING, now, row["id"]),
-            )
-            claimed = row_of(db, row["id"])
-        crash_at(CrashPoint.CLAIMED)
-        return None if claimed is None else job_of_row(claimed)
-
     def next_claim(self) -> float | None:
         """Return when the next job may begin, in seconds since 1970; None: none waits, or all are paused."""
         with self.file.read() as db:
@@ -188,7 +162,8 @@ class Ledger(Facts):
         """Move a job from one state to another; False, and nothing happens, if it is not there any more.
 
         A running job that goes back to wait after somebody has cancelled it is CANCELLED instead.
-        `refund_attempt`: the machine was at fault, not the photo (a full disk, a shutdown).
+        Why it was cancelled stays its error. `refund_attempt`: the machine was at fault, not the photo (a
+        full disk, a shutdown).
 
         Raises:
             ValueError: no such move in TRANSITIONS.
@@ -198,50 +173,23 @@ class Ledger(Facts):
             row = row_of(db, job)
             if row is None or row["state"] != source:
                 return False
-            if (
-                source is JobState.RUNNING
-                and row["cancel_requested"]
-                and target
-                in (
-                    JobState.QUEUED,
-                    JobState.HELD,
-                )
-            ):
+            if source is JobState.RUNNING and row["cancel_requested"] and target not in ENDS:
                 target = JobState.CANCELLED
             columns = arrival(row, target, self._clock()) | {
                 "seconds": seconds,
                 "not_before": not_before or 0.0,
             }
-            if error is not None or target not in (JobState.CANCELLED, JobState.QUEUED):
+            is_said = row["cancel_requested"] and target is JobState.CANCELLED and row["error"]
+            if not is_said and (error is not None or target not in (JobState.CANCELLED, JobState.QUEUED)):
                 columns["error"] = text_in(error)
             if refund_attempt:
-                columns["attempts"] = max(0, row["attempts"] - 1)
+                columns |= refund(row)
             update(db, job, columns)
             if result is not None:
                 own_result(db, job, result)
         if target is JobState.DONE:
             crash_at(CrashPoint.DONE)
         return True
-
-    def report_progress(self, job: int, progress: Progress | None) -> None:
-        """Keep how far a running job is, for the views."""
-        with self.file.write(durable=False) as db:
-            db.execute(
-                "UPDATE jobs SET progress = ? WHERE id = ? AND state = ?",
-                (progress_in(progress), job, JobState.RUNNING),
-            )
-
-    def recover(self) -> list[int]:
-        """Give back what a daemon was painting when it died; return those jobs.
-
-        Call it at the start of a daemon, under its lock. A job that was being cancelled is CANCELLED.
-        """
-        with self.file.write() as db:
-            rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
-            for row in rows:
-                target = JobState.CANCELLED if row["cancel_requested"] else JobState.QUEUED
-                update(db, row["id"], arrival(row, target, self._clock()))
-            return [row["id"] for row in rows]
 
     def reserve_result(self, job: int, target: Path) -> bool:
         """Give a job the name of its result before it is published; False if another job has that name.

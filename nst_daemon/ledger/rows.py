@@ -4,6 +4,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from nst_daemon import disk
+from nst_daemon.errors import ConditionError
 from nst_daemon.jobs import TRANSITIONS, JobState
 from nst_daemon.ledger.schema import path_in, path_out, result_name, text_in
 
@@ -12,11 +14,13 @@ UNREAD: Final = "waits to be read again"  # the error of a job that was retried 
 AHEAD_SECONDS: Final = 600.0  # no job waits so long: the clock was set back
 CLAIMABLE: Final = """
     SELECT id FROM jobs WHERE state = ? AND (not_before <= ? OR not_before > ?)
-    AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes)) ORDER BY id LIMIT 1
+    AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes))
+    AND outbox NOT IN (SELECT path FROM blocked_outboxes) ORDER BY id LIMIT 1
 """  # the oldest job that may begin
 WORK: Final = """
     SELECT 1 FROM jobs WHERE state IN (?, ?)
-    AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes)) LIMIT 1
+    AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes))
+    AND (state = 'running' OR outbox NOT IN (SELECT path FROM blocked_outboxes)) LIMIT 1
 """  # a job that runs or will
 FRESH: Final[dict[str, object]] = {
     "attempts": 0,
@@ -28,6 +32,9 @@ FRESH: Final[dict[str, object]] = {
     "not_before": 0.0,
     "progress": None,
     "is_disposed": 0,
+    "reached": None,
+    "best": 0.0,
+    "strikes": 0,
 }  # what a job loses that begins anew
 
 
@@ -95,8 +102,16 @@ def owner_of(db: sqlite3.Connection, target: Path) -> int | None:
     if row is None:
         return None
     result = path_out(row["result"])
-    has_gone = row["state"] == JobState.DONE and result is not None and not result.exists()
+    has_gone = row["state"] == JobState.DONE and result is not None and _is_gone(result)
     return None if has_gone else int(row["id"])
+
+
+def _is_gone(result: Path) -> bool:
+    """Return whether it is proven that a result was taken away."""
+    try:
+        return not disk.is_there(result)
+    except ConditionError:
+        return False
 
 
 def own_result(db: sqlite3.Connection, job: int, target: Path) -> None:

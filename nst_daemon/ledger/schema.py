@@ -92,6 +92,17 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         # Inboxes that another daemon works on: their jobs wait.
         "CREATE TABLE foreign_inboxes (path PRIMARY KEY NOT NULL) WITHOUT ROWID",
     ),
+    (
+        # The photo's folder, relative to its inbox; NULL for a submitted photo.
+        "ALTER TABLE jobs ADD COLUMN place",
+        # Whose fault a bad end is: how far the attempt in hand has come (NULL: the engine does not have the
+        # photo), how far the best one came, and how many in a row ended badly and came no further.
+        "ALTER TABLE jobs ADD COLUMN reached REAL",
+        "ALTER TABLE jobs ADD COLUMN best REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0",
+        # Outboxes that take no result at the moment: their jobs wait.
+        "CREATE TABLE blocked_outboxes (path PRIMARY KEY NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 ENUM_SETTINGS: Final = {
@@ -164,8 +175,14 @@ def result_name(path: Path | None) -> str | bytes | None:
 
 
 def job_columns(new: NewJob) -> dict[str, object]:
-    """Return the columns of a new job's row that come from intake or `submit`."""
-    return {
+    """Return the columns of a new job's row that come from intake or `submit`.
+
+    Without `place` where it cannot be known from the paths: what the row says of it stays.
+    """
+    place: dict[str, object] = {}
+    if new.inbox is not None and new.original.is_relative_to(new.inbox):
+        place = {"place": path_in(new.original.relative_to(new.inbox).parent)}
+    return place | {
         "key": text_in(new.key),
         "photo": text_in(new.photo),
         "original": path_in(new.original),
@@ -212,6 +229,8 @@ def job_of_row(row: Row) -> Job:
         is_disposed=bool(row["is_disposed"]),
         areas=areas_out(row["areas"]),
         progress=progress_out(row["progress"]),
+        place=path_out(row["place"]),
+        strikes=row["strikes"],
     )
 
 

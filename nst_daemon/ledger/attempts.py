@@ -1,0 +1,130 @@
+"""Attempts at jobs in the ledger: taken, begun, given back; and whose fault it was that they ended badly.
+
+An end counts against a photo only when the engine had that photo, and came no further than at an attempt
+before. Kills while the engine starts, power cuts and stops count for nothing.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from nst_daemon import machine
+from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.jobs import Job, JobState
+from nst_daemon.ledger.facts import Facts
+from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, arrival, row_of, update
+from nst_daemon.ledger.schema import job_of_row, path_in, progress_in
+from nst_daemon.recipe import Progress
+
+BOOT: Final = "boot"  # the fact that names the run of the machine in which jobs were claimed
+PAINTED: Final = 2.0  # the progress of what has only to be published; while it is painted: 0 to 1
+
+
+class Attempts(Facts):
+    """Jobs taken and given back. Safe on any thread, and beside other processes that hold the same file."""
+
+    def claim(self) -> Job | None:
+        """Take the oldest job that may begin; None if there is none, or the daemon is paused.
+
+        The attempt is counted and on the disk when this returns. Not those whose outbox takes no result now.
+        """
+        with self.file.write() as db:
+            if db.execute("SELECT 1 FROM facts WHERE name = 'paused'").fetchone():
+                return None
+            now = self._clock()
+            row = db.execute(CLAIMABLE, (JobState.QUEUED, now, now + AHEAD_SECONDS)).fetchone()
+            if row is None:
+                return None
+            db.execute(
+                "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, finished = NULL, "
+                "seconds = NULL, error = NULL, progress = NULL, reached = NULL WHERE id = ?",
+                (JobState.RUNNING, now, row["id"]),
+            )
+            claimed = row_of(db, row["id"])
+        crash_at(CrashPoint.CLAIMED)
+        return None if claimed is None else job_of_row(claimed)
+
+    def begin(self, job: int) -> None:
+        """Record that the engine gets the photo of a claimed job now: an end may be that photo's fault.
+
+        It is on the disk when this returns, so that a photo which kills the process is found out.
+        """
+        with self.file.write() as db:
+            db.execute("UPDATE jobs SET reached = 0 WHERE id = ? AND state = ?", (job, JobState.RUNNING))
+
+    def excuse(self, job: int) -> None:
+        """Record that a running job is asked to stop: however it ends now is not the photo's fault."""
+        with self.file.write(durable=False) as db:
+            db.execute("UPDATE jobs SET reached = NULL WHERE id = ? AND state = ?", (job, JobState.RUNNING))
+
+    def report_painted(self, job: int) -> None:
+        """Record that a running job has only to be published."""
+        with self.file.write(durable=False) as db:
+            db.execute(
+                "UPDATE jobs SET reached = ? WHERE id = ? AND state = ?", (PAINTED, job, JobState.RUNNING)
+            )
+
+    def report_progress(self, job: int, progress: Progress, *, is_safe: bool = False) -> None:
+        """Keep how far a running job is: for the views, and as evidence should it end badly.
+
+        `is_safe`: the next attempt begins further on than this one did.
+        """
+        evidence = "max(reached, ?, best + 1e-9)" if is_safe else "max(reached, ?)"  # of NULL: NULL
+        with self.file.write(durable=False) as db:
+            db.execute(
+                f"UPDATE jobs SET progress = ?, reached = {evidence} WHERE id = ? AND state = ?",
+                (progress_in(progress), progress.fraction, job, JobState.RUNNING),
+            )
+
+    def strike(self, job: int) -> int:
+        """Record that the attempt at a running job ended badly; return how many did, each no further."""
+        with self.file.write() as db:
+            row = row_of(db, job)
+            if row is None:
+                return 0
+            verdict = verdict_on(row)
+            update(db, job, verdict)
+            return int(str(verdict.get("strikes", row["strikes"])))
+
+    def recover(self) -> list[int]:
+        """Give back what a daemon was painting when it died; return those jobs.
+
+        Call it at the start of a daemon, under its lock. A job that was being cancelled is CANCELLED.
+        """
+        boot = machine.boot_mark()
+        has_died = self.recall(BOOT) == boot  # else the machine went down, and the daemon with it
+        with self.file.write() as db:
+            rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
+            for row in rows:
+                target = JobState.CANCELLED if row["cancel_requested"] else JobState.QUEUED
+                verdict = verdict_on(row) if has_died else {"reached": None}
+                update(db, row["id"], arrival(row, target, self._clock()) | verdict)
+        if not has_died:
+            self.remember(BOOT, boot)
+        self.set_blocked(())
+        return [row["id"] for row in rows]
+
+    def set_blocked(self, outboxes: Collection[Path]) -> None:
+        """Replace the outboxes that take no result at the moment: their jobs wait, and others go on."""
+        rows = {path_in(outbox) for outbox in outboxes}
+        with self.file.read() as db:
+            if {row["path"] for row in db.execute("SELECT path FROM blocked_outboxes")} == rows:
+                return  # said every tick, written once
+        with self.file.write(durable=False) as db:
+            db.execute("DELETE FROM blocked_outboxes")
+            db.executemany("INSERT INTO blocked_outboxes VALUES (?)", [(path,) for path in rows])
+
+
+def refund(row: sqlite3.Row) -> dict[str, object]:
+    """Return what changes in a job whose attempt counts for nothing."""
+    return {"attempts": max(0, row["attempts"] - 1), "reached": None}
+
+
+def verdict_on(row: sqlite3.Row) -> dict[str, object]:
+    """Return what changes in a job whose attempt ended badly."""
+    if row["reached"] is None:
+        return {}  # the engine never had the photo, or was told to stop
+    if row["reached"] > row["best"]:
+        return {"best": row["reached"], "strikes": 0, "reached": None}
+    return {"strikes": row["strikes"] + 1, "reached": None}
