@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 LAYERS = (
     # values and pure functions
     "blends colors endings errors faces globs logs pulse",
-    "conditions crash disk locks machine recipe",
+    "child conditions crash disk locks machine recipe",
     "config files images jobs library report_picture settling",
     # pure decisions, and the outside world
     "copies inbox inspector ledger pairing reloading report",
@@ -46,7 +46,7 @@ LIBRARIES = {
     "numpy": {"colors", "engine.", "faces", "images.", "report_picture"},
     "pi_heif": {"images."},
     "platformdirs": {"config.", "cli.", "service."},
-    "psutil": {"engine.", "locks", "machine", "service.", "desktop."},
+    "psutil": {"engine.", "inspector", "locks", "machine", "service.", "desktop."},
     "pydantic": {"config."},
     "rawpy": {"images."},
     "rich": {"cli."},

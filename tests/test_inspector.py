@@ -1,9 +1,11 @@
 """The reading process, with real pictures, and with readers that crash, hang or never answer."""
 
+import errno
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,9 @@ import psutil
 import pytest
 from conftest import FakeClock
 from PIL import Image
+from starts import fail_starts
 
+from nst_daemon.errors import ConditionError, FileConditionError
 from nst_daemon.inspector import Inspection, Inspector, Readable, Unreadable, read_photo
 
 WaitFor = Callable[..., None]
@@ -21,6 +25,10 @@ WaitFor = Callable[..., None]
 def picture(path: Path, size: tuple[int, int] = (48, 32)) -> Path:
     Image.radial_gradient("L").resize(size).convert("RGB").save(path)
     return path
+
+
+def plenty(_: int | None) -> int:
+    return 1 << 40
 
 
 def read_or_die(path: Path, max_megapixels: float) -> Inspection:
@@ -48,8 +56,7 @@ def test_a_process_that_was_prepared_reads_the_photo_and_ends_when_none_comes(
 ) -> None:
     with Inspector(read=read_or_die, clock=clock, idle_seconds=5.0) as inspector:
         inspector.prepare()
-        assert inspector._process is not None
-        pid = inspector._process.pid
+        pid = inspector.pid
         inspector.prepare()
         assert inspector.inspect(tmp_path / "a.jpg") == Readable(width=1, height=2, format=f"{pid}")
         clock.advance(5.0)
@@ -99,7 +106,8 @@ def test_a_photo_beyond_the_limit_and_one_that_has_gone_are_unreadable(tmp_path:
     ],
 )
 def test_a_photo_that_kills_the_process_is_unreadable_and_the_next_is_read(tmp_path: Path, name: str) -> None:
-    with Inspector(read=read_or_die) as inspector:
+    (tmp_path / name).write_bytes(b"kills its decoder")
+    with Inspector(read=read_or_die, memory_left=plenty) as inspector:
         first = inspector.inspect(tmp_path / "a.jpg")
         answer = inspector.inspect(tmp_path / name)
         second = inspector.inspect(tmp_path / "b.jpg")
@@ -111,16 +119,128 @@ def test_a_photo_that_kills_the_process_is_unreadable_and_the_next_is_read(tmp_p
     assert first.format != second.format  # another process
 
 
-def test_a_photo_that_is_never_read_to_its_end_is_given_up(tmp_path: Path) -> None:
+def test_a_photo_that_is_not_read_in_time_is_its_disks_fault_first_and_given_up_later(tmp_path: Path) -> None:
+    slow = tmp_path / "hang.jpg"
+    slow.write_bytes(b"never decoded")
     with Inspector(read=read_or_die) as inspector:
         inspector.inspect(tmp_path / "a.jpg")  # the start of the process is not part of the time
         inspector._time_limit = 0.3
-        answer = inspector.inspect(tmp_path / "hang.jpg")
+        with pytest.raises(FileConditionError, match="within") as caught:
+            inspector.inspect(slow)
+        assert caught.value.path == slow
         assert not inspector.is_running()
-        inspector._time_limit = 60.0
+        inspector._time_limit, inspector._long_limit = 60.0, 0.3
+        answer = inspector.inspect(slow)
+        inspector._long_limit = 60.0
         assert isinstance(inspector.inspect(tmp_path / "b.jpg"), Readable)
     assert isinstance(answer, Unreadable)
     assert "within" in answer.reason
+
+
+def test_a_slow_photo_is_never_given_up_while_its_disk_does_not_give_its_bytes(tmp_path: Path) -> None:
+    photo = tmp_path / "hang.jpg"
+    photo.write_bytes(b"never decoded")
+    with Inspector(read=read_or_die) as inspector:
+        inspector.inspect(tmp_path / "a.jpg")
+        inspector._time_limit = inspector._long_limit = 0.3
+        with pytest.raises(FileConditionError):
+            inspector.inspect(photo)
+        photo.unlink()
+        with pytest.raises(FileNotFoundError):  # the bytes are asked for before it is judged
+            inspector.inspect(photo)
+
+
+def test_what_the_disk_and_the_memory_are_at_fault_for_is_no_verdict(tmp_path: Path) -> None:
+    with Inspector(read=read_in_need) as inspector:
+        with pytest.raises(FileNotFoundError):
+            inspector.inspect(tmp_path / "gone.jpg")
+        with pytest.raises(FileConditionError) as caught:
+            inspector.inspect(tmp_path / "EIO.jpg")
+        assert (caught.value.path.name, caught.value.code) == ("EIO.jpg", "folder_unreachable")
+        with pytest.raises(ConditionError) as short:
+            inspector.inspect(tmp_path / "memory.jpg")
+        assert short.value.code == "system_busy"
+        answer = inspector.inspect(tmp_path / "bug.jpg")
+    assert isinstance(answer, Unreadable)
+    assert "ZeroDivisionError" in answer.reason
+
+
+def read_in_need(path: Path, max_megapixels: float) -> Inspection:
+    match path.stem:
+        case "gone":
+            raise FileNotFoundError(errno.ENOENT, "No such file", str(path))
+        case "EIO":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        case "memory":
+            raise MemoryError
+    raise ZeroDivisionError("by nought")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_process_that_dies_while_memory_is_short_leaves_the_photo_where_it_is(tmp_path: Path) -> None:
+    photo = tmp_path / "kill.jpg"
+    photo.write_bytes(b"kills its decoder")
+    with Inspector(read=read_or_die, memory_left=lambda _: 1000) as inspector:
+        with pytest.raises(ConditionError) as caught:
+            inspector.inspect(photo)
+        assert caught.value.code == "system_busy"
+        assert isinstance(inspector.inspect(tmp_path / "b.jpg"), Readable)
+
+
+def test_a_start_that_fails_costs_nothing_and_the_next_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_starts(monkeypatch, 3)
+    with Inspector(read=read_or_die) as inspector:
+        inspector.prepare()
+        inspector.prepare()
+        with pytest.raises(ConditionError) as caught:
+            inspector.inspect(tmp_path / "a.jpg")
+        assert caught.value.code == "system_busy"
+        assert isinstance(inspector.inspect(tmp_path / "a.jpg"), Readable)
+
+
+def test_a_process_that_ends_before_it_has_read_any_photo_is_no_photos_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Inspector(read=DiesAsItComes()) as inspector, pytest.raises(ConditionError) as caught:
+        inspector.inspect(tmp_path / "a.jpg")
+    assert caught.value.code == "process_failed"
+
+
+class DiesAsItComes:
+    """Ends the process that takes it in, as a broken installation does."""
+
+    def __call__(self, path: Path, max_megapixels: float) -> Inspection:
+        raise AssertionError
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
+
+
+def test_close_ends_the_reading_at_once_and_nothing_is_started_afterwards(
+    tmp_path: Path, wait_for: WaitFor
+) -> None:
+    inspector = Inspector(read=read_or_die)
+    inspector.inspect(tmp_path / "a.jpg")
+    raised: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            inspector.inspect(tmp_path / "hang.jpg")
+        except ConditionError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    wait_for(lambda: inspector._child._run is not None and inspector._child._run.calls)
+    inspector.close()
+    thread.join(5.0)
+    assert [str(error) for error in raised] == ["hang.jpg was not read: the daemon ends."]
+    inspector.prepare()
+    with pytest.raises(ConditionError):
+        inspector.inspect(tmp_path / "a.jpg")
+    assert not inspector.is_running()
 
 
 def test_an_idle_process_ends_and_a_later_photo_starts_a_new_one(tmp_path: Path, clock: FakeClock) -> None:
