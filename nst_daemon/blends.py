@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 Blend = tuple[tuple[str, float], ...]  # names of styles and their shares, relative to each other
@@ -16,6 +16,30 @@ Regions = tuple[tuple[str, Blend], ...]  # names of masks, and the styles behind
 def style_key(name: str) -> str:
     """Return what all spellings of one style's name share: "Starry Night" and "starry-night" are one."""
     return re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFC", name).strip().casefold())
+
+
+# nst|starry_night (lr:hierarchicalSubject), nst/starry_night (digiKam:TagsList), nst:… and style:… (flat).
+# With a = it is a setting: nst:size=2048.
+# Never a bare word: darktable splits nst|starry_night into the two words "nst" and "starry_night".
+_KEYWORD: Final = re.compile(r"\s*(?:nst\s*[|/:]|style\s*:)(?P<word>.+)", re.IGNORECASE | re.DOTALL)
+Levels = tuple[str, ...]
+
+
+def asked_by(keywords: Iterable[str]) -> tuple[tuple[Levels, ...], tuple[str, ...]]:
+    """Return the styles and the settings (`size=2048`) that an editor's keywords ask for: the one rule.
+
+    A style is one or more names, of which the first counts that there is: of `nst|oil|thick`, a deeper
+    hierarchy, these are `oil|thick`, `thick` and `oil`.
+    """
+    words = [match["word"].strip() for keyword in keywords if (match := _KEYWORD.fullmatch(keyword))]
+    deep = {word: [level.strip() for level in re.split(r"[|/]", word) if level.strip()] for word in words}
+    styles = [
+        tuple(dict.fromkeys((word, *reversed(levels)) if len(levels) > 1 else levels))
+        for word, levels in deep.items()
+        if levels and "=" not in word
+    ]
+    settings = [levels[-1] for word, levels in deep.items() if levels and "=" in levels[-1]]
+    return tuple(styles), tuple(settings)
 
 
 def blend_of(style: object) -> Blend:

@@ -6,23 +6,16 @@ and the sidecar.
 """
 
 import difflib
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
-from nst_daemon.blends import MASK_END, Blend, Regions, blend_of, style_key
+from nst_daemon.blends import MASK_END, Blend, Levels, Regions, asked_by, blend_of, style_key
 from nst_daemon.config import parse_assignments
 from nst_daemon.errors import ConfigError
 from nst_daemon.globs import matches
 from nst_daemon.recipe import Rule, Sidecar
-
-# nst|starry_night (lr:hierarchicalSubject), nst/starry_night (digiKam:TagsList), nst:… and style:… (flat).
-# With a = it is a setting: nst:size=2048.
-# Never a bare word: darktable splits nst|starry_night into the two words "nst" and "starry_night".
-_KEYWORD: Final = re.compile(r"\s*(?:nst\s*[|/:]|style\s*:)\s*(?P<word>.+?)\s*", re.IGNORECASE)
-
 
 SIDECAR_SUFFIXES: Final = (".yaml", ".yml", ".json")
 
@@ -110,7 +103,7 @@ def pair(
     """
     if sidecar is not None and sidecar.fault is not None:
         return _unusable("sidecar", sidecar.fault)
-    asked, assignments = _asked_by(keywords)
+    asked, assignments = asked_by(keywords)
     try:
         of_keywords = parse_assignments(assignments, name="keyword")
     except ConfigError as error:
@@ -126,7 +119,7 @@ def pair(
     spellings = {style_key(style): style for style in styles}
     sources = (
         _from_sidecar(sidecar),
-        _from_keywords(asked),
+        _from_keywords(asked, spellings),
         _from_rules(rule, rules),
         _from_folders(photo, spellings),
         _Source("default", (blend_of(default_style),), f"style {default_style}"),
@@ -179,17 +172,17 @@ def _unusable(source: str, fault: str) -> Unpaired:
     return Unpaired(reason=f"Its {source} cannot be used: {fault}", reasons=(f"{source}: {fault}",))
 
 
-def _asked_by(keywords: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Return the styles and the settings (`size=2048`) that the editor's keywords ask for."""
-    found = [match["word"] for keyword in keywords if (match := _KEYWORD.fullmatch(keyword))]
-    styles = {style_key(word): word for word in reversed(found) if "=" not in word}
-    return tuple(reversed(styles.values())), [word for word in found if "=" in word]
-
-
-def _from_keywords(asked: tuple[str, ...]) -> _Source:
-    if not asked:
+def _from_keywords(asked: Sequence[Levels], spellings: Mapping[str, str]) -> _Source:
+    """Return the styles of the keywords; of a hierarchy the whole or the last level that names one."""
+    names: dict[str, str] = {}
+    for levels in asked:
+        known = (level for level in levels if style_key(level) in spellings)
+        name = next(known, levels[min(1, len(levels) - 1)])
+        names.setdefault(style_key(name), name)
+    if not names:
         return _Source("keywords", (), "none names a style")
-    return _Source("keywords", tuple(((name, 1.0),) for name in asked), f"they say {' and '.join(asked)}")
+    blends = tuple(((name, 1.0),) for name in names.values())
+    return _Source("keywords", blends, f"they say {' and '.join(names.values())}")
 
 
 def _from_rules(rule: Rule | None, rules: Sequence[Rule]) -> _Source:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pictures import editor, stored
 
-from nst_daemon.images import read_keywords, style_keywords
+from nst_daemon.blends import asked_by
+from nst_daemon.images import read_keywords
 
 
 def tagged(path: Path, *tags: str) -> Path:
@@ -17,7 +18,7 @@ def tagged(path: Path, *tags: str) -> Path:
 
 
 def styles_of(path: Path) -> tuple[str, ...]:
-    return style_keywords(read_keywords(path))[0]
+    return tuple(levels[0] for levels in asked_by(read_keywords(path))[0])
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.avif"])
@@ -45,7 +46,7 @@ def test_exiftools_sidecar_speaks_before_the_photo(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.jpg.xmp"
     words = ["-XMP-lr:HierarchicalSubject=nst|beside", "-XMP-dc:Subject=nst:size=2048"]
     subprocess.run([editor(), "-q", *words, str(sidecar)], check=True)
-    assert style_keywords(read_keywords(path)) == (("beside",), {"size": "2048"})
+    assert asked_by(read_keywords(path)) == ((("beside",),), ("size=2048",))
 
 
 def test_two_styles_of_a_bag_are_two_styles(tmp_path: Path) -> None:

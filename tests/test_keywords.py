@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from pictures import ABOUT, XMP, editor, exiftool, image, iptc_app13, load, save
 from PIL import features
 
-from nst_daemon.images import (
-    gif,
-    iptc,
-    read_keywords,
-    style_keywords,
-    xmp,
-)
+from nst_daemon.blends import asked_by
+from nst_daemon.images import gif, iptc, read_keywords, xmp
 
 
 def packet(**bags: list[str]) -> bytes:
@@ -44,23 +39,42 @@ def packet(**bags: list[str]) -> bytes:
         ("style:starry_night", "starry_night"),
         ("NST|Starry Night", "Starry Night"),
         (" nst : the scream ", "the scream"),
+        ("nst|oil|", "oil"),
     ],
 )
 def test_a_keyword_of_ours_names_a_style(keyword: str, style: str) -> None:
-    assert style_keywords([keyword]) == ((style,), {})
+    assert asked_by([keyword]) == (((style,),), ())
+
+
+@pytest.mark.parametrize("keyword", ["nst|oil|thick", "nst/oil/thick", "nst:oil|thick", "style: oil / thick"])
+def test_a_deeper_hierarchy_may_mean_the_whole_or_one_of_its_levels(keyword: str) -> None:
+    ((levels,), settings) = asked_by([keyword])
+    assert levels[1:] == ("thick", "oil")
+    assert settings == ()
 
 
 @pytest.mark.parametrize(
     "keyword",
-    ["starry_night", "nst", "nst|", "nst:", "nst|a|b", "places|nst|a", "lifestyle:x", "style", "style|x", ""],
+    [
+        "starry_night",
+        "nst",
+        "nst|",
+        "nst:",
+        "nst: ",
+        "nst||",
+        "places|nst|a",
+        "lifestyle:x",
+        "style",
+        "style|x",
+    ],
 )
 def test_no_other_keyword_does(keyword: str) -> None:
-    assert style_keywords([keyword]) == ((), {})
+    assert asked_by([keyword, ""]) == ((), ())
 
 
 def test_two_styles_and_settings_are_told_apart() -> None:
-    words = ["nst|a", "nst:size=2048", "river", "style:b", "nst:a", "nst|preserve_color = luminance"]
-    assert style_keywords(words) == (("a", "b"), {"size": "2048", "preserve_color": "luminance"})
+    words = ["nst|a", "nst:size=2048", "river", "style:b", "nst:a", "nst|look|preserve_color = luminance"]
+    assert asked_by(words) == ((("a",), ("b",)), ("size=2048", "preserve_color = luminance"))
 
 
 def test_hierarchical_keywords_come_before_flat_ones() -> None:

@@ -208,3 +208,30 @@ def test_each_setting_comes_from_the_last_source_that_has_it(
     for key in "abc":
         expected = of_sidecar.get(key, of_rule.get(key, of_config.get(key)))
         assert answer.choices[0].settings.get(key) == expected
+
+
+@pytest.mark.parametrize(
+    ("keyword", "styles", "painted"),
+    [
+        ("nst|oil|thick", ("mosaic", "oil"), "oil"),
+        ("nst|oil|thick", ("mosaic", "thick", "oil"), "thick"),
+        ("nst/Oil/fine/thick", ("mosaic", "oil"), "oil"),
+        ("nst|oil|thick", ("mosaic", "oil|thick", "oil", "thick"), "oil|thick"),
+    ],
+)
+def test_a_deeper_hierarchy_of_keywords_names_the_style_that_there_is(
+    keyword: str, styles: tuple[str, ...], painted: str
+) -> None:
+    assert blends(paired(keywords=(keyword,), styles=styles)) == [((painted, 1.0),)]
+
+
+def test_a_deeper_hierarchy_that_names_no_style_waits_for_its_last_level() -> None:
+    answer = ask(keywords=("nst|oil|wodcut",))
+    assert isinstance(answer, Unpaired)
+    assert "No style named wodcut" in answer.reason
+    assert answer.near == ("woodcut",)
+
+
+def test_a_hierarchy_and_its_parent_make_one_painting() -> None:
+    answer = paired(keywords=("nst|mosaic", "nst|mosaic|fine", "nst:Mosaic"), styles=STYLES)
+    assert blends(answer) == [(("mosaic", 1.0),)]

@@ -3,7 +3,6 @@
 Only importer of PIL and of defusedxml. Knows no job, no style library and no network.
 """
 
-from nst_daemon.images.keywords import style_keywords
 from nst_daemon.images.labels import read_keywords, read_provenance
 from nst_daemon.images.loading import load_mask, load_photo, load_style
 from nst_daemon.images.metadata import Metadata
@@ -21,5 +20,4 @@ __all__ = [
     "resize",
     "save_preview",
     "save_result",
-    "style_keywords",
 ]

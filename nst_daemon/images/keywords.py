@@ -1,40 +1,15 @@
-"""An editor's keywords, and the styles and settings that they ask for.
+"""Of the places where an editor may have put keywords: those of the first that asks for something. Pure."""
 
-Pure: knows neither files nor the library of styles.
-"""
+from collections.abc import Iterable
 
-import re
-from collections.abc import Iterable, Sequence
-
-_HIERARCHICAL = re.compile(r"nst\s*[|/]\s*(?P<name>[^|/]+)", re.IGNORECASE)
-_FLAT = re.compile(r"(?:nst|style)\s*:\s*(?P<name>.+)", re.IGNORECASE)
-
-
-def style_keywords(keywords: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the styles and the settings that an editor's keywords ask for.
-
-    `nst|x`, `nst/x`, `nst:x` and `style:x` are the style x; `nst:size=2048` is a setting, as text. Bare words
-    never are: darktable splits `nst|x` into two words.
-    """
-    styles: dict[str, None] = {}
-    settings: dict[str, str] = {}
-    for keyword in keywords:
-        match = _HIERARCHICAL.fullmatch(keyword.strip()) or _FLAT.fullmatch(keyword.strip())
-        if match is None:
-            continue
-        name, equals, value = (part.strip() for part in match["name"].partition("="))
-        if equals:
-            settings.setdefault(name.lower(), value)
-        elif name:
-            styles[name] = None
-    return tuple(styles), settings
+from nst_daemon.blends import asked_by
 
 
 def first_that_speaks(sources: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """Return the keywords of the first source that names a style or setting; else those of all."""
     every: list[str] = []
     for keywords in sources:
-        if any(style_keywords(keywords)):
+        if any(asked_by(keywords)):
             return keywords
         every += keywords
     return unique(every)
