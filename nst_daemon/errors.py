@@ -84,10 +84,28 @@ class IncompletePhotoError(PhotoError):
     code = "photo_incomplete"
 
 
-class StyleError(JobError):
+class InputError(JobError):
+    """What a job needs beside its photo is not there or not whole: the job is held until it is."""
+
+    code = "photo_held"
+
+
+class StyleError(InputError):
     """A style picture is missing or cannot be read."""
 
     code = "style_missing"
+
+
+class MaskError(InputError):
+    """A mask is missing or cannot be read."""
+
+    code = "mask_missing"
+
+
+class CopyError(JobError):
+    """Our private copy of a photo is gone or damaged; the photo itself may be well."""
+
+    code = "copy_gone"
 
 
 class EngineError(JobError):

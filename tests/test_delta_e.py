@@ -11,6 +11,7 @@ import torch
 from pictures import ADOBE_RGB, DISPLAY_P3, PROPHOTO, SRGB, eight, matrix_profile, sixteen
 from PIL import Image
 
+from nst_daemon.engine.inputs import Inputs
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.recipe import Order, resolve
@@ -97,6 +98,7 @@ def test_colours_within_srgb_come_back_within_one_delta_e(
     )
     studio = Studio.__new__(Studio)  # strength 0 needs no network
     studio.settings = EngineSettings(device="cpu", cache_dir=tmp_path)
+    studio._inputs = Inputs(studio.settings)
     studio.device = torch.device("cpu")
     painting = studio.fulfil(order, lambda _: None, lambda: False)
     if suffix == "tif":

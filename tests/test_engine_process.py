@@ -26,6 +26,7 @@ from nst_daemon.errors import (
     PhotoError,
     StyleError,
 )
+from nst_daemon.files import file_sha256
 from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
 
 TINTS = {0: (1.0, 0.7, 0.3), 2: (0.2, 0.5, 1.0)}  # a warm photo, a cold style
@@ -77,7 +78,7 @@ def _order(folder: Path, job: int = 1, **settings: object) -> Order:
         job=job,
         photo=_picture(folder / "photo.png", seed=0),
         photo_name="photo.png",
-        styles=(Style(name="stripes", path=style, sha256="stripes"),),
+        styles=(Style(name="stripes", path=style, sha256=file_sha256(style)),),
         recipe=resolve({"size": 64, "steps": 3, "pyramid": 0, **settings}),
         result=folder / "painting",
         key="key",
@@ -192,7 +193,7 @@ def test_a_photo_or_style_that_cannot_be_read_leaves_the_engine_warm(
         job=1,
         photo=order.photo,
         photo_name="photo.png",
-        styles=(Style(name="broken", path=broken, sha256="broken"),),
+        styles=(Style(name="broken", path=broken, sha256=file_sha256(broken)),),
         recipe=order.recipe,
         result=order.result,
     )
@@ -308,7 +309,7 @@ def test_an_accelerator_without_memory_leaves_the_painting_to_the_cpu(
 
     def run_out(*_: Any, memory: int, **__: Any) -> Any:
         tries.append(memory)
-        raise RuntimeError("CUDA out of memory. Tried to allocate 9 bytes")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 bytes")
 
     monkeypatch.setattr(room.painter, "paint", run_out)
     room.device = torch.device("cuda:0")  # as far as the studio knows

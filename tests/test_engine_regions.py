@@ -16,7 +16,8 @@ from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shar
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.engine.vgg import Trunk
-from nst_daemon.errors import PhotoError
+from nst_daemon.errors import MaskError
+from nst_daemon.files import file_sha256
 from nst_daemon.recipe import Areas, Mask, Order, Recipe, Region, Style, StyleLoss, resolve
 
 Picture = NDArray[np.float32]
@@ -148,12 +149,16 @@ def _png(path: Path, rgb: Picture) -> Path:
     return path
 
 
+def _style(path: Path, rgb: Picture) -> Style:
+    return Style(name=path.stem, path=_png(path, rgb), sha256=file_sha256(path))
+
+
 def _order(folder: Path, areas: Areas, **settings: object) -> Order:
     return Order(
         job=1,
         photo=_png(folder / "photo.png", grey()),
         photo_name="photo.png",
-        styles=(Style(name="red", path=_png(folder / "red.png", RED.rgb), sha256="red"),),
+        styles=(_style(folder / "red.png", RED.rgb),),
         recipe=resolve({"size": WIDTH, "steps": 2, "pyramid": 0, **settings}),
         result=folder / "painting",
         areas=areas,
@@ -168,7 +173,7 @@ def _pixels(studio: Studio, order: Order) -> Picture:
 
 def _mask(path: Path, grey: Picture) -> Mask:
     Image.fromarray(np.rint(grey * 255).astype(np.uint8)).save(path)
-    return Mask(name=path.name, path=path, sha256=path.name)
+    return Mask(name=path.name, path=path, sha256=file_sha256(path))
 
 
 def test_black_stays_photo_white_is_painted_and_grey_mixes(studio: Studio, tmp_path: Path) -> None:
@@ -193,7 +198,7 @@ def test_a_black_mask_gives_the_photo_at_once(studio: Studio, tmp_path: Path) ->
 
 @pytest.mark.parametrize("mode", ["off", "luminance", "histogram"])
 def test_regions_go_with_kept_colours_and_with_a_report(studio: Studio, tmp_path: Path, mode: str) -> None:
-    blue = Style(name="blue", path=_png(tmp_path / "blue.png", BLUE.rgb), sha256="blue")
+    blue = _style(tmp_path / "blue.png", BLUE.rgb)
     areas = Areas(regions=(Region(mask=_mask(tmp_path / "sky.png", left_half()), styles=(blue,)),))
     order = _order(tmp_path, areas, preserve_color=mode, report=True)
     painting = studio.fulfil(order, lambda _: None, lambda: False)
@@ -210,7 +215,7 @@ def test_tiles_paint_masks_and_regions_as_the_whole_picture_does(
 ) -> None:
     """A picture that does not fit into memory, from file to file."""
     stripes = np.tile(np.array([[[0.1, 0.1, 0.9]], [[0.2, 0.8, 0.9]]], np.float32), (16, 32, 1))
-    blue = Style(name="blue", path=_png(tmp_path / "blue.png", stripes), sha256="blue stripes")
+    blue = _style(tmp_path / "blue.png", stripes)
     sky, ground = (
         _mask(tmp_path / f"{n}.png", m) for n, m in (("sky", left_half()), ("ground", 1 - left_half()))
     )
@@ -239,6 +244,7 @@ def test_tiles_paint_masks_and_regions_as_the_whole_picture_does(
 
 def test_a_mask_that_cannot_be_read_is_named(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "sky.png").write_text("this is no picture")
-    areas = Areas(mask=Mask(name="sky.png", path=tmp_path / "sky.png", sha256="x"))
-    with pytest.raises(PhotoError, match=r"Mask sky\.png is no picture"):
+    sha256 = file_sha256(tmp_path / "sky.png")
+    areas = Areas(mask=Mask(name="sky.png", path=tmp_path / "sky.png", sha256=sha256))
+    with pytest.raises(MaskError, match=r"Mask sky\.png is no picture"):
         studio.fulfil(_order(tmp_path, areas), lambda _: None, lambda: False)

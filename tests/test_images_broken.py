@@ -169,11 +169,11 @@ def test_flipped_bits_give_a_picture_or_a_photo_error(tmp_path: Path, kind: str,
 def test_a_style_that_cannot_be_read_is_a_style_error(tmp_path: Path) -> None:
     (tmp_path / "monet.jpg").write_text("no picture")
     with pytest.raises(StyleError, match=r"monet\.jpg"):
-        load_style(tmp_path / "monet.jpg")
+        load_style(tmp_path / "monet.jpg", name="monet.jpg", max_megapixels=200)
 
 
 def test_a_transparent_style_lies_on_white(tmp_path: Path) -> None:
     picture = Image.new("RGBA", (32, 32), (0, 0, 0, 255))
     picture.paste((0, 0, 0, 0), (0, 0, 16, 32))
-    style = load_style(stored(tmp_path, "a.png", picture))
+    style = load_style(stored(tmp_path, "a.png", picture), name="a.png", max_megapixels=200)
     assert (style[0, 0].tolist(), style[0, 31].tolist()) == ([1, 1, 1], [0, 0, 0])

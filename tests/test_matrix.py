@@ -16,6 +16,7 @@ from verdicts import Result
 
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
+from nst_daemon.files import file_sha256
 from nst_daemon.recipe import Format, Order, Style, resolve
 
 # One block of VGG19 is enough: what is asked here are the ways in and out.
@@ -36,7 +37,7 @@ def style(tmp_path_factory: pytest.TempPathFactory) -> Style:
     path = tmp_path_factory.mktemp("style") / "stripes.png"
     stripes = np.tile(np.array([[[0.9, 0.2, 0.1]], [[0.1, 0.3, 0.8]]], np.float32), (16, 32, 1))
     Image.fromarray(eight(stripes)).save(path)
-    return Style(name="stripes", path=path, sha256="stripes")
+    return Style(name="stripes", path=path, sha256=file_sha256(path))
 
 
 @pytest.fixture(scope="module", params=MODES)

@@ -35,7 +35,7 @@ WHY: Final[Mapping[str, str]] = {
     "tray": "an icon in the task bar: auto, on, off",
     "notify": "what a notification is shown for: all, failures, off",
     "state_dir": "ledger, log and private copies; empty: the platform's folder",
-    "max_megapixels": "a larger photo fails with a clear error",
+    "max_megapixels": "a larger photo fails with a clear error, and a larger style holds its photos",
     "watch.settle_seconds": "a file is finished when it stood still for this long",
     "watch.rescan_seconds": "the folders are read anew this often, whatever was reported",
     "watch.sidecar_seconds": "how long a photo waits for its sidecar",

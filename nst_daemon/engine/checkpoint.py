@@ -51,6 +51,7 @@ class Checkpoint:
 
     def load(self, device: torch.device) -> State | None:
         """Return where an earlier attempt stood; None if there is none, or none that can be read."""
+        self.history.clear()  # of an attempt that ran out of memory
         if not self.path.is_file():
             return None
         try:

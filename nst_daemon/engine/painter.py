@@ -292,7 +292,8 @@ class Painter:
                 grams = tiled_grams(self.trunk, picture, recipe.style_layers, recipe.pooling, side)
             return {layer: each[0] for layer, each in grams.items()}
 
-        key = (style.identity, size, recipe.style_layers, recipe.pooling, side)
+        # What it was reduced to before counts too: the same order is to give the same bytes tomorrow.
+        key = (style.identity, style.rgb.shape[:2], size, recipe.style_layers, recipe.pooling, side)
         return self.targets.get(key, self.device, make)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from nst_daemon import colors, images, provenance, report_picture
 from nst_daemon.engine import devices, heap, trial
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
+from nst_daemon.engine.inputs import Inputs, longest_style
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize, to_array, to_tensor
 from nst_daemon.engine.preview import LONGEST, Preview
@@ -24,15 +24,23 @@ from nst_daemon.engine.schedule import fit, least_side, target_size
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_weights
-from nst_daemon.errors import CancelledError, OutOfMemoryError
+from nst_daemon.errors import EngineError, OutOfMemoryError
 from nst_daemon.faces import face_guide
-from nst_daemon.recipe import Mask, Order, Painting, PreserveColor, Progress, Recipe, Style
+from nst_daemon.recipe import Order, Painting, PreserveColor, Progress, Recipe
 
 logger = logging.getLogger(__name__)
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 
-KEPT_STYLES: Final = 16  # decoded style pictures; 7 MB each at 768 px
+# What allocators without an error of their own begin their words with.
+# Source: c10/core/impl/alloc_cpu.cpp, aten/src/ATen/mps/MPSAllocator.mm, c10/cuda/CUDAException.cpp (of what
+#     does not go through CUDA's caching allocator), aten/src/ATen/cuda/Exceptions.cpp of PyTorch.
+ALLOCATORS: Final = (
+    "DefaultCPUAllocator: ",
+    "MPS backend out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 MEMORY_TRIES: Final = 5
 LESS: Final = 0.5  # of the memory, for the next try when it ran out after all
 
@@ -56,7 +64,7 @@ class Studio:
             targets_dir=settings.cache_dir / "targets",
             records=self.arithmetic.graphs,
         )
-        self._styles: OrderedDict[str, Picture] = OrderedDict()
+        self._inputs = Inputs(settings)
 
     def fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
         """Return the finished files of one order.
@@ -82,15 +90,12 @@ class Studio:
             history.append(progress)
             on_progress(progress)
 
-        size = order.recipe.size
-        photo = images.load_photo(
-            order.photo,
-            name=order.photo_name,
-            max_megapixels=self.settings.max_megapixels,
-            longer=None if size == "original" else size,
-        )
-        sources = self._sources(order.styles)
-        rgb, notes = self._paint(photo, sources, order, watch, should_stop, checkpoint)
+        photo = self._inputs.photo(order)
+        size = target_size(photo.width, photo.height, order.recipe)
+        longer = longest_style(order.recipe, *size)
+        everywhere_and_in_regions = (order.styles, *(region.styles for region in order.areas.regions))
+        sources = [self._inputs.sources(styles, longer) for styles in everywhere_and_in_regions]
+        rgb, notes = self._paint(photo.rgb, size, sources, order, watch, should_stop, checkpoint)
         picture, lost = images.save_result(
             rgb,
             order.result,
@@ -113,48 +118,31 @@ class Studio:
             notes=(*photo.notes, *notes, *lost),
         )
 
-    def _sources(self, styles: Sequence[Style]) -> list[StyleSource]:
-        return [
-            StyleSource(self._style(style.path, style.sha256), style.weight, style.sha256) for style in styles
-        ]
-
-    def _mask(self, mask: Mask, width: int, height: int) -> Picture:
-        """Return a mask at the result's size."""
-        grey = images.load_mask(
-            mask.path, name=f"Mask {mask.name}", max_megapixels=self.settings.max_megapixels
-        )
-        return images.resize(grey, width, height)
-
-    def _style(self, path: Path, sha256: str) -> Picture:
-        """Return a style picture, kept from an earlier order if possible."""
-        if sha256 not in self._styles:
-            self._styles[sha256] = images.load_style(path)
-            if len(self._styles) > KEPT_STYLES:
-                self._styles.popitem(last=False)
-        self._styles.move_to_end(sha256)
-        return self._styles[sha256]
-
     def _paint(
         self,
-        photo: images.Photo,
-        sources: Sequence[StyleSource],
+        photo: Picture,
+        size: tuple[int, int],
+        sources: Sequence[Sequence[StyleSource]],
         order: Order,
         on_progress: OnProgress,
         should_stop: ShouldStop,
         checkpoint: Checkpoint | None,
     ) -> tuple[Picture, tuple[str, ...]]:
-        """Return the painting at the asked size with the asked colours, and notes for the user."""
+        """Return the painting of `size` = (width, height) px in the asked colours, and notes for the user.
+
+        `sources` are the styles of the whole, then those of each region.
+        """
         recipe = order.recipe
-        width, height = target_size(photo.width, photo.height, recipe)
-        small = self._resized(photo.rgb, width, height)
-        mask = None if order.areas.mask is None else self._mask(order.areas.mask, width, height)
+        width, height = size
+        small = self._resized(photo, width, height)
+        mask = None if order.areas.mask is None else self._inputs.mask(order.areas.mask, width, height)
         regions = [
-            RegionSource(self._sources(region.styles), self._mask(region.mask, width, height))
-            for region in order.areas.regions
+            RegionSource(of_region, self._inputs.mask(region.mask, width, height))
+            for region, of_region in zip(order.areas.regions, sources[1:], strict=True)
         ]
         if recipe.strength == 0 or (mask is not None and not mask.any()):
             return small, ()
-        content, parts = _recoloured(small, [RegionSource(sources), *regions], recipe, order.key)
+        content, parts = _recoloured(small, [RegionSource(sources[0]), *regions], recipe, order.key)
         preview = Preview(order.preview, finish=_preview_finish(small, recipe, mask))
         guide = face_guide(small, recipe.face_weight)
 
@@ -173,23 +161,27 @@ class Studio:
                 preview=preview,
             )
 
-        painted, notes = self._paint_what_fits(paint, checkpoint)
+        held = {id(style.rgb): style.rgb.nbytes for part in (*parts, *regions) for style in part.styles}
+        painted, notes = self._paint_what_fits(paint, checkpoint, sum(held.values()))
         return _finished(self._resized(painted, width, height), small, recipe, mask), notes
 
     def _paint_what_fits(
-        self, paint: Callable[[Painter, int], Picture], checkpoint: Checkpoint | None
+        self, paint: Callable[[Painter, int], Picture], checkpoint: Checkpoint | None, held: int
     ) -> tuple[Picture, tuple[str, ...]]:
-        """Return what `paint` returns on the first rung that has the memory, with notes for the user."""
+        """Return what `paint` returns on the first rung that has the memory, with notes for the user.
+
+        `held`: the bytes that its styles take already.
+        """
         reason: Exception | None = None
-        for painter, memory, notes in self._rungs():
+        for painter, memory, notes in self._rungs(held):
             try:
                 return paint(painter, memory), notes
-            except CancelledError:
-                raise
-            except Exception as error:
+            except EngineError:
                 if checkpoint is not None:
                     checkpoint.drop()  # it would lead to the same end
-                if not _is_out_of_memory(error):
+                raise
+            except Exception as error:
+                if not is_out_of_memory(error):
                     raise
                 logger.warning("out of memory with %.1f GB on %s", memory / 1e9, painter.device)
                 reason = error.with_traceback(None)  # its frames hold the painting's tensors
@@ -200,9 +192,9 @@ class Studio:
             remedy="Close other programs, or lower `size`.",
         ) from reason
 
-    def _rungs(self) -> Iterator[tuple[Painter, int, tuple[str, ...]]]:
+    def _rungs(self, held: int) -> Iterator[tuple[Painter, int, tuple[str, ...]]]:
         """Yield who paints, in how many bytes, and what to say of it: smaller tiles, then the CPU."""
-        memory = self._memory(self.device)
+        memory = self._memory(self.device, held)
         for attempt in range(MEMORY_TRIES):
             notes = ("Memory ran out; painted in smaller tiles.",) if attempt else ()
             yield self.painter, int(memory * LESS**attempt), notes
@@ -210,12 +202,19 @@ class Studio:
             cpu = torch.device("cpu")
             weights = load_weights(self.settings.weights, cache_dir=self.settings.cache_dir)
             note = f"Memory ran out on {self.device}; painted on the CPU."
-            yield Painter(Trunk(weights), cpu), self._memory(cpu), (note,)
+            yield Painter(Trunk(weights), cpu), self._memory(cpu, held), (note,)
 
-    def _memory(self, device: torch.device) -> int:
-        """Return the bytes that a painting may take: this engine's part of a device."""
+    def _memory(self, device: torch.device, held: int) -> int:
+        """Return the bytes that a painting may take: this engine's part of a device.
+
+        What its styles hold already counts against the limit, up to half of it.
+        """
         free = devices.free_bytes(device, psutil.virtual_memory().available)
-        return min(free, self.settings.memory_limit or free) // self.settings.share
+        limit = self.settings.memory_limit
+        if limit is None:
+            return free // self.settings.share
+        part = limit // self.settings.share
+        return min(free // self.settings.share, part - min(held, part // 2))
 
     def _resized(self, picture: Picture, width: int, height: int) -> Picture:
         if picture.shape[:2] == (height, width):
@@ -226,15 +225,15 @@ class Studio:
         self,
         order: Order,
         photo: Picture,
-        sources: Sequence[StyleSource],
+        sources: Sequence[Sequence[StyleSource]],
         result: Picture,
         history: Sequence[Progress],
     ) -> Path:
         path = order.result.with_name(order.result.name + ".report.png")
-        named = [(style.name, source.rgb) for style, source in zip(order.styles, sources, strict=True)]
-        for region in order.areas.regions:
+        named = [(style.name, source.rgb) for style, source in zip(order.styles, sources[0], strict=True)]
+        for region, of_region in zip(order.areas.regions, sources[1:], strict=True):
             where = region.mask.name.removesuffix(".png")
-            shown = zip(region.styles, self._sources(region.styles), strict=True)
+            shown = zip(region.styles, of_region, strict=True)
             named += [(f"{style.name} ({where})", source.rgb) for style, source in shown]
         report_picture.draw_report(
             photo,
@@ -315,8 +314,11 @@ def _at_least(width: int, height: int, side: int) -> tuple[int, int]:
     return max(width, side), max(height, side)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    # The CPU allocator and MPS say it in words only.
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and "memory" in str(error).lower()
-    )
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an allocator had no memory left: by its type or, where it has none, by its own mark.
+
+    Never by a word: "an illegal memory access was encountered" is a broken kernel.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(mark in str(error) for mark in ALLOCATORS)

@@ -23,7 +23,8 @@ Key = tuple[object, ...]  # a style's identity first, then all that its statisti
 
 KEPT: Final = 64  # in memory, of pairs of style and scale; 2.4 MB each
 KEPT_FILES: Final = 128  # on the disk
-SUFFIX: Final = ".targets"
+SUFFIX: Final = ".style-targets"
+OLD_SUFFIX: Final = ".targets"  # may be of other bytes than the hash in their key says
 SHA256_DIGITS: Final = 64
 
 
@@ -81,7 +82,7 @@ class Targets:
     def _sweep(self, folder: Path) -> None:
         """Keep the files that were used last."""
         files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in files[KEPT_FILES:]:
+        for path in (*files[KEPT_FILES:], *folder.glob(f"*{OLD_SUFFIX}")):
             path.unlink(missing_ok=True)
 
 

@@ -38,7 +38,6 @@ from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, over_white, unit
 from nst_daemon.images.reducing import least, reduced
 
-MAX_STYLE_MEGAPIXELS: Final = 200.0
 # What the readers raise on files that are no pictures, or broken ones.
 BROKEN: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
@@ -83,14 +82,17 @@ def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | No
         raise unreadable(path, name, error) from error
 
 
-def load_style(path: Path) -> Picture:
+def load_style(path: Path, *, name: str, max_megapixels: float, longer: int | None = None) -> Picture:
     """Return a style picture in sRGB; what is transparent becomes white. Shapes: (H, W, 3), 0..1.
+
+    Where no painting needs it with more than a `longer` side of so many px, it may have fewer pixels, as a
+    photo may.
 
     Raises:
         StyleError: it cannot be read.
     """
     try:
-        photo = load_photo(path, name=path.name, max_megapixels=MAX_STYLE_MEGAPIXELS)
+        photo = load_photo(path, name=name, max_megapixels=max_megapixels, longer=longer)
     except PhotoError as error:
         raise StyleError(f"Style picture {error.message}", remedy=error.remedy) from error
     return photo.rgb if photo.alpha is None else over_white(photo.rgb, photo.alpha)
