@@ -341,4 +341,5 @@ def read_photo(path: Path, max_megapixels: float) -> Inspection:
         format=photo.format,
         keywords=images.read_keywords(path),
         provenance=images.read_provenance(path),
+        may_grow=photo.may_grow,
     )

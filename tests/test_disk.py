@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,21 @@ def test_a_condition_crosses_processes_and_takes_the_name_of_its_place(tmp_path:
     again = pickle.loads(pickle.dumps(error.named("inbox")))
     assert (again.code, again.path, again.trouble) == ("inbox_unreachable", tmp_path, Trouble.UNREACHABLE)
     assert disk.condition_at(OSError(errno.ENOSPC, "full"), tmp_path).named("inbox").code == "disk_full"
+
+
+def test_a_hole_is_told_where_the_system_tells(tmp_path: Path) -> None:
+    whole, sparse = tmp_path / "whole", tmp_path / "sparse"
+    whole.write_bytes(b"x" * 100_000)
+    with sparse.open("wb") as file:
+        file.truncate(1 << 20)
+    assert not disk.has_hole(whole)
+    assert disk.has_hole(sparse) or sys.platform != "linux"
+    with pytest.raises(FileNotFoundError):
+        disk.has_hole(tmp_path / "none")
+
+
+def test_a_hole_cannot_be_asked_for_on_a_sick_disk(tmp_path: Path, faults: Faults) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    faults.fail("open", errno.EIO, at=tmp_path / "a")
+    with pytest.raises(ConditionError):
+        disk.has_hole(tmp_path / "a")

@@ -26,6 +26,7 @@ def test_a_photo_beyond_the_limit_is_refused_before_it_is_decoded_and_the_key_is
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
         + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+        + struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
     )  # fmt: skip
     with pytest.raises(PhotoError, match=r"3,600\.0 megapixels, the limit is 200") as caught:
         load(path, max_megapixels=200)

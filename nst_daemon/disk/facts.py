@@ -115,6 +115,24 @@ def _is_mount(folder: Path) -> bool:
     return facts.st_dev != above.st_dev or facts.st_ino == above.st_ino
 
 
+def has_hole(path: Path) -> bool:
+    """Return whether a part of a file is not on the disk, where its file system tells: it reads as zeros.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ConditionError: it cannot be opened now.
+    """
+    if not hasattr(os, "SEEK_HOLE"):
+        return False
+    descriptor = ask(system.calls.open, path, os.O_RDONLY | UNBLOCKED)
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < os.fstat(descriptor).st_size
+    except OSError:  # it does not tell
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def free_bytes(folder: Path) -> int:
     """Return the room that is left on a folder's disk. Raises: FileNotFoundError, ConditionError."""
     return ask(system.calls.free, folder)

@@ -18,6 +18,7 @@ from torch import Tensor
 from nst_daemon import images
 from nst_daemon.engine.pixels import resize, to_array
 from nst_daemon.engine.schedule import fit
+from nst_daemon.errors import ConditionError
 from nst_daemon.files import temporary_in
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,13 @@ class Preview:
             return
         try:
             self._write(picture(), self.path)
-        except (OSError, RuntimeError, MemoryError, ValueError) as error:  # torch's own are RuntimeErrors
+        except (
+            ConditionError,
+            OSError,
+            RuntimeError,
+            MemoryError,
+            ValueError,
+        ) as error:  # torch's: RuntimeErrors
             level = logging.DEBUG if self._was_reported else logging.INFO
             logger.log(level, "no preview was written: %s: %s", type(error).__name__, error)
             self._was_reported = True

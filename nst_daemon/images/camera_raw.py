@@ -3,6 +3,7 @@
 Only import of rawpy, which is the extra `raw`; without it every raw file is refused with that remedy.
 """
 
+import io
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ def is_raw(name: str) -> bool:
     return Path(name).suffix.lower() in RAWS
 
 
-def read(path: Path, limits: Limits) -> NDArray[np.uint16]:
+def read(content: bytes, limits: Limits) -> NDArray[np.uint16]:
     """Return a raw photo developed and upright. Shapes: (H, W, 3), sRGB.
 
     Raises:
@@ -33,7 +34,7 @@ def read(path: Path, limits: Limits) -> NDArray[np.uint16]:
     """
     rawpy = _rawpy(limits.name)
     try:
-        with rawpy.imread(str(path)) as raw:
+        with rawpy.imread(io.BytesIO(content)) as raw:
             limits.check(raw.sizes.width, raw.sizes.height)
             pixels: NDArray[np.uint16] = raw.postprocess(
                 use_camera_wb=True,
@@ -60,11 +61,11 @@ def _rawpy(name: str) -> Any:
     return rawpy
 
 
-def about(path: Path) -> tuple[Metadata, tuple[str, ...]]:
+def about(content: bytes) -> tuple[Metadata, tuple[str, ...]]:
     """Return what a raw file says of the photo, where it is TIFF outside, and notes."""
     try:
         # Its profile and Photoshop's resources are those of a preview.
-        found = metadata.of_tiff(tiff.parse(path.read_bytes()))
+        found = metadata.of_tiff(tiff.parse(content))
     except ValueError:
         return Metadata(), (NO_EXIF,)
     return Metadata(exif=found.exif, xmp=found.xmp), () if found.exif else (NO_EXIF,)

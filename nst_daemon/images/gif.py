@@ -35,6 +35,24 @@ def packet(stream: IO[bytes]) -> bytes | None:
     return None
 
 
+def end_of(content: bytes) -> int | None:
+    """Return where the trailer of a file is, or is missing; None: a picture breaks off, or there is none."""
+    at, pictures = 13 + _palette(content[10]), 0
+    while at < len(content):
+        kind = content[at]
+        if kind == EXTENSION:
+            at += 2
+        elif kind == IMAGE and at + 10 <= len(content):
+            at += 11 + _palette(content[at + 9])  # and the size of its codes
+            pictures += 1
+        else:
+            return at if pictures and kind not in (0, IMAGE) else None
+        while at < len(content) and content[at]:
+            at += 1 + content[at]
+        at += 1  # the block of no bytes that ends them
+    return at if pictures and at == len(content) else None
+
+
 def _pass_blocks(stream: IO[bytes], limit: int = sys.maxsize) -> None:
     """Go on behind the next sub-blocks, or behind the one that goes beyond a limit."""
     end = stream.tell() + limit

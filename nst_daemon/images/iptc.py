@@ -6,6 +6,7 @@ from typing import Final
 
 from nst_daemon.images.keywords import unique
 
+PHOTOSHOP: Final = b"Photoshop 3.0\0"  # before resources in JPEG's segments
 RECORD: Final = 0x0404  # the number of the resource that is the IPTC record
 # Photoshop's resources that describe the photo; the others are thumbnails, paths and layers of its old shape.
 KEPT_RESOURCES: Final = frozenset({RECORD, 0x0425, 0x040A, 0x040B})  # …, digest, copyright, its URL

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from nst_daemon import disk
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import containers, iptc, xmp
 from nst_daemon.images.keywords import first_that_speaks
+from nst_daemon.images.limits import no_memory, read_file
 from nst_daemon.images.loading import BROKEN, opened, quiet, read_metadata
 from nst_daemon.images.metadata import Metadata
 
@@ -14,7 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 def read_provenance(path: Path) -> dict[str, str] | None:
-    """Return what a painting wrote of itself into its file; None for a photo, and what cannot be read."""
+    """Return what a painting wrote of itself into its file; None for a photo, and for what is no picture.
+
+    Raises:
+        ConditionError: it cannot be read now.
+    """
     about = _metadata(path)
     return xmp.provenance(about.xmp) if about.xmp else None
 
@@ -24,6 +30,9 @@ def read_keywords(path: Path) -> tuple[str, ...]:
 
     Looked at in this order: `photo.ext.xmp`, `photo.xmp`, the photo's XMP, its IPTC record. If none of them
     names a style, all their keywords. What is broken or hostile is left out.
+
+    Raises:
+        ConditionError: one of them cannot be read now: nobody knows what the editor asked for.
     """
     return first_that_speaks(_sources(path))
 
@@ -39,24 +48,25 @@ def _sources(path: Path) -> Iterator[tuple[str, ...]]:
 
 def _sidecar(path: Path) -> bytes:
     try:
-        if not path.is_file():
+        if not disk.is_file(path, follow=True):
             return b""
-        with path.open("rb") as stream:
-            return stream.read(xmp.MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        logger.info("%s was left out: %s", path.name, error)
+        return disk.read_bytes(path, at_most=xmp.MAX_BYTES + 1)
+    except FileNotFoundError:
         return b""
 
 
 def _metadata(path: Path) -> Metadata:
     try:
-        kind = containers.kind(path)
+        content = read_file(path, path.name)
+        kind = containers.kind(content)
         if kind in ("tiff", "png", "gif"):
-            return read_metadata(path, kind)
+            return read_metadata(content, kind)
         if not kind:
             return Metadata()
-        with quiet(), opened(path, kind, path.name) as image:
-            return read_metadata(path, kind, image)
+        with quiet(), opened(content, kind, path.name) as image:
+            return read_metadata(content, kind, image)
+    except MemoryError as error:
+        raise no_memory(path, path.name) from error
     except (PhotoError, *BROKEN) as error:
         logger.debug("No metadata in %s: %s", path.name, error)
         return Metadata()

@@ -1,6 +1,6 @@
 """What a photo may be, and the words for one that is not: every reason to refuse a picture file.
 
-Looks at a file's facts, its first bytes and its end; decodes nothing.
+Reads a file, and decodes nothing.
 """
 
 import stat
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.errors import IncompletePhotoError, PhotoError
+from nst_daemon import disk
+from nst_daemon.errors import FileConditionError, IncompletePhotoError, PhotoError, Trouble
 from nst_daemon.images import containers
 
 MAX_BYTES: Final = 2 << 30  # of a file; 250 megapixels of 16 bits, not packed, have 1.5 GB
@@ -46,13 +47,17 @@ def shown(name: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
-def check_file(path: Path, name: str) -> None:
-    """Raise PhotoError for what is no file with something in it.
+def read_file(path: Path, name: str) -> bytes:
+    """Return a file's bytes, all of them at once: what is judged is what is decoded.
 
     Raises:
-        OSError: it cannot be looked at.
+        PhotoError: it is no file with something in it, or too large.
+        IncompletePhotoError: it is empty, or was written to meanwhile, or is not there.
+        ConditionError: it cannot be read now.
     """
-    facts = path.stat()
+    facts = disk.facts_of(path, follow=True)
+    if facts is None:
+        raise _gone(name)
     if not stat.S_ISREG(facts.st_mode):
         raise PhotoError(f"{name} is no ordinary file.", remedy="Put the photo itself there.")
     if facts.st_size == 0:
@@ -62,26 +67,46 @@ def check_file(path: Path, name: str) -> None:
             f"{name}: {facts.st_size / 1e9:.1f} GB, the limit is {MAX_BYTES / 1e9:.1f} GB.",
             remedy="Save it as JPEG, or scale it down.",
         )
-
-
-def unreadable(path: Path, name: str, error: BaseException) -> PhotoError:
-    """Return the error that says why a picture could not be read."""
-    if isinstance(error, FileNotFoundError):
-        return PhotoError(f"{name} is not there any more.", remedy="Put it into the inbox again.")
-    if isinstance(error, PermissionError):
-        return PhotoError(f"{name} may not be read.", remedy="Give the daemon's user the right to read it.")
-    if isinstance(error, MemoryError):
-        return PhotoError(f"{name} does not fit into memory.", remedy="Scale it down.")
     try:
-        kind, is_cut = containers.kind(path), containers.breaks_off(path)
-    except OSError:
-        kind, is_cut = "", False
-    if is_cut:
-        return IncompletePhotoError(f"{name} breaks off before its end.", remedy="Copy or export it again.")
+        content = disk.read_bytes(path, at_most=facts.st_size + 1)
+    except FileNotFoundError as error:
+        raise _gone(name) from error
+    if len(content) != facts.st_size:
+        raise IncompletePhotoError(f"{name} was written to while it was read.", remedy="It is read again.")
+    return content
+
+
+def _gone(name: str) -> IncompletePhotoError:
+    return IncompletePhotoError(f"{name} is not there any more.", remedy="Put it into the inbox again.")
+
+
+def cut(name: str) -> IncompletePhotoError:
+    """Return the error of a photo that is not whole."""
+    return IncompletePhotoError(f"{name} breaks off before its end.", remedy="Copy or export it again.")
+
+
+def no_memory(path: Path, name: str) -> FileConditionError:
+    """Return the condition of a photo for which there is no memory now: that says nothing about the photo."""
+    return FileConditionError(
+        f"{name} does not fit into memory at the moment.",
+        path=path,
+        trouble=Trouble.BUSY,
+        remedy="It is tried again by itself; close other programs, or scale the photo down.",
+    )
+
+
+def undecodable(content: bytes, name: str, error: BaseException) -> PhotoError:
+    """Return the error that says why bytes that were read well are no picture."""
+    kind = containers.kind(content)
     if not kind:
-        return PhotoError(
-            f"{name} is no picture that nst-daemon can read.",
-            remedy="Export it as JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF or BMP.",
+        known = containers.foreign(content)
+        what = (
+            f"is {known}, which nst-daemon does not read"
+            if known
+            else "is no picture that nst-daemon can read"
         )
-    reason = shown(str(error)).replace(str(path), name) or type(error).__name__
+        return PhotoError(
+            f"{name} {what}.", remedy="Export it as JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF or BMP."
+        )
+    reason = shown(str(error)) or type(error).__name__
     return PhotoError(f"{name} cannot be decoded ({kind}): {reason}.", remedy="Export it again.")

@@ -1,17 +1,17 @@
 """Photo and style files -> sRGB pictures, upright, as floats.
 
-Every failure is a `PhotoError` or `StyleError`; no other exception leaves. Pillow decodes all but what it
-would cut from 16 bits to 8: that is done by `png` and `tiff_picture`.
+A file is read once, whole, and judged before it is decoded. Every failure of a picture is a `PhotoError` or
+`StyleError`, every one of the machine a `ConditionError`; no other exception leaves. Pillow decodes all but
+what it would cut from 16 bits to 8: that is done by `png` and `tiff_picture`.
 """
 
 import io
-import mmap
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,29 +19,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, features
 
-from nst_daemon import colors
-from nst_daemon.errors import PhotoError, StyleError
+from nst_daemon import colors, disk
+from nst_daemon.errors import IncompletePhotoError, PhotoError, StyleError
 from nst_daemon.images import (
+    bmp,
+    boxes,
     camera_raw,
     containers,
+    declared,
     exif,
     gif,
     icc,
+    jpeg,
     metadata,
     png,
     profiles,
     tiff,
     tiff_picture,
 )
-from nst_daemon.images.limits import Limits, check_file, shown, unreadable
+from nst_daemon.images.limits import Limits, cut, no_memory, read_file, shown, undecodable
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, over_white, unit
 from nst_daemon.images.reducing import least, reduced
+from nst_daemon.images.wholeness import Wholeness, judge
 
-# What the readers raise on files that are no pictures, or broken ones.
+# What the readers raise on bytes that are no picture, or a broken one.
 BROKEN: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError),
-    *(KeyError, IndexError, TypeError, AttributeError, ArithmeticError, MemoryError, RuntimeError),
+    *(KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RuntimeError),
 )
 # The limit is ours, `max_megapixels`, checked before a pixel is decoded; Pillow's own would warn below it.
 Image.MAX_IMAGE_PIXELS = None
@@ -68,18 +73,36 @@ def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | No
     least twice as many on each side. The whole file is decoded all the same.
 
     Raises:
-        IncompletePhotoError: it breaks off, and may still be growing.
-        PhotoError: it is no picture that can be read, or beyond a limit.
+        IncompletePhotoError: it breaks off, or may be half written; or it is not there.
+        PhotoError: it is no picture that can be read, or beyond a limit. Its bytes were read well.
+        ConditionError: it cannot be read now, or there is no memory for it now.
     """
     name = shown(name)
     try:
-        check_file(path, name)
-        kind = "raw" if camera_raw.is_raw(name) else containers.kind(path)
+        content = read_file(path, name)
+        found = judge(content, has_hole=disk.has_hole(path), is_raw=camera_raw.is_raw(name))
+        if found is Wholeness.CUT:
+            raise cut(name)
+        try:
+            photo = _photo(content, Limits(name, max_megapixels), longer)
+        except PhotoError as error:
+            if found is Wholeness.WHOLE:
+                raise
+            if isinstance(error.__cause__, BROKEN):
+                raise cut(name) from error
+            raise IncompletePhotoError(error.message, remedy=error.remedy) from error
+    except MemoryError as error:
+        raise no_memory(path, name) from error
+    return replace(photo, may_grow=found is Wholeness.DOUBTFUL)
+
+
+def _photo(content: bytes, limits: Limits, longer: int | None) -> Photo:
+    kind = "raw" if camera_raw.is_raw(limits.name) else containers.kind(content)
+    try:
         with quiet():
-            decoded = _decoded(path, kind, Limits(name, max_megapixels), longer)
-            return _finished(decoded, kind, name, longer)
+            return _finished(_decoded(content, kind, limits, longer), kind, limits.name, longer)
     except BROKEN as error:
-        raise unreadable(path, name, error) from error
+        raise undecodable(content, limits.name, error) from error
 
 
 def load_style(path: Path, *, name: str, max_megapixels: float, longer: int | None = None) -> Picture:
@@ -109,26 +132,22 @@ def load_mask(path: Path, *, name: str, max_megapixels: float) -> Picture:
     return grey if photo.alpha is None else grey * photo.alpha
 
 
-def _decoded(path: Path, kind: str, limits: Limits, longer: int | None) -> Decoded:
+def _decoded(content: bytes, kind: str, limits: Limits, longer: int | None) -> Decoded:
     if kind == "raw":
-        developed = camera_raw.read(path, limits)
-        about, notes = camera_raw.about(path)
+        developed = camera_raw.read(content, limits)
+        about, notes = camera_raw.about(content)
         return Decoded(pixels=developed, colors=3, orientation=1, metadata=about, notes=notes)
-    if kind == "png" and (size := png.size_of_16_bits(path)):
+    if kind == "png" and (size := png.size_of_16_bits(content)):
         limits.check(*size)
-        return _decoded_png16(path)
-    if kind == "tiff":
-        with _mapped(path) as raw:
-            if (layout := tiff_picture.deep_layout(raw)) is not None:
-                limits.check(layout.width, layout.height)
-                return _decoded_deep_tiff(layout)
-    return _decoded_by_pillow(path, kind, limits, longer)
+        return _decoded_png16(content)
+    if kind == "tiff" and (layout := tiff_picture.deep_layout(content)) is not None:
+        limits.check(layout.width, layout.height)
+        return _decoded_deep_tiff(layout)
+    return _decoded_by_pillow(content, kind, limits, longer)
 
 
-def _decoded_png16(path: Path) -> Decoded:
-    with path.open("rb") as stream:
-        pixels = png.read16(stream)
-    about = read_metadata(path, "png")
+def _decoded_png16(content: bytes) -> Decoded:
+    pixels, about = png.read16(content), read_metadata(content, "png")
     colors = 3 if pixels.shape[2] > 2 else 1
     return Decoded(pixels=pixels, colors=colors, orientation=_orientation(about), metadata=about)
 
@@ -153,13 +172,15 @@ def _unpacked(file: bytes, width: int, height: int) -> NDArray[np.uint8]:
     return grey
 
 
-def _decoded_by_pillow(path: Path, kind: str, limits: Limits, longer: int | None) -> Decoded:
-    with opened(path, kind, limits.name) as image:
+def _decoded_by_pillow(content: bytes, kind: str, limits: Limits, longer: int | None) -> Decoded:
+    with opened(png.bare(content) if kind == "png" else content, kind, limits.name) as image:
         size = image.size
         limits.check(*size)
         is_jpeg = image.draft(None, least(*size, longer)) is not None  # no other can be decoded smaller
         image.load()
-        about = read_metadata(path, kind, image)
+        if kind == "jpeg" and jpeg.is_short(image, content):
+            raise cut(limits.name)
+        about = read_metadata(content, kind, image)
         # Pillow turns TIFF on loading, and libheif HEIC; their own orientation is done with.
         orientation = 1 if kind in ("tiff", "heic") else _orientation(about)
         plain, notes = _plain(image, about.icc)
@@ -192,16 +213,14 @@ def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tupl
 
 
 @contextmanager
-def opened(path: Path, kind: str, name: str) -> Iterator[Image.Image]:
+def opened(content: bytes, kind: str, name: str) -> Iterator[Image.Image]:
     """Open an image of a known kind; nothing is decoded yet."""
     if kind == "heic":
         _register_heic(name)
     if kind == "avif" and not features.check("avif"):
         raise PhotoError(f"{name} is AVIF, which this Pillow cannot read.", remedy="pip install -U pillow")
     pillow = {"jpeg": ["JPEG", "MPO"], "heic": ["HEIF"]}.get(kind, [kind.upper()])
-    # A stream, not a path: Pillow (12, 13) maps plain TIFF files of a path into memory with width and height
-    # exchanged where the orientation is 5 to 8, and the picture is scrambled.
-    with path.open("rb") as stream, Image.open(stream, formats=pillow) as image:
+    with Image.open(io.BytesIO(content), formats=pillow) as image:
         yield image
 
 
@@ -224,26 +243,24 @@ def quiet() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-        yield raw
-
-
-def read_metadata(path: Path, kind: str, image: Image.Image | None = None) -> Metadata:
+def read_metadata(content: bytes, kind: str, image: Image.Image | None = None) -> Metadata:
     """Return what lies beside the pixels."""
     if kind == "tiff":
-        with _mapped(path) as raw:
-            return metadata.of_tiff(tiff.parse(raw))
+        return metadata.of_tiff(tiff.parse(content))
     if kind == "png":
-        with path.open("rb") as stream:
-            return metadata.of_parts(png.side_data(stream), dpi=image.info.get("dpi") if image else None)
+        return metadata.of_png(content)
     if kind == "gif":
-        with path.open("rb") as stream:
-            return metadata.of_parts({"xmp": gif.packet(stream)})
+        return metadata.of_parts({"xmp": gif.packet(io.BytesIO(content))})
     info = image.info if image else {}
     parts = {"exif": info.get("exif"), "xmp": info.get("xmp"), "icc": info.get("icc_profile")}
-    return metadata.of_parts(parts, resources=info.get("photoshop"), dpi=info.get("dpi"))
+    if kind == "bmp":
+        parts["icc"] = bmp.profile(content)
+    found = metadata.of_parts(parts, resources=info.get("photoshop"), dpi=info.get("dpi"))
+    if kind in ("avif", "heic"):
+        with suppress(ValueError):  # a film's first picture has no items
+            numbers = boxes.items(content).colors()
+            found = replace(found, declared=numbers and declared.of_cicp(*numbers))
+    return found
 
 
 def _orientation(about: Metadata) -> int:
@@ -268,7 +285,7 @@ def _finished(decoded: Decoded, kind: str, name: str, longer: int | None) -> Pho
         format=kind,
         bits=8 if decoded.pixels.dtype == np.uint8 else 16,
         metadata=about,
-        notes=decoded.notes + notes,
+        notes=decoded.metadata.notes + decoded.notes + notes,
     )
 
 

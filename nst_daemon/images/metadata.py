@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nst_daemon.images import exif, iptc, tiff_picture, xmp
+from nst_daemon.images import exif, iptc, png, tiff_picture, xmp
+from nst_daemon.images.declared import Declared
 from nst_daemon.images.tiff import Block, Fields
 
 
@@ -18,7 +19,9 @@ class Metadata:
     icc: bytes | None = (
         None  # once the photo is loaded: the RGB profile to which the result is converted back
     )
+    declared: Declared | None = None  # colours that the file tells without a profile
     dpi: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()  # on what could not be read
 
     @property
     def iptc(self) -> bytes | None:
@@ -44,6 +47,18 @@ def of_parts(parts: Mapping[str, Any], *, resources: Any = None, dpi: Any = None
         icc=found.get("icc"),
         resources=_resources(resources) if isinstance(resources, dict) else None,
         dpi=_resolution(dpi),
+    )
+
+
+def of_png(content: bytes) -> Metadata:
+    """Return the metadata of a PNG file; what is damaged is left out with a note."""
+    beside = png.beside(content)
+    names = " and ".join(beside.damaged)
+    note = f"Its {names} chunk is damaged and was left out." if names else ""
+    return replace(
+        of_parts(beside.parts, resources=beside.resources, dpi=beside.dpi),
+        declared=beside.declared,
+        notes=(note,) if note else (),
     )
 
 

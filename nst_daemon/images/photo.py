@@ -23,6 +23,7 @@ class Photo:
     format: str  # of the file: "jpeg", "png", "tiff", "webp", "avif", "heic", "gif", "bmp", "raw"
     bits: int = 8  # a channel: 8, or 16 for all that is deeper
     metadata: Metadata = NOTHING
+    may_grow: bool = False  # it decodes, but its room may have been reserved: somebody may still be writing
     notes: tuple[str, ...] = ()  # what a user should know of how it was read
 
 

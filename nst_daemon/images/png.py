@@ -1,21 +1,28 @@
 """PNG files: pixels of 16 bits, which Pillow cuts to 8 in silence, and the chunks beside the pixels.
 
-Pure but for the stream that is handed in; numpy does the work.
+Pure but for the stream that is written to; numpy does the work.
 
 Source: W3C, Portable Network Graphics Specification, third edition: 5 (chunks), 8.1 (Adam7), 9 (filters).
 """
 
 import struct
 import zlib
-from collections.abc import Container, Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_daemon.images import declared, iptc
+from nst_daemon.images.declared import Declared
+
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD: Final = b"XML:com.adobe.xmp"
+RAW_KEYWORD: Final = b"Raw profile type "
+ADOBE_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"  # before XMP in JPEG's segments
+TEXTS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 CHANNELS: Final = {0: 1, 2: 3, 4: 2, 6: 4}  # of colour types with 16 bits
 ADAM7: Final = (
     (0, 0, 8, 8),
@@ -32,92 +39,187 @@ BAND: Final = 1 << 22  # bytes filtered and packed at once
 Bytes = NDArray[np.uint8]
 
 
-def chunks(stream: IO[bytes], wanted: Container[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the wanted chunks' names and data, passing over the others unread.
-
-    Raises:
-        ValueError: the file is no PNG, is cut off, or a wanted chunk is damaged.
-    """
-    if stream.read(8) != SIGNATURE:
-        raise ValueError("no PNG signature")
-    while len(head := stream.read(8)) == 8:
-        size, name = struct.unpack(">I4s", head)
-        if name in wanted:
-            data, check = stream.read(size), stream.read(4)
-            if len(data) < size or check != struct.pack(">I", zlib.crc32(name + data)):
-                raise ValueError(f"its {name.decode('latin-1')!r} chunk is cut off or damaged")
-            yield name, data
-        else:
-            stream.seek(size + 4, 1)
+def parts(content: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
+    """Yield each chunk's name and data, and whether its checksum is right; ends where the file breaks off."""
+    view, at = memoryview(content), len(SIGNATURE)
+    if content[:at] != SIGNATURE:
+        return
+    while at + 12 <= len(content):
+        size, name = struct.unpack_from(">I4s", content, at)
+        end = at + 8 + size
+        if end + 4 > len(content):
+            return
+        data = view[at + 8 : end]
+        yield name, data, zlib.crc32(data, zlib.crc32(name)) == struct.unpack_from(">I", content, end)[0]
         if name == b"IEND":
             return
-    raise ValueError("it has no end")
+        at = end + 4
 
 
-def side_data(stream: IO[bytes]) -> dict[str, bytes]:
-    """Return what lies beside the pixels, before or after them: "exif", "xmp", "icc"; no damaged parts."""
+# ── what lies beside the pixels ──────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a file says beside its pixels."""
+
+    parts: Mapping[str, bytes]  # "exif", "xmp", "icc"
+    resources: Mapping[int, bytes]  # Photoshop's, IPTC among them
+    dpi: tuple[float, float] | None
+    declared: Declared | None  # its colours, where no profile tells them
+    damaged: tuple[str, ...]  # the names of chunks that were left out
+
+
+def beside(content: bytes) -> Beside:
+    """Return what lies beside the pixels, before or after them; what is damaged does not hide the rest."""
     found: dict[str, bytes] = {}
-    try:
-        for name, data in chunks(stream, {b"eXIf", b"iTXt", b"iCCP"}):
+    older: dict[str, bytes] = {}  # in the words of programs that know no chunk for it
+    said: dict[bytes, bytes] = {}
+    damaged = []
+    for name, data, is_sound in parts(content):
+        if name in PIXELS or len(data) > MAX_SIDE_CHUNK:
+            continue
+        try:
+            if not is_sound:
+                raise ValueError("its checksum is wrong")
             if name == b"eXIf":
-                found["exif"] = data
+                found.setdefault("exif", bytes(data))
             elif name == b"iCCP":
-                found["icc"] = _inflated(data.partition(b"\0")[2][1:])
-            elif (text := _international_text(data)) is not None:
-                found["xmp"] = text
-    except (ValueError, zlib.error):
-        pass  # whether the file as a whole is good is found out where its pixels are read
-    return found
+                found.setdefault("icc", _inflated(bytes(data).partition(b"\0")[2][1:]))
+            elif name in TEXTS:
+                keyword, text = _text(name, bytes(data))
+                (found if keyword == XMP_KEYWORD else older).setdefault(_part(keyword), text)
+            else:
+                said.setdefault(name, bytes(data))
+        except (ValueError, zlib.error):
+            damaged.append(name.decode("latin-1"))
+    resources = _raw_profiles(found, older)
+    if b"cICP" in said:  # counts before the profile. Source: the specification, 4.3
+        found.pop("icc", None)
+    return Beside(found, resources, _resolution(said.get(b"pHYs", b"")), _declared(said), tuple(damaged))
 
 
-def _international_text(data: bytes) -> bytes | None:
-    """Return the packet of an iTXt chunk that holds XMP."""
+def _text(name: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Return the keyword and the text of a chunk of words; of no other than what may be a part of ours."""
     keyword, _, rest = data.partition(b"\0")
-    if keyword != XMP_KEYWORD:
-        return None
+    if not _part(keyword):
+        return keyword, b""
+    if name == b"tEXt":
+        return keyword, rest
+    if name == b"zTXt":
+        return keyword, _inflated(rest[1:])
     is_packed, (_, _, text) = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
-    return _inflated(text) if is_packed else text
+    return keyword, _inflated(text) if is_packed else text
+
+
+def _part(keyword: bytes) -> str:
+    """Return which part a keyword stands for; empty for none of ours."""
+    if keyword == XMP_KEYWORD:
+        return "xmp"
+    return keyword[len(RAW_KEYWORD) :].decode("latin-1").lower() if keyword.startswith(RAW_KEYWORD) else ""
+
+
+def _raw_profiles(found: dict[str, bytes], older: Mapping[str, bytes]) -> dict[int, bytes]:
+    """Add what ImageMagick, GIMP and darktable write as text where the chunk for it is missing.
+
+    Source: ImageMagick, coders/png.c, Magick_png_write_raw_profile; exiftool, PNG.pm, ProcessProfile.
+    """
+    raw = {name: _unhexed(text) for name, text in older.items() if name}
+    app1 = raw.get("app1", b"")
+    if app1.startswith(ADOBE_XMP):
+        found.setdefault("xmp", app1[len(ADOBE_XMP) :])
+    elif app1:
+        found.setdefault("exif", app1)
+    for name, part in (("exif", "exif"), ("xmp", "xmp"), ("icc", "icc"), ("icm", "icc")):
+        if raw.get(name):
+            found.setdefault(part, raw[name].removeprefix(ADOBE_XMP))
+    block = (raw.get("iptc") or raw.get("8bim") or b"").removeprefix(iptc.PHOTOSHOP)
+    return {iptc.RECORD: block} if block.startswith(b"\x1c") else iptc.parse_resources(block)
+
+
+def _unhexed(text: bytes) -> bytes:
+    """Return the bytes of a raw profile: lines of its name, of their number, and of their digits."""
+    _, _, rest = text.lstrip(b"\n").partition(b"\n")
+    count, _, digits = rest.lstrip().partition(b"\n")
+    try:
+        return bytes.fromhex(digits.decode("ascii"))[: int(count)]
+    except (ValueError, UnicodeDecodeError):
+        return b""
+
+
+def _resolution(chunk: bytes) -> tuple[float, float] | None:
+    if len(chunk) != 9 or chunk[8] != 1:
+        return None
+    across, down = struct.unpack_from(">II", chunk)
+    return across * 0.0254, down * 0.0254
+
+
+def _declared(said: Mapping[bytes, bytes]) -> Declared | None:
+    """Return the colours of cICP, sRGB, or gAMA and cHRM: the first of them that is there counts."""
+    if len(said.get(b"cICP", b"")) == 4 and (found := declared.of_cicp(*said[b"cICP"][:2])):
+        return found
+    if b"sRGB" in said:
+        return declared.SRGB
+    if len(said.get(b"gAMA", b"")) != 4:
+        return None
+    points = said.get(b"cHRM", b"")
+    places = [number / 1e5 for number in struct.unpack(">8I", points)] if len(points) == 32 else None
+    return declared.of_gamma(int.from_bytes(said[b"gAMA"], "big") / 1e5, places)
 
 
 def _inflated(data: bytes) -> bytes:
     return zlib.decompressobj().decompress(data, MAX_SIDE_CHUNK)
 
 
-# ── reading 16 bits ──────────────────────────────────────────────────────
+# ── reading ──────────────────────────────────────────────────────────────
 
 
-def size_of_16_bits(path: Path) -> tuple[int, int] | None:
+def bare(content: bytes) -> bytes:
+    """Return the file with its pixels alone: nothing beside them can then keep a decoder from them."""
+    pieces: list[bytes | memoryview] = [SIGNATURE]
+    for name, data, is_sound in parts(content):
+        if name in PIXELS and (is_sound or name != b"tRNS"):
+            check = zlib.crc32(data, zlib.crc32(name)) if is_sound else 0
+            pieces += [struct.pack(">I", len(data)), name, data, struct.pack(">I", check)]
+    return b"".join(pieces)
+
+
+def size_of_16_bits(content: bytes) -> tuple[int, int] | None:
     """Return width and height of a PNG of 16 bits a channel; None for any other file."""
-    with path.open("rb") as stream:
-        head = stream.read(33)
+    head = content[:33]
     if len(head) < 33 or not head.startswith(SIGNATURE) or head[12:16] != b"IHDR":
         return None
     width, height, bits = struct.unpack_from(">IIB", head, 16)
     return (width, height) if bits == 16 else None
 
 
-def read16(stream: IO[bytes]) -> NDArray[np.uint16]:
+def read16(content: bytes) -> NDArray[np.uint16]:
     """Return the pixels of a 16-bit PNG, grey or RGB, with alpha where it has it. Shapes: (H, W, 1 to 4).
 
     Raises:
         ValueError: it is cut off or damaged, or has no 16 bits a channel.
     """
     header, key, packed = b"", b"", []
-    for name, data in chunks(stream, {b"IHDR", b"tRNS", b"IDAT"}):
+    for name, data, is_sound in parts(content):
+        if not is_sound and name in (b"IHDR", b"IDAT"):
+            raise ValueError(f"its {name.decode()!r} chunk is damaged")
         if name == b"IHDR":
-            header = data
+            header = bytes(data)
         elif name == b"tRNS":
-            key = data
-        else:
+            key = bytes(data)
+        elif name == b"IDAT":
             packed.append(data)
     width, height, bits, color, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     if bits != 16 or color not in CHANNELS:
         raise ValueError("not of 16 bits a channel")
-    size = 2 * CHANNELS[color]
-    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    return _keyed(_pixels(b"".join(packed), width, height, 2 * CHANNELS[color], bool(interlaced)), key)
+
+
+def _pixels(packed: bytes, width: int, height: int, size: int, is_interlaced: bool) -> NDArray[np.uint16]:
+    passes = ADAM7 if is_interlaced else ((0, 0, 1, 1),)
     shapes = [(-(-(height - top) // down), -(-(width - left) // right)) for top, left, down, right in passes]
     expected = sum(h * (1 + w * size) for h, w in shapes if h > 0 and w > 0)
-    raw = np.frombuffer(zlib.decompressobj().decompress(b"".join(packed), expected), np.uint8)
+    raw = np.frombuffer(zlib.decompressobj().decompress(packed, expected), np.uint8)
     if len(raw) < expected:
         raise ValueError("its pixels are cut off")
     picture, at = np.empty((height, width, size), np.uint8), 0
@@ -126,7 +228,7 @@ def read16(stream: IO[bytes]) -> NDArray[np.uint16]:
             rows = raw[at : at + h * (1 + w * size)].reshape(h, 1 + w * size)
             picture[top::down, left::right] = _unfiltered(rows[:, 0], rows[:, 1:].reshape(h, w, size))
             at += rows.size
-    return _keyed(picture.view(">u2").astype(np.uint16), key)
+    return picture.view(">u2").astype(np.uint16)
 
 
 def _keyed(pixels: NDArray[np.uint16], key: bytes) -> NDArray[np.uint16]:

@@ -31,6 +31,10 @@ def to_srgb(colors: NDArray[Any], about: Metadata) -> tuple[Picture, Metadata, t
     Shapes: (H, W, 1, 3 or 4) -> (H, W, 3).
     """
     space, profile = icc.space(about.icc or b""), _simple_profile(about)
+    note = "" if about.icc or about.declared is None else about.declared.note
+    if profile is not None and not about.icc:  # there is none to write: the result is sRGB, and says so
+        rgb = _by_bands(profile.to_srgb, np.repeat(colors, 3, axis=-1) if colors.shape[-1] == 1 else colors)
+        return rgb, about.without_icc(), (note,) if note else ()
     if colors.shape[-1] == 1 and space != "GRAY":
         colors = np.repeat(colors, 3, axis=-1)
     if about.icc and CHANNELS.get(space) != colors.shape[-1]:
@@ -50,7 +54,7 @@ def to_srgb(colors: NDArray[Any], about: Metadata) -> tuple[Picture, Metadata, t
 
 def from_srgb(rgb: Picture, about: Metadata) -> tuple[Picture, bytes | None, tuple[str, ...]]:
     """Return a result's colours in the photo's own profile, that profile, and notes."""
-    profile = _simple_profile(about)
+    profile = icc.parse(about.icc) if about.icc else None
     if profile is not None:
         return (rgb if profile.is_srgb() else _by_bands(profile.from_srgb, rgb)), about.icc, ()
     if not about.icc:
@@ -76,6 +80,8 @@ def _simple_profile(about: Metadata) -> icc.Profile | None:
     """Return the photo's profile where it is one of curves and a matrix."""
     if about.icc:
         return icc.parse(about.icc)
+    if about.declared is not None:
+        return about.declared.profile
     # Cameras set to Adobe RGB embed nothing; they say it in EXIF (DCF 2.0, R03).
     return icc.ADOBE_RGB if about.exif and exif.is_adobe_rgb(about.exif) else None
 

@@ -1,8 +1,8 @@
 """Results -> files that carry what the photo carried, and their own provenance."""
 
-import errno
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from nst_daemon import disk
 from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError
 from nst_daemon.images import exif, iptc, png, profiles, tiff_picture, xmp
+from nst_daemon.images.limits import no_memory
 from nst_daemon.images.photo import Photo, Picture, over_white, stored
 from nst_daemon.recipe import Format
 
@@ -24,7 +26,6 @@ MAX_WEBP_SIDE: Final = 16_383  # px, of the format
 MAX_JPEG_XMP: Final = 65_504  # bytes: what a segment has room for beside its headings
 MAX_JPEG_EXIF: Final = 65_527
 MAX_JPEG_RESOURCES: Final = 65_519
-FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows knows no quota
 JPEG_RESOURCES: Final = b"Photoshop 3.0\0"
 
 
@@ -69,34 +70,43 @@ def save_result(
     Metadata, profile, transparency and depth are the photo's, as far as the format has room for them.
 
     Raises:
-        ConditionError: the disk is full.
-        OSError: it cannot be written for another reason.
+        ConditionError: it cannot be written now.
     """
     if strip_gps:
         photo = replace(photo, metadata=photo.metadata.without_gps())
     kind, notes = choose_format(photo, format, rgb.shape[1], rgb.shape[0])
     parts, more = _parts(rgb, photo, kind, provenance)
     encode = {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
-    data, lost = encode(parts, quality)
     path = stem.with_name(stem.name + RESULTS[kind][0])
     try:
-        path.write_bytes(data)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise ConditionError(
-            f"No room for {path.name} ({len(data) / 1e6:.0f} MB).", remedy="Make room.", code="disk_full"
-        ) from error
+        data, lost = encode(parts, quality)
+    except MemoryError as error:
+        raise no_memory(path, path.name) from error
+    _write(path, data)
     return path, (*notes, *more, *lost)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file anew; a part of one never stays."""
+    disk.remove(path)
+    try:
+        with disk.created(path) as file:
+            file.write(data)
+    except ConditionError:
+        with suppress(ConditionError):  # the first is the one to tell
+            disk.remove(path)
+        raise
 
 
 def save_preview(rgb: Picture, path: Path) -> None:
     """Write a picture as a small JPEG in sRGB, under whatever name.
 
     Raises:
-        OSError: it cannot be written.
+        ConditionError: it cannot be written now.
     """
-    Image.fromarray(stored(rgb, 8)).save(path, "JPEG", quality=PREVIEW_QUALITY)
+    stream = io.BytesIO()
+    Image.fromarray(stored(rgb, 8)).save(stream, "JPEG", quality=PREVIEW_QUALITY)
+    _write(path, stream.getvalue())
 
 
 def choose_format(photo: Photo, format: Format, width: int, height: int) -> tuple[str, tuple[str, ...]]:

@@ -5,9 +5,9 @@ of their block, so that what is copied is copied to the bit.
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from mmap import mmap
 from typing import Final
 
 SIZES: Final = {
@@ -31,6 +31,8 @@ INTEGERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
 
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
+SUB_IFDS: Final = 330
+MAX_DIRECTORIES: Final = 1000  # pages and relatives of them
 MAX_FIELDS: Final = 4096  # in one directory; real ones have below 100
 
 
@@ -55,7 +57,7 @@ Fields = dict[int, Field]
 class Block:
     """A TIFF file or EXIF block, from its byte-order mark on."""
 
-    raw: bytes | mmap
+    raw: bytes
     order: str  # "<" or ">", as in struct
     is_big: bool  # BigTIFF: offsets of eight bytes
     first: int  # offset of the first directory
@@ -112,7 +114,7 @@ class Block:
         return next(iter(self.numbers(entry)), default)
 
 
-def parse(raw: bytes | mmap) -> Block:
+def parse(raw: bytes) -> Block:
     """Return the block of a TIFF file or EXIF data.
 
     Raises:
@@ -127,6 +129,24 @@ def parse(raw: bytes | mmap) -> Block:
     if magic == 43 and len(raw) >= 16:
         return Block(raw, order, True, struct.unpack_from(order + "Q", raw, 8)[0])
     raise ValueError("no TIFF header")
+
+
+def directories(block: Block) -> Iterator[tuple[Fields, bool]]:
+    """Yield each page's directory, and those below it: its relatives, in camera raw the raw picture itself.
+
+    Raises:
+        ValueError: a page's directory lies beyond the end.
+    """
+    offset, seen = block.first, set[int]()
+    while offset and offset not in seen and len(seen) < MAX_DIRECTORIES:
+        seen.add(offset)
+        fields, offset = block.directory(offset)
+        yield fields, False
+        for place in block.numbers(fields.get(SUB_IFDS)):
+            if place and place not in seen and len(seen) < MAX_DIRECTORIES:
+                seen.add(place)
+                with suppress(ValueError):
+                    yield block.directory(place)[0], True
 
 
 def longs(order: str, *numbers: int) -> Field:

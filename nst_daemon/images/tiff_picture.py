@@ -8,7 +8,6 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from mmap import mmap
 from typing import Any, Final
 
 import numpy as np
@@ -54,7 +53,7 @@ class Layout:
         return 3 if self.photometric == RGB else 1
 
 
-def deep_layout(raw: bytes | mmap) -> Layout | None:
+def deep_layout(raw: bytes) -> Layout | None:
     """Return the layout of a grey or RGB file of 16 bits or floats; None for all that Pillow reads in full.
 
     Raises:
@@ -203,7 +202,7 @@ def _with_directory(block: Block, fields: Fields) -> bytes:
     at = len(block.raw) + len(block.raw) % 2
     head = (b"II*\0" if block.order == "<" else b"MM\0*") + struct.pack(block.order + "I", at)
     directory = tiff.directory_bytes(Tree(block.order, fields), at)
-    return b"".join([head, block.raw[len(head) :], b"\0" * (at - len(block.raw)), directory])
+    return b"".join([head, memoryview(block.raw)[len(head) :], b"\0" * (at - len(block.raw)), directory])
 
 
 def write(

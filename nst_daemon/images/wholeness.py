@@ -1,0 +1,169 @@
+"""Whether a picture file has all of its bytes, whatever a decoder makes of it. Pure: bytes in.
+
+A copy may stop half-way, and many a program reserves a file's room first: then its size is right, and what is
+not written yet is zeros, which most decoders paint grey or black. Where a format has no end that proves the
+whole, long zeros are a doubt and no proof: a bitmap may be black at its end.
+"""
+
+import struct
+from enum import StrEnum
+from typing import Final
+
+from nst_daemon.images import bmp, boxes, containers, gif, jpeg, png, tiff
+
+SECTOR: Final = 512  # bytes; shorter ends of zeros are black pixels, or padding
+TAIL: Final = 64  # zeros that no packed picture ends with, but one of WebP
+RUN: Final = bytes(16 << 10)  # zeros that no film or picture in boxes has anywhere
+BLOCK: Final = 1 << 16  # bytes looked at at once
+UNPACKED: Final = frozenset({1, 2, 3, 4, 32771})  # TIFF: no compression, or fax, which may fill up with zeros
+VP8_ZEROS: Final = 32  # macroblocks of one colour that take a byte of zeros
+
+
+class Wholeness(StrEnum):
+    """How much of a picture is there."""
+
+    WHOLE = "whole"
+    DOUBTFUL = "doubtful"  # it may be a picture, but somebody may have reserved its room and still be writing
+    CUT = "cut"  # something is missing that is sure to come or to be lost
+
+
+def judge(content: bytes, *, has_hole: bool = False, is_raw: bool = False) -> Wholeness:
+    """Return how much of a file is there. `has_hole`: parts of it are not on the disk."""
+    if not content[:64].strip(b"\0"):
+        return Wholeness.CUT
+    tail = len(content) - zeros_from(content)
+    kind = containers.kind(content)
+    try:
+        found = _of_kind(content, kind, tail, is_raw)
+    except (ValueError, struct.error, IndexError):
+        found = Wholeness.CUT
+    is_doubtful = has_hole or tail >= SECTOR
+    return Wholeness.DOUBTFUL if found is Wholeness.WHOLE and is_doubtful else found
+
+
+def zeros_from(content: bytes) -> int:
+    """Return the place from which on all is zeros; the length where the last byte is none."""
+    at = len(content)
+    while at > 0:
+        block = content[max(0, at - BLOCK) : at]
+        kept = len(block.rstrip(b"\0"))
+        if kept:
+            return at - len(block) + kept
+        at -= len(block)
+    return 0
+
+
+def _of_kind(content: bytes, kind: str, tail: int, is_raw: bool) -> Wholeness:
+    match kind:
+        case "jpeg":
+            return _jpeg(content, len(content) - tail)
+        case "png":
+            return _png(content)
+        case "tiff":
+            return _tiff(content, tail, is_raw)
+        case "webp":
+            return _webp(content, tail)
+        case "gif":
+            return _gif(content)
+        case "bmp":
+            return _bmp(content, tail)
+        case "avif" | "heic":
+            return _heif(content)
+    return Wholeness.CUT if len(content) < containers.LONGEST_SIGNATURE else Wholeness.WHOLE
+
+
+def _jpeg(content: bytes, filled: int) -> Wholeness:
+    end = jpeg.walk(content)
+    if end.reason is jpeg.Reason.END:
+        return (
+            Wholeness.DOUBTFUL if end.has_zeros or jpeg.names_more(content, end.at + 2) else Wholeness.WHOLE
+        )
+    if end.reason is jpeg.Reason.DAMAGE and end.at < filled:
+        return Wholeness.WHOLE  # no matter of length
+    return Wholeness.CUT
+
+
+def _png(content: bytes) -> Wholeness:
+    """Look for the end, and for zeros where a checksum says that there was something else."""
+    for name, data, is_sound in png.parts(content):
+        if name == b"IDAT" and not is_sound and bytes(SECTOR) in bytes(data):
+            return Wholeness.CUT
+        if name == b"IEND":
+            return Wholeness.WHOLE
+    return Wholeness.CUT
+
+
+def _tiff(content: bytes, tail: int, is_raw: bool) -> Wholeness:
+    """Look whether a directory, or a part that it names, lies beyond the end or is not written yet."""
+    block, filled = tiff.parse(content), len(content) - tail
+    found, first = Wholeness.WHOLE, True
+    for fields, is_below in tiff.directories(block):
+        parts = [
+            (start, start + length)
+            for starts, lengths in ((273, 279), (324, 325))
+            for start, length in zip(
+                block.numbers(fields.get(starts)), block.numbers(fields.get(lengths)), strict=False
+            )
+        ]
+        if first and not fields.keys() & {273, 324}:  # their values lie beyond the end
+            return Wholeness.CUT
+        if any(end > len(content) for _, end in parts):
+            if is_raw or not is_below:
+                return Wholeness.CUT
+            found = Wholeness.DOUBTFUL
+        empty = max((end - max(start, filled) for start, end in parts), default=0)
+        if empty >= TAIL and block.number(fields.get(259), 1) not in UNPACKED:
+            return Wholeness.CUT
+        first = False
+    return found
+
+
+def _webp(content: bytes, tail: int) -> Wholeness:
+    if len(content) < 8 + struct.unpack_from("<I", content, 4)[0]:
+        return Wholeness.CUT
+    blocks, at = 0, 12
+    while at + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, at)
+        if name == b"VP8 ":
+            width, height = struct.unpack_from("<HH", content, at + 14)
+            blocks = ((width & 0x3FFF) + 15) // 16 * (((height & 0x3FFF) + 15) // 16)
+        if name in (b"VP8 ", b"VP8L", b"ANMF") and tail >= TAIL + blocks // VP8_ZEROS:
+            payload = at + 8 + size
+            if len(content) - tail <= payload - TAIL:
+                return Wholeness.CUT
+        at += 8 + size + size % 2
+    return Wholeness.WHOLE
+
+
+def _gif(content: bytes) -> Wholeness:
+    """Walk to the trailer. Some old programs wrote none: between two pictures its lack proves nothing."""
+    end = gif.end_of(content)
+    if end is None:
+        return Wholeness.CUT
+    return Wholeness.WHOLE if content[end : end + 1] == b";" else Wholeness.DOUBTFUL
+
+
+def _bmp(content: bytes, tail: int) -> Wholeness:
+    needed = bmp.needed(content)
+    if needed is None:
+        is_cut = len(content) < struct.unpack_from("<I", content, 2)[0] or tail >= TAIL
+    else:
+        is_cut = len(content) < needed
+    return Wholeness.CUT if is_cut else Wholeness.WHOLE
+
+
+def _heif(content: bytes) -> Wholeness:
+    names = set()
+    for box in boxes.boxes(content):
+        if box.end > len(content):
+            return Wholeness.CUT
+        names.add(box.name)
+        if box.name == b"mdat" and content.find(RUN, box.start, box.end) >= 0:
+            return Wholeness.CUT
+    if b"meta" not in names:  # a film's first picture: whole, if the film is
+        return Wholeness.WHOLE if b"moov" in names else Wholeness.CUT
+    for start, length in boxes.items(content).pictures():
+        part = content[start : start + length]
+        if len(part) < length or (length > TAIL and not part[-TAIL:].strip(b"\0")):
+            return Wholeness.CUT
+    return Wholeness.WHOLE
