@@ -22,16 +22,15 @@ from typing import Any
 
 from place import FakeReader
 
+from nst_daemon import child, disposal, intake, worker
 from nst_daemon import daemon as daemons_daemon
-from nst_daemon import disposal, intake, worker
 from nst_daemon.config import Config, load
 from nst_daemon.crash import VARIABLE
 from nst_daemon.daemon import Daemon
-from nst_daemon.engine import process as engine_process
-from nst_daemon.engine.messages import Finished, Leave, Loaded, Stepped, Stop
+from nst_daemon.engine.messages import Finished, Leave, Loaded, Refused, Stepped, Stop
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import CancelledError, MissingError
+from nst_daemon.errors import CancelledError, EngineError, MissingError, OutOfMemoryError
 from nst_daemon.inspector import Inspection, Inspector, Readable
 from nst_daemon.jobs import EngineFacts, Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
@@ -139,8 +138,18 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
         os._exit(3)
     threading.Thread(target=listen, daemon=True).start()
     pipe.send(Loaded(device="played", precision="float32"))
+    is_broken = False
     while (order := orders.get()) is not None:
         content = order.photo.read_bytes()
+        if is_broken or content.startswith(b"driver"):
+            is_broken = True  # an error of CUDA sticks to its process
+            error = EngineError(f"{order.photo_name}: CUDA error: an illegal memory access was encountered")
+            pipe.send(Refused(order.job, error))
+            continue
+        if content.startswith(b"full") and order.photo.with_suffix(".once").exists():
+            order.photo.with_suffix(".once").unlink()
+            pipe.send(Refused(order.job, OutOfMemoryError(f"{order.photo_name} does not fit.")))
+            continue
         pipe.send(Stepped(order.job, progress_at(1)))
         if content.startswith(b"hang"):
             time.sleep(1000)
@@ -266,7 +275,7 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     os.environ[VARIABLE] = crash_at
     worker.CONDITION_SECONDS = disposal.CONDITION_SECONDS = 0.3  # type: ignore[misc]
     intake.BLOCK_SECONDS = 0.3  # type: ignore[misc]
-    engine_process.START_METHOD = "forkserver"  # type: ignore[misc]
+    child.START_METHOD = "forkserver"  # type: ignore[misc]
     tempfile.tempdir = str(source.parent.parent)  # leases of local inboxes
     for pause in ("INTAKE_SECONDS", "WORKER_SECONDS", "BEAT_SECONDS"):
         setattr(daemons_daemon, pause, 0.05)

@@ -203,11 +203,13 @@ def test_a_photo_or_style_that_cannot_be_read_leaves_the_engine_warm(
 
 
 def test_what_the_engine_logs_arrives_in_the_daemons_log(
-    engine: EngineProcess, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    engine = EngineProcess(_settings(tmp_path))
     with caplog.at_level(logging.WARNING), pytest.raises(EngineError, match="smaller steps did not help"):
         _paint(engine, _order(tmp_path, tv_weight=1e300))  # more than a float32 holds
     assert any("the loss became" in record.message for record in caplog.records)
+    assert engine.pid is None  # after an error of its own it is not used again
 
 
 def test_a_running_order_is_cancelled_within_a_step(engine: EngineProcess, tmp_path: Path) -> None:

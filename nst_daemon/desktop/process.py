@@ -6,20 +6,19 @@ one state folder one shows the icon and one shows the notices: whoever holds the
 """
 
 import logging
-import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, Self
 
 from filelock import FileLock, Timeout
 
 from nst_daemon import logs
+from nst_daemon.child import Child
 from nst_daemon.config import Config, Notify, TrayMode
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.desk import Desk
@@ -27,6 +26,7 @@ from nst_daemon.desktop.notify import messenger
 from nst_daemon.desktop.opener import open_path
 from nst_daemon.desktop.panels import Backend, Desktop, Probe, choose, problem_of
 from nst_daemon.desktop.tray import TICK_SECONDS, Tray
+from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background
 
@@ -60,7 +60,8 @@ class DesktopKeeper:
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.config = config
         self._clock = clock
-        self._child: SpawnProcess | None = None
+        self._child = Child(serve, name="nst-desktop", words="The process of tray and notifications")
+        self._was_said = ""  # why it could not be started: once
         self._began = 0.0
         self._due = float("-inf")
         self._back_off = BACK_OFF_SECONDS
@@ -74,15 +75,14 @@ class DesktopKeeper:
     @property
     def pid(self) -> int | None:
         """The process, while it lives."""
-        return self._child.pid if self._child is not None and self._child.is_alive() else None
+        return self._child.pid
 
     def tend(self) -> bool:
         """Start the process where it is wanted and not there; False: it has left for good."""
-        if self._child is not None:
-            if self._child.is_alive():
-                return True
-            if self._code_of_ended(self._child) == LEFT:
-                self._due = float("inf")
+        if self._child.is_alive():
+            return True
+        if self._child.has_begun and self._code_of_ended() == LEFT:
+            self._due = float("inf")
         if self._clock() >= self._due and is_wanted(self.config):
             self._start()
         return self._due != float("inf")
@@ -99,31 +99,22 @@ class DesktopKeeper:
 
     def close(self) -> None:
         """End the process: politely, then at once."""
-        if self._child is None:
-            return
-        self._child.terminate()
-        self._child.join(LEAVE_SECONDS)
-        if self._child.is_alive():
-            self._child.kill()
-            self._child.join()
-        self._child.close()
-        self._child = None
+        self._child.end(seconds=LEAVE_SECONDS)
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        child = context.Process(target=serve, args=(self.config,), name="nst-desktop", daemon=True)
         try:
-            child.start()
-        except OSError as error:
-            logger.warning("no tray and no notifications: %s", error)
+            self._child.start(self.config)
+        except ConditionError as error:
+            if error.message != self._was_said:
+                logger.warning("no tray and no notifications: %s", error)
+            self._was_said = error.message
             self._due = self._clock() + MAX_BACK_OFF_SECONDS
             return
-        self._child, self._began = child, self._clock()
+        self._was_said = ""
+        self._began = self._clock()
 
-    def _code_of_ended(self, child: SpawnProcess) -> int | None:
-        code = child.exitcode
-        child.close()
-        self._child = None
+    def _code_of_ended(self) -> int | None:
+        code = self._child.wait_for_end(LEAVE_SECONDS)
         now = self._clock()
         if now - self._began >= STEADY_SECONDS:
             self._back_off = BACK_OFF_SECONDS
@@ -135,12 +126,10 @@ class DesktopKeeper:
 # ── in the process ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def serve(config: Config) -> None:
+def serve(_: Connection, config: Config) -> None:
     """Show tray and notices until the parent ends, or Quit is clicked. Runs in the process."""
     with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which then ends us
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
     logs.log_to_stderr()
     code = ANEW
     try:
@@ -149,13 +138,6 @@ def serve(config: Config) -> None:
         logger.warning("the tray begins anew: %s: %s", type(error).__name__, error)
     finally:
         os._exit(code)  # at once: a thread that hangs with the desktop must not keep us
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _serve(config: Config) -> int:

@@ -4,11 +4,12 @@ import contextlib
 import logging
 import os
 import queue
-import signal
 import threading
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 
+from nst_daemon import disk
 from nst_daemon.engine.messages import (
     Alive,
     Died,
@@ -22,7 +23,7 @@ from nst_daemon.engine.messages import (
     Stop,
 )
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import EngineError, NstError
+from nst_daemon.errors import EngineError, NstError, OutOfMemoryError
 from nst_daemon.recipe import Order, Progress
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ NICENESS = 5  # the desktop comes first
 
 def serve(pipe: Connection, settings: EngineSettings) -> None:
     """Load the network, then fulfil orders until told to leave or until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     with contextlib.suppress(AttributeError, OSError):  # Windows has no nice
         os.nice(NICENESS)
     # Threads that wait by spinning lose to every other busy program: steps take twice as long beside one.
@@ -119,6 +119,16 @@ class Desk:
             self.say(Finished(order.job, studio.fulfil(order, on_progress, self.should_stop)))
         except NstError as error:
             self.say(Refused(order.job, error))
-        except Exception as error:  # one bad picture must not cost the next one its warm engine
+        except MemoryError:
+            self.say(Refused(order.job, OutOfMemoryError(f"{order.photo_name}: there is too little memory.")))
+        except Exception as error:  # the daemon decides what becomes of us
             logger.exception("job %d broke the engine", order.job)
-            self.say(Refused(order.job, EngineError(f"{order.photo_name}: {type(error).__name__}: {error}")))
+            self.say(Refused(order.job, _as_ours(error, order)))
+
+
+def _as_ours(error: Exception, order: Order) -> NstError:
+    """Return an error that is none of ours as one: a full disk or a dead share is no photo's fault."""
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        name = error.filename
+        return disk.condition_at(error, Path(name) if isinstance(name, str) and name else order.result)
+    return EngineError(f"{order.photo_name}: {type(error).__name__}: {error}")
