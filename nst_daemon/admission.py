@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 GONE = "the photo is gone"
 IS_MASK = "it is a mask, by the word of a sidecar"
+IS_SPOKEN_FOR = "the picture of the same name beside the raw file is painted for both"
 SUPERSEDED = "its sidecar asks for something else now"
 WAITING = (JobState.HELD, JobState.QUEUED)
 UNFINISHED = (*WAITING, JobState.RUNNING)

@@ -8,7 +8,6 @@ from typing import Final
 
 Blend = tuple[tuple[str, float], ...]  # names of styles and their shares, relative to each other
 MAX_BLEND: Final = 16  # styles in one picture; each costs a pass of the network before the first step
-MASK_END: Final = ".mask.png"  # photo.mask.png belongs to photo.jpg, and never is a photo itself
 MAX_REGIONS: Final = 8  # each costs a tenth of every step
 Regions = tuple[tuple[str, Blend], ...]  # names of masks, and the styles behind them
 

@@ -3,17 +3,16 @@
 `photo.mask.png` is known by its name; any other by the word of a sidecar in the same folder.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from nst_daemon import disk
+from nst_daemon.beside import Neighbours, neighbours_in
 from nst_daemon.blends import Blend, Regions
 from nst_daemon.copies import private_copy
 from nst_daemon.errors import PhotoError
-from nst_daemon.files import is_plain_file
-from nst_daemon.inbox.walk import bare
-from nst_daemon.pairing import SIDECAR_SUFFIXES
 from nst_daemon.recipe import EVERYWHERE, Areas, Mask, Region, Sidecar, Style
 from nst_daemon.sidecars import masks_named_in, own_mask
 
@@ -49,21 +48,25 @@ def take_masks(photo: Path, sidecar: Sidecar | None, folder: Path) -> Masks:
     """Copy the masks of a photo into a folder of ours.
 
     Raises:
-        ConditionError: the folder cannot be written.
+        ConditionError: the folder cannot be written, or a mask not be read now.
     """
     asked = Sidecar(path=photo) if sidecar is None else sidecar
-    default = own_mask(photo) if asked.mask is None else photo.with_name(asked.mask)
-    paths = ([] if default is None else [default]) + [photo.with_name(name) for name, _ in asked.regions]
-    named = {path.name: mask for path in dict.fromkeys(paths) if (mask := _taken(path, folder))}
+    default = own_mask(photo) if asked.mask is None else None
+    painting = asked.mask if default is None else default.name
+    names = dict.fromkeys(([] if painting is None else [painting]) + [name for name, _ in asked.regions])
+    if not names:
+        return NO_MASKS
+    beside = neighbours_in(photo.parent)
+    named = {name: mask for name in names if (mask := _taken(beside.spelt(name), folder))}
     return Masks(
-        painting=None if default is None else named.get(default.name),
+        painting=None if painting is None else named.get(painting),
         named=named,
-        missing=tuple(path.name for path in dict.fromkeys(paths) if path.name not in named),
+        missing=tuple(name for name in names if name not in named),
     )
 
 
 def _taken(path: Path, folder: Path) -> Mask | None:
-    if not is_plain_file(path):
+    if not disk.is_file(path):
         return None
     try:
         copy, sha256 = private_copy(path, folder)
@@ -80,28 +83,33 @@ def areas_of(regions: Regions, masks: Masks, styles_of: StylesOf) -> Areas:
     return Areas(mask=masks.painting, regions=found)
 
 
-def namers_of(picture: Path) -> Iterator[Path]:
-    """Yield the sidecars by which a picture is the mask of another photo."""
+def namers_of(picture: Path) -> list[Path]:
+    """Return the sidecars by which a picture is the mask of another photo.
+
+    Raises:
+        ConditionError: nobody knows what is beside it.
+    """
     if picture.suffix.casefold() != ".png":
-        return
-    try:
-        beside = [path for path in picture.parent.iterdir() if path.suffix.casefold() in SIDECAR_SUFFIXES]
-    except OSError:
-        return
-    for sidecar in beside:
-        if is_plain_file(sidecar) and picture in masks_named_in(sidecar) and not _owns(sidecar, picture):
-            yield sidecar
+        return []
+    beside = neighbours_in(picture.parent)
+    return [sidecar for sidecar in beside.asking() if _is_named(picture, sidecar, beside)]
 
 
-def _owns(sidecar: Path, photo: Path) -> bool:
-    return bare(sidecar) in (photo, photo.with_suffix(""))
+def _is_named(picture: Path, sidecar: Path, beside: Neighbours) -> bool:
+    if not disk.is_file(sidecar) or picture not in masks_named_in(sidecar, beside):
+        return False
+    return picture not in beside.photos_of(sidecar.name)  # one that names itself is still a photo
 
 
 def masks_of_alone(photo: Path, sidecars: list[Path]) -> list[Path]:
-    """Return the masks that these sidecars of a photo name, and no other sidecar does."""
+    """Return the masks that these sidecars of a photo name, and no other sidecar does.
+
+    Raises:
+        ConditionError: nobody knows what is beside it.
+    """
     named = dict.fromkeys(mask for sidecar in sidecars for mask in masks_named_in(sidecar))
     return [
         mask
         for mask in named
-        if mask != photo and is_plain_file(mask) and all(other in sidecars for other in namers_of(mask))
+        if mask != photo and disk.is_file(mask) and all(other in sidecars for other in namers_of(mask))
     ]

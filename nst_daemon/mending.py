@@ -8,19 +8,30 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from nst_daemon import disk
-from nst_daemon.admission import GONE, IS_MASK, UNFINISHED, WAITING, Admission, Reader, seen_as, stamp_seen
+from nst_daemon.admission import (
+    GONE,
+    IS_MASK,
+    IS_SPOKEN_FOR,
+    UNFINISHED,
+    WAITING,
+    Admission,
+    Reader,
+    seen_as,
+    stamp_seen,
+)
 from nst_daemon.arrivals import Arrival, Styles
+from nst_daemon.beside import Role, claim_of, claims_on, photos_of, role_of
 from nst_daemon.config import Config, Folder
 from nst_daemon.copies import private_copy
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import FileConditionError, PhotoError, with_section
-from nst_daemon.inbox.walk import Kind, Scan, bare, photos_of
+from nst_daemon.inbox.gate import Left
+from nst_daemon.inbox.walk import Kind, Scan, has_speaker
 from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import UNREAD, Ledger, Verdict
 from nst_daemon.masks import namers_of
-from nst_daemon.pairing import SIDECAR_SUFFIXES
 from nst_daemon.settling import Settler
 from nst_daemon.sidecars import fingerprint, masks_named_in, sidecars_beside
 
@@ -62,12 +73,13 @@ class Mender:
 
         At the first one, cancel those whose photo went while nobody looked.
         """
+        self._leave_raws(scan)
         sidecars = {found.path: found.stamp for found in scan.found if found.kind is Kind.SIDECAR}
         before = self._sidecars.get(root.path)
         if sidecars == before:
             return
         changed = {path for path, _ in sidecars.items() ^ (before or {}).items()}
-        owners = {bare(path) for path in changed}
+        claims = {claim_of(path) for path in changed}
         is_first = before is None
         jobs = self._ledger.waiting_in(root.path)
         if is_first:
@@ -75,7 +87,7 @@ class Mender:
         photos = {job.original: None for job in jobs if job.original.is_relative_to(root.path)}
         unknown = [path for path in changed if not self._is_known(path, self._claim_masks, root, path)]
         for photo in photos:
-            is_asked = is_first or photo in owners or photo.with_suffix("") in owners
+            is_asked = is_first or not claims.isdisjoint(claims_on(photo))
             if not self._is_known(photo, self._look_at, root, photo, is_asked):
                 unknown.append(photo)
         if scan.is_complete and not unknown:  # else all of it is looked at again
@@ -146,24 +158,40 @@ class Mender:
             self.mend(root, photo)
 
     def _claim_masks(self, root: Root, sidecar: Path) -> None:
-        for mask in masks_named_in(sidecar) if sidecar.suffix in SIDECAR_SUFFIXES else ():
+        for mask in masks_named_in(sidecar) if role_of(sidecar.name) is Role.ASKING else ():
             stamp = stamp_of(mask)
             if stamp is not None and self._ledger.jobs_of_photo(mask):
                 self.set_mask_aside(root, mask, stamp)
 
     def set_mask_aside(self, root: Root, picture: Path, stamp: Stamp) -> bool:
-        """Return whether a picture is a mask by the word of a sidecar; its photos are paired anew then."""
-        namers = list(namers_of(picture))
+        """Return whether a picture is none to paint: the raw file of one beside it, or a mask.
+
+        It is a mask by the word of a sidecar; the photos of that are paired anew then.
+        """
+        if has_speaker(picture, root=root.path, ignore=self._config.watch.ignore):
+            self._cancel(picture, IS_SPOKEN_FOR)
+            return True
+        namers = namers_of(picture)
         if not namers:
             return False
         logger.info("%s is a mask of %s, and was left alone", picture.name, namers[0].name)
         self._ledger.mark_seen(seen_as(Verdict.MASK, picture, root.path, stamp))
-        for job in self._ledger.jobs_of_photo(picture):
-            if job.state in UNFINISHED and not job.cancel_requested:
-                self._ledger.cancel(job.id, reason=IS_MASK)
+        self._cancel(picture, IS_MASK)
         for photo in {photo for namer in namers for photo in photos_of(namer)}:
             self.mend(root, photo)
         return True
+
+    def _cancel(self, picture: Path, reason: str) -> None:
+        for job in self._ledger.jobs_of_photo(picture):
+            if job.state in UNFINISHED and not job.cancel_requested:
+                logger.info("job %d was cancelled: %s", job.id, reason)
+                self._ledger.cancel(job.id, reason=reason)
+
+    def _leave_raws(self, scan: Scan) -> None:
+        """Cancel what was to become of raw files beside which a picture of the same shot has come since."""
+        for path, left in scan.left.items():
+            if left is Left.RAW:
+                self._cancel(path, IS_SPOKEN_FOR)
 
     def mend(self, root: Root, photo: Path) -> None:
         """Pair a photo anew, if a job of it has not started and it is still the one that was read."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final
 
-from nst_daemon.blends import MASK_END
+from nst_daemon.belongings import Belonging, belongings_of
 from nst_daemon.conditions import condition_of, missing
 from nst_daemon.config import Folder, Originals
 from nst_daemon.endings import RESULTS
@@ -25,12 +25,8 @@ from nst_daemon.files import (
     move_beside,
     names_beside,
 )
-from nst_daemon.inbox.walk import Kind, kind_of
 from nst_daemon.jobs import PREVIEWS, Job, NewJob, Origin
-from nst_daemon.masks import masks_of_alone
-from nst_daemon.pairing import SIDECAR_SUFFIXES, editor_names, sidecar_names
 from nst_daemon.recipe import blend_name
-from nst_daemon.sidecars import own_mask
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +148,7 @@ def dispose_original(job: Job, folder: Folder) -> Path | None:
             _forget_failure(photo, folder)
             return photo
         case Originals.DELETE:
-            _delete(photo, folder)
+            _delete(job, folder)
             return None
         case Originals.MOVE:
             return _move(job, folder.archive, folder, name="archive")
@@ -235,9 +231,18 @@ def _is_ours(job: Job) -> bool:
         return False
 
 
-def _delete(photo: Path, folder: Folder) -> None:
+def _delete(job: Job, folder: Folder) -> None:
+    """Delete a photo and what belongs to it; what nobody has painted, a raw file, goes to the archive."""
+    photo = job.original
     try:
-        for path in (*_own_masks(photo), *_own_sidecars(photo), photo):
+        belongings = belongings_of(photo)
+        kept = [each.path for each in belongings if each.is_kept]
+        if kept:
+            place = folder.archive / _sub_folder(job)
+            place.mkdir(parents=True, exist_ok=True)
+            for path in kept:
+                move_beside(path, place)
+        for path in (*(each.path for each in belongings if not each.is_kept), photo):
             path.unlink(missing_ok=True)
         _forget_failure(photo, folder)
     except OSError as error:
@@ -249,9 +254,9 @@ def _move(job: Job, target: Path, folder: Folder, *, name: str) -> Path:
     photo, place = job.original, target / _sub_folder(job)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        sidecars, masks = _own_sidecars(photo), _own_masks(photo)
+        belongings = belongings_of(photo)
         moved = move_beside(photo, place)
-        _move_after(photo, moved, sidecars, masks)
+        _move_after(photo, moved, belongings)
         _forget_failure(photo, folder)
     except OSError as error:
         raise condition_of(error, target, name=name) or as_condition(error, target) from error
@@ -259,14 +264,10 @@ def _move(job: Job, target: Path, folder: Folder, *, name: str) -> Path:
     return moved
 
 
-def _move_after(photo: Path, moved: Path, sidecars: list[Path], masks: list[Path]) -> None:
-    """Move what belongs to a photo to where the photo is now."""
-    for sidecar in sidecars:
-        # photo.jpg.yaml becomes photo.2.jpg.yaml, and photo.yaml photo.2.yaml
-        is_full = sidecar.stem == photo.name
-        move_beside(sidecar, moved.parent, stem=moved.name if is_full else moved.stem)
-    for mask in masks:
-        move_beside(mask, moved.parent, stem=_mask_stem(mask, photo, moved))
+def _move_after(photo: Path, moved: Path, belongings: list[Belonging]) -> None:
+    """Move what belongs to a photo to where the photo is now: photo.yaml becomes photo.2.yaml."""
+    for each in belongings:
+        move_beside(each.path, moved.parent, stem=each.stem_beside(photo, moved))
 
 
 def _moved_before(job: Job, folder: Folder, target: Path, *, name: str) -> Path | None:
@@ -281,47 +282,12 @@ def _moved_before(job: Job, folder: Folder, target: Path, *, name: str) -> Path 
             continue
         try:
             if photo.parent.is_dir():
-                _move_after(photo, path, _own_sidecars(photo), _own_masks(photo))
+                _move_after(photo, path, belongings_of(photo))
             _forget_failure(photo, folder)
         except OSError as error:
             raise condition_of(error, target, name=name) or as_condition(error, target) from error
         return path
     return None
-
-
-def _own_sidecars(photo: Path) -> list[Path]:
-    """Return the sidecars and XMP that belong to this photo alone: `photo.yaml` also serves photo.png."""
-    names = (*sidecar_names(photo.name), *editor_names(photo.name))
-    sidecars = [path for name in names if is_plain_file(path := photo.with_name(name))]
-    if any(sidecar.stem != photo.name for sidecar in sidecars) and _has_twin(photo):
-        return [sidecar for sidecar in sidecars if sidecar.stem == photo.name]
-    return sidecars
-
-
-def _own_masks(photo: Path) -> list[Path]:
-    """Return the masks that belong to this photo alone, by their name or by the word of its own sidecars."""
-    sidecars = [path for path in _own_sidecars(photo) if path.suffix in SIDECAR_SUFFIXES]
-    masks = masks_of_alone(photo, sidecars)
-    default = own_mask(photo)
-    if default is None or default in masks:
-        return masks
-    is_shared = not default.name.startswith(photo.name) and _has_twin(photo)
-    return masks if is_shared else [*masks, default]
-
-
-def _mask_stem(mask: Path, photo: Path, moved: Path) -> str | None:
-    """Return a mask's name beside the moved photo, without `.png`; None: the name that it has."""
-    for name, new in ((photo.name, moved.name), (photo.stem, moved.stem)):
-        if mask.name == f"{name}{MASK_END}":
-            return f"{new}{MASK_END.removesuffix('.png')}"
-    return None
-
-
-def _has_twin(photo: Path) -> bool:
-    return any(
-        other.stem == photo.stem and other != photo and kind_of(PurePath(other.name)) is Kind.PHOTO
-        for other in photo.parent.iterdir()
-    )
 
 
 def _failure_note(photo: Path) -> Path:

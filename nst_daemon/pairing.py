@@ -9,31 +9,12 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Final
 
-from nst_daemon.blends import MASK_END, Blend, Levels, Regions, asked_by, blend_of, style_key
+from nst_daemon.blends import Blend, Levels, Regions, asked_by, blend_of, style_key
 from nst_daemon.config import parse_assignments
 from nst_daemon.errors import ConfigError
 from nst_daemon.globs import matches
 from nst_daemon.recipe import Rule, Sidecar
-
-SIDECAR_SUFFIXES: Final = (".yaml", ".yml", ".json")
-
-
-def sidecar_names(photo: str) -> tuple[str, ...]:
-    """Return the names that a photo's sidecar may have, the first that is there counts."""
-    stem = PurePath(photo).stem
-    return tuple(f"{name}{suffix}" for suffix in SIDECAR_SUFFIXES for name in (photo, stem))
-
-
-def editor_names(photo: str) -> tuple[str, ...]:
-    """Return the names that an editor's XMP beside a photo may have, in the order in which they speak."""
-    return f"{photo}.xmp", f"{PurePath(photo).stem}.xmp"
-
-
-def mask_names(photo: str) -> tuple[str, ...]:
-    """Return the names that a photo's mask may have; the first that is there counts."""
-    return f"{photo}{MASK_END}", f"{PurePath(photo).stem}{MASK_END}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -273,6 +273,7 @@ class Sidecar:
     mask: str | None = None  # a file beside the photo
     regions: Regions = ()
     fault: str | None = None  # why it cannot be used; then its photo is held
+    is_ours: bool = True  # false: another program's, which asks for nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,14 @@ LAYERS = (
     # values and pure functions
     "blends colors endings errors faces globs logs pulse",
     "child conditions crash disk locks machine recipe",
+    "beside",
     "config files images jobs library report_picture settling",
     # pure decisions, and the outside world
     "copies inbox inspector ledger pairing reloading report",
     "places provenance service sidecars",
     "engine masks supervision",
-    "arrivals delays growing outbox second_looks",
+    "arrivals belongings delays growing second_looks",
+    "outbox",
     # the flow
     "admission disposal submission",
     "desktop mending worker",

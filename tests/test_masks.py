@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from place import SCREAM, STARRY, Place
 
 from nst_daemon import config, outbox
+from nst_daemon.beside import photos_of
 from nst_daemon.blends import blend_of, mask_name, regions_of
-from nst_daemon.inbox.walk import Kind, kind_of, photos_of
+from nst_daemon.inbox.walk import Kind, kind_of
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.masks import take_masks

@@ -321,11 +321,11 @@ def test_an_editors_xmp_goes_with_its_photo(folder: Folder) -> None:
 
 
 def test_an_editors_xmp_of_two_photos_goes_with_the_last(folder: Folder) -> None:
-    for name in ("a.dng", "a.jpg", "a.xmp"):
+    for name in ("a.png", "a.jpg", "a.xmp"):
         put(folder, name)
     outbox.dispose_original(job_of(folder, "a.jpg"), folder)
-    assert {path.name for path in folder.inbox.iterdir()} == {"a.dng", "a.xmp"}
-    outbox.dispose_original(job_of(folder, "a.dng"), folder)
+    assert {path.name for path in folder.inbox.iterdir()} == {"a.png", "a.xmp"}
+    outbox.dispose_original(job_of(folder, "a.png"), folder)
     assert list(folder.inbox.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ Reads no file: the text is handed in.
 
 import re
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_type_hints
@@ -20,6 +20,7 @@ from nst_daemon.errors import ConfigError
 from nst_daemon.recipe import SETTINGS, PreserveColor, Recipe, Sidecar, canonical_layer
 
 LAYER_SETTINGS: Final = ("content_layers", "style_layers")
+HEAD: Final = 20_000  # characters of a text that is no YAML, by whose keys it is known for another program's
 SIDECAR_KEYS: Final = ("style", "set", "mask", "regions")
 T = TypeVar("T")
 
@@ -113,27 +114,60 @@ def parse_assignments(assignments: Sequence[str], *, name: str = "--set") -> dic
 def parse_sidecar(text: str | bytes, path: Path | str) -> Sidecar:
     """Return what a sidecar asks for; one that cannot be used has a `fault`. Never raises.
 
-    A `.json` file with none of our keys belongs to another program (Google Takeout leaves one beside every
-    photo) and asks for nothing.
+    Other programs put files of that name beside photos as well (PhotoPrism, Google Takeout, a blog's front
+    matter). What has none of our keys is theirs and asks for nothing: see `_is_foreign`.
     """
     path = Path(path)
     try:
         document = read(text, path.name, is_hostile=True)
     except ConfigError as error:
-        return Sidecar(path=path, fault=str(error))
-    if document.value is None or _is_foreign(document.value, path):
+        return _foreign(path) if _looks_foreign(text) else Sidecar(path=path, fault=str(error))
+    if document.value is None:
         return Sidecar(path=path)
+    if _is_foreign(document.value, path):
+        return _foreign(path)
     if not isinstance(document.value, Mapping):
         return Sidecar(path=path, fault=f"{path.name}: has no keys: write style: starry_night")
     return _sidecar(document, document.value, path)
 
 
+def _foreign(path: Path) -> Sidecar:
+    return Sidecar(path=path, is_ours=False)
+
+
 def _is_foreign(value: object, path: Path) -> bool:
-    if path.suffix.lower() != ".json":
-        return False
-    keys = value if isinstance(value, Mapping) else ()
-    is_ours = (nearest(str(key), ("style", "set"), cutoff=0.75) or key in SIDECAR_KEYS for key in keys)
-    return not any(is_ours)
+    """Return whether a sidecar's value is another program's.
+
+    One with a key of ours is ours, and so is one whose every key is nearly one (`stlye`), or a setting that
+    belongs under `set`: a slip of the pen holds its photo with a hint. A single word in YAML is a style whose
+    key was forgotten.
+    """
+    if not isinstance(value, Mapping):
+        return path.suffix.lower() == ".json" or not isinstance(value, (str, int, float))
+    return not _are_ours({str(key) for key in value})
+
+
+def _are_ours(keys: Collection[str]) -> bool:
+    return not set(SIDECAR_KEYS).isdisjoint(keys) or (bool(keys) and all(map(_is_nearly_ours, keys)))
+
+
+def _is_nearly_ours(key: str) -> bool:
+    words = (*SIDECAR_KEYS, *SETTINGS)
+    return key.lower() in words or bool(nearest(key.lower(), words, cutoff=0.75))
+
+
+KEY: Final = re.compile(
+    r"""^[\s{"'-]*([A-Za-z_][\w .-]*?)["']?[ \t]*:(?:\s|$|["\[{])""", re.M
+)  # in YAML and JSON
+
+
+def _looks_foreign(text: str | bytes) -> bool:
+    """Return whether a text that is no YAML, or too long, has keys, and they are another program's."""
+    if isinstance(text, bytes):
+        encoding = "utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        text = text.decode(encoding, "replace")
+    keys = {match[1] for match in KEY.finditer(text[:HEAD])}
+    return bool(keys) and not _are_ours(keys)
 
 
 def _sidecar(document: Document, value: Mapping[str, object], path: Path) -> Sidecar:

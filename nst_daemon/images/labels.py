@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nst_daemon import disk
+from nst_daemon.beside import Role, companions_of
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import containers, iptc, xmp
 from nst_daemon.images.keywords import first_that_speaks
@@ -38,8 +39,8 @@ def read_keywords(path: Path) -> tuple[str, ...]:
 
 
 def _sources(path: Path) -> Iterator[tuple[str, ...]]:
-    for sidecar in (path.with_name(f"{path.name}.xmp"), path.with_suffix(".xmp")):
-        if packet := _sidecar(sidecar):
+    for companion in companions_of(path):
+        if companion.role is Role.XMP and (packet := _sidecar(companion.path)):
             yield xmp.keywords(packet)
     about = _metadata(path)
     yield xmp.keywords(about.xmp) if about.xmp else ()
@@ -48,10 +49,8 @@ def _sources(path: Path) -> Iterator[tuple[str, ...]]:
 
 def _sidecar(path: Path) -> bytes:
     try:
-        if not disk.is_file(path, follow=True):
-            return b""
         return disk.read_bytes(path, at_most=xmp.MAX_BYTES + 1)
-    except FileNotFoundError:
+    except FileNotFoundError:  # it has gone meanwhile
         return b""
 
 

@@ -4,16 +4,15 @@ Follows no symbolic link and opens no file: a pipe or a device cannot block it.
 """
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePath
 
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
-from nst_daemon.endings import MASK, PICTURES, RAWS, SIDECARS
+from nst_daemon.endings import MASK, SIDECARS
 from nst_daemon.errors import FileConditionError
-from nst_daemon.files import is_plain_file
 from nst_daemon.inbox.gate import (
     SILENT,
     Left,
@@ -168,26 +167,3 @@ def _is_folder(entry: disk.Entry) -> bool:
         return entry.is_folder
     facts = disk.facts_of(entry.path)  # its listing does not tell
     return facts is not None and stat.S_ISDIR(facts.st_mode)
-
-
-def bare(sidecar: Path) -> Path:
-    """Return a sidecar's path without its ending: `a` of `a.yaml` and `a.mask.png`."""
-    if sidecar.name.casefold().endswith(MASK):
-        return sidecar.with_name(sidecar.name[: -len(MASK)] or sidecar.name)
-    return sidecar.with_suffix("")
-
-
-def photos_of(sidecar: Path) -> Iterator[Path]:
-    """Yield the photos that a sidecar may belong to: `a.jpg.yaml` to a.jpg, `a.yaml` to a.jpg and a.png.
-
-    Asks for the likely names, and does not read the folder: thousands of sidecars may come at once.
-    """
-    owner = bare(sidecar)
-    if owner.suffix.casefold() in PICTURES | RAWS:
-        yield owner
-        return
-    for suffix in sorted(PICTURES | RAWS):
-        for spelling in (suffix, suffix.upper(), suffix.title()):
-            photo = owner.with_name(f"{owner.name}{spelling}")
-            if is_plain_file(photo):
-                yield photo

@@ -1,0 +1,196 @@
+"""Which files of a folder belong to a photo by their names, in every spelling: sidecars, XMP and masks.
+
+The folder's own list of names decides, and no guess at spellings: `A.Yaml` is the sidecar of a.jpg on every
+file system, and so is a name in the other of Unicode's two normal forms. A photo that a name fits to the
+letter has it for itself.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import Final
+
+from nst_daemon import disk
+from nst_daemon.endings import ASKING, MASK, PICTURES, RAWS, XMP
+from nst_daemon.errors import FileConditionError, Trouble
+from nst_daemon.globs import plain
+
+LARGE: Final = 500  # files; the list of a larger folder is used again, for so long:
+REUSE_SECONDS: Final = 1.0
+
+Claim = tuple[Path, str]  # a folder, and what the names of a photo and of its sidecar share
+
+
+class Role(StrEnum):
+    """What a file is to the photo that it belongs to."""
+
+    ASKING = "asking"  # a sidecar of ours: YAML or JSON
+    XMP = "xmp"  # an editor's
+    MASK = "mask"
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A file that belongs to a photo by its name."""
+
+    path: Path
+    role: Role
+    is_full: bool  # photo.jpg.yaml, which is of that photo alone; photo.yaml is of photo.png as well
+
+    @property
+    def ending(self) -> str:
+        """Its ending, as it is written."""
+        return self.path.name[len(bare(self.path.name)) :]
+
+
+def role_of(name: str) -> Role | None:
+    """Return what a file is to a photo, by its ending; None: it belongs to none."""
+    if name[-len(MASK) :].casefold() == MASK and len(name) > len(MASK):
+        return Role.MASK
+    suffix = PurePath(name).suffix.casefold()
+    if suffix == XMP:
+        return Role.XMP
+    return Role.ASKING if suffix in ASKING else None
+
+
+def bare(name: str) -> str:
+    """Return the name of a sidecar or mask without its ending: `a` of `a.yaml` and `a.mask.png`."""
+    return name[: -len(MASK)] if role_of(name) is Role.MASK else PurePath(name).stem
+
+
+class Neighbours:
+    """The files of one folder, by their names."""
+
+    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+        self.folder = folder
+        self._names: dict[str, list[str]] = {}  # by what all spellings share
+        self._companions: dict[str, list[str]] = {}  # by that of the bare name
+        self._photos: dict[str, list[str]] = {}  # by that of the name, and of the stem
+        for name in names:
+            self._add(name)
+
+    def _add(self, name: str) -> None:
+        role = role_of(name)
+        suffix = PurePath(name).suffix
+        if role is not None:
+            self._companions.setdefault(plain(bare(name)), []).append(name)
+        elif suffix.casefold() in PICTURES | RAWS:
+            for key in {plain(name), plain(name.removesuffix(suffix))}:
+                self._photos.setdefault(key, []).append(name)
+        if role is not None or suffix.casefold() == PurePath(MASK).suffix:
+            self._names.setdefault(plain(name), []).append(name)
+
+    def companions_of(self, photo: str) -> list[Companion]:
+        """Return what belongs to a photo, in the order in which it speaks; links among it are left out.
+
+        Raises:
+            ConditionError: nobody knows what one of them is.
+        """
+        keys = dict.fromkeys((plain(photo), plain(PurePath(photo).stem)))
+        names = [name for key in keys for name in self._companions.get(key, ()) if self._is_of(name, photo)]
+        found = []
+        for name in sorted(names, key=lambda name: _order(name, photo)):
+            path = self.folder / name
+            role = role_of(name)
+            if role is not None and disk.is_file(path):
+                found.append(Companion(path, role, is_full=plain(bare(name)) == plain(photo)))
+        return found
+
+    def photos_of(self, companion: str) -> list[Path]:
+        """Return the photos that a sidecar or mask belongs to: `a.yaml` to a.jpg and a.png."""
+        photos = self._photos.get(plain(bare(companion)), ())
+        return [self.folder / photo for photo in photos if self._is_of(companion, photo)]
+
+    def twins_of(self, photo: str) -> list[str]:
+        """Return the other photos of the same name but for the ending, or for the spelling."""
+        return [other for other in self._photos.get(plain(PurePath(photo).stem), ()) if other != photo]
+
+    def asking(self) -> list[Path]:
+        """Return every sidecar of ours."""
+        names = sorted(name for names in self._companions.values() for name in names)
+        return [self.folder / name for name in names if role_of(name) is Role.ASKING]
+
+    def spelt(self, name: str) -> Path:
+        """Return a file that a text names, as the folder spells it; as the text does if it is not there."""
+        names = self._names.get(plain(name), ())
+        return self.folder / (names[0] if len(names) == 1 else name)
+
+    def _is_of(self, companion: str, photo: str) -> bool:
+        owner = bare(companion)
+        if _fits(owner, photo):
+            return True
+        return not any(_fits(owner, other) for other in self._photos.get(plain(owner), ()))
+
+
+def _fits(owner: str, photo: str) -> bool:
+    return owner in (photo, PurePath(photo).stem)
+
+
+def _order(name: str, photo: str) -> tuple[object, ...]:
+    """Return by what companions are put in order: YAML before JSON, the full name before the stem."""
+    suffix = PurePath(name).suffix.casefold()
+    rank = ASKING.index(suffix) if suffix in ASKING else len(ASKING)
+    is_full = plain(bare(name)) == plain(photo)
+    return rank, not is_full, not _fits(bare(name), photo), name
+
+
+_recent: dict[Path, tuple[float, Neighbours]] = {}  # of large folders
+
+
+def neighbours_in(folder: Path, *, is_fresh: bool = False) -> Neighbours:
+    """Return the files of a folder; none if there is no such folder.
+
+    `is_fresh`: as they are at this moment, whatever it costs.
+
+    Raises:
+        ConditionError: it cannot be read.
+    """
+    now = time.monotonic()
+    known = _recent.get(folder)
+    if known is not None and not is_fresh and now - known[0] < REUSE_SECONDS:
+        return known[1]
+    try:
+        entries = disk.entries_of(folder)
+    except FileNotFoundError:
+        entries = []
+    found = Neighbours(
+        folder, (each.path.name for each in entries if not each.is_folder and not each.is_link)
+    )
+    _recent.pop(folder, None)
+    if len(entries) > LARGE:
+        _recent[folder] = now, found
+    return found
+
+
+def companions_of(photo: Path, *, is_fresh: bool = False) -> list[Companion]:
+    """Return what belongs to a photo by its name, in the order in which it speaks.
+
+    Raises:
+        ConditionError: nobody knows what there is.
+    """
+    try:
+        return neighbours_in(photo.parent, is_fresh=is_fresh).companions_of(photo.name)
+    except FileConditionError as error:
+        if error.trouble is not Trouble.UNREADABLE:
+            raise
+        # A folder that may be searched and not listed has no other names than those that one knows.
+        endings = (*ASKING, XMP, MASK)
+        names = [f"{name}{ending}" for name in (photo.name, photo.stem) for ending in endings]
+        return Neighbours(photo.parent, [photo.name, *names]).companions_of(photo.name)
+
+
+def photos_of(companion: Path) -> list[Path]:
+    """Return the photos that a sidecar or mask belongs to. Raises: ConditionError."""
+    return neighbours_in(companion.parent).photos_of(companion.name)
+
+
+def claim_of(companion: Path) -> Claim:
+    """Return what a sidecar or mask shares with the photos that it may belong to."""
+    return companion.parent, plain(bare(companion.name))
+
+
+def claims_on(photo: Path) -> tuple[Claim, Claim]:
+    """Return what a photo shares with all that may belong to it."""
+    return (photo.parent, plain(photo.name)), (photo.parent, plain(photo.stem))
