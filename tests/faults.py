@@ -46,6 +46,7 @@ class Faults(System):
         self.made: list[tuple[str, Path]] = []
         self.rules: list[Rule] = []
         self.struck = 0
+        self.nth: tuple[int, int] | None = None  # the call that fails, from 0, and its errno
         self._paths: dict[int, Path] = {}  # of open descriptors
 
     def fail(
@@ -80,6 +81,9 @@ def _faulty(name: str) -> Callable[..., Any]:
     def call(self: Faults, subject: Any, *args: Any) -> Any:
         path = self._paths.get(subject, Path("?")) if name in ON_DESCRIPTORS else Path(subject)
         self.made.append((name, path))
+        if self.nth is not None and len(self.made) == self.nth[0] + 1:
+            self.struck += 1
+            raise OSError(self.nth[1], os.strerror(self.nth[1]), str(path))
         for rule in self.rules:
             if rule.strikes(name, path):
                 self.struck += 1

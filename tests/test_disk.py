@@ -160,7 +160,8 @@ def test_a_condition_crosses_processes_and_takes_the_name_of_its_place(tmp_path:
     error = disk.condition_at(OSError(errno.ESTALE, "Stale file handle"), tmp_path)
     again = pickle.loads(pickle.dumps(error.named("inbox")))
     assert (again.code, again.path, again.trouble) == ("inbox_unreachable", tmp_path, Trouble.UNREACHABLE)
-    assert disk.condition_at(OSError(errno.ENOSPC, "full"), tmp_path).named("inbox").code == "disk_full"
+    full = disk.condition_at(OSError(errno.ENOSPC, "full"), tmp_path, is_writing=True)
+    assert full.named("inbox").code == "disk_full"
 
 
 def test_a_hole_is_told_where_the_system_tells(tmp_path: Path) -> None:

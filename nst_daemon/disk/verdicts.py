@@ -57,7 +57,7 @@ def condition_at(error: OSError, path: Path, *, is_writing: bool = False) -> Fil
     if getattr(error, "winerror", 0) in IN_USE or number in SHORT:
         message, trouble = f"{path}: {why}.", Trouble.BUSY
         remedy = "It goes on by itself; if it stays, close other programs."
-    elif number in FULL:
+    elif number in FULL and is_writing:
         message, trouble = f"The disk of {path.parent} is full.", Trouble.FULL
         remedy = "Free some space; it goes on by itself."
     elif number == errno.EROFS or (number in RIGHTS and is_writing):
