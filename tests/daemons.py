@@ -47,6 +47,7 @@ tray: off
 notify: off
 watch: {settle_seconds: 0.1, sidecar_seconds: 0, rescan_seconds: 1}
 """
+SLOW = "pauses"  # a file in the state folder: how many seconds a played engine starts, and paints
 WAIT_SECONDS = 60.0  # on a machine with much else to do
 
 
@@ -136,6 +137,9 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
 
     if settings.device == "xpu":  # here too
         os._exit(3)
+    pauses = settings.cache_dir.parent / SLOW
+    start_seconds, paint_seconds = map(float, pauses.read_text().split()) if pauses.exists() else (0.0, 0.0)
+    time.sleep(start_seconds)
     threading.Thread(target=listen, daemon=True).start()
     pipe.send(Loaded(device="played", precision="float32"))
     is_broken = False
@@ -157,6 +161,7 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
             os._exit(1)
         elif content.startswith(b"memory"):  # as the kernel ends what takes too much
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(paint_seconds)
         pipe.send(Finished(order.job, painting_of(order)))
 
 

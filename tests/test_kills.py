@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from daemons import CONFIG, WAIT_SECONDS, Home, ended
+from daemons import CONFIG, SLOW, WAIT_SECONDS, Home, ended
 from PIL import Image
 
 from nst_daemon.crash import EXIT_CODE, VARIABLE, CrashPoint
@@ -92,6 +92,18 @@ def test_the_command_with_the_real_engine_ends_its_work_after_three_kills(home: 
         assert painted.size == (32, 24)
 
 
+def assert_each_photo_has_one_whole_result(home: Home, photos: int) -> None:
+    jobs = home.jobs()
+    assert len(jobs) == photos
+    assert {job.state for job in jobs} == {JobState.DONE}
+    assert Counter(job.photo_sha256 for job in jobs).most_common(1)[0][1] == 1
+    assert len(home.files("outbox")) == len(home.files("archive")) == photos
+    for job in jobs:
+        assert job.result is not None
+        assert job.result.read_bytes() == f"painting:{job.key}:photo {job.photo[13:-4]}".encode()
+    assert home.files("inbox") == home.files("failed") == left_overs(home) == []
+
+
 @pytest.mark.parametrize("kills", [8, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_random_kills_under_a_load_of_200_photos_lose_nothing_and_double_nothing(
     home: Home, kills: int
@@ -112,15 +124,33 @@ def test_random_kills_under_a_load_of_200_photos_lose_nothing_and_double_nothing
         in_the_middle += done < photos
     assert in_the_middle >= kills / 2  # the others met an idle daemon
     assert home.run_once() == ExitCode.FINE
-    jobs = home.jobs()
-    assert len(jobs) == photos
-    assert {job.state for job in jobs} == {JobState.DONE}
-    assert Counter(job.photo_sha256 for job in jobs).most_common(1)[0][1] == 1
-    assert len(home.files("outbox")) == len(home.files("archive")) == photos
-    for job in jobs:
-        assert job.result is not None
-        assert job.result.read_bytes() == f"painting:{job.key}:photo {job.photo[13:-4]}".encode()
-    assert home.files("inbox") == home.files("failed") == left_overs(home) == []
+    assert_each_photo_has_one_whole_result(home, photos)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_three_hundred_kills_with_an_engine_that_starts_slowly_fail_no_photo(home: Home) -> None:
+    photos, kills = 100, 300
+    for number in range(photos):
+        home.drop(f"folder{number % 7}/photo{number}.jpg", b"photo %d" % number)
+    (home.path / "state").mkdir()
+    chance = random.Random(kills)
+    done = in_the_middle = 0
+    for _ in range(kills):
+        # Most of these lives end before the engine has seen a photo.
+        (home.path / "state" / SLOW).write_text(f"{chance.uniform(0.0, 1.0)} 0.3")
+        process = home.start(engine="process")
+        process.join(chance.uniform(0.1, 2.2))
+        assert process.exitcode is None
+        os.kill(process.pid or 0, signal.SIGKILL)
+        assert ended(process) == -signal.SIGKILL
+        before, done = done, sum(state is JobState.DONE for state in home.states().values())
+        assert done >= before
+        in_the_middle += done < photos
+    assert in_the_middle >= kills / 2  # the others met an idle daemon
+    (home.path / "state" / SLOW).write_text("0 0")
+    assert home.run_once(engine="process") == ExitCode.FINE
+    assert_each_photo_has_one_whole_result(home, photos)
 
 
 def test_everything_ends_within_two_seconds_when_the_daemon_is_killed(home: Home, wait_for: WaitFor) -> None:
