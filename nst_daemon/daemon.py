@@ -47,8 +47,10 @@ class Daemon:
         *,
         make_engine: MakeEngine = halves.make_engine,
         make_reader: MakeReader = halves.make_reader,
+        keeps_tray: bool = False,  # the command line has the last word on the tray
     ) -> None:
         self.config = config
+        self._keeps_tray = keeps_tray
         self._make_engine = make_engine
         self._make_reader = make_reader
         self._stop = threading.Event()
@@ -126,7 +128,7 @@ class Daemon:
     ) -> None:
         """Wait in the main thread: beat, show, and see whether there is an end."""
         supervision = Supervision(self._pulse)
-        edits = ConfigWatch(self.config)
+        edits = ConfigWatch(self.config, keeps_tray=self._keeps_tray)
         self._tend(right, ledger)
         while not self._stop.wait(BEAT_SECONDS if not on_change else BEAT_SECONDS / 4):
             with suppress(ConditionError):  # a full disk is intake's and worker's to report

@@ -4,7 +4,6 @@ Reads the file and nothing else. Lives on one thread, which asks for news from t
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon import config as configs
-from nst_daemon.config import Config
-from nst_daemon.errors import ConfigError
+from nst_daemon import disk
+from nst_daemon.config import UNREADABLE, Config
+from nst_daemon.errors import ConditionError, ConfigError
 from nst_daemon.jobs import Problem
 
 logger = logging.getLogger(__name__)
@@ -25,15 +25,23 @@ NEVER: Final = (-1, -1, -1)  # a stamp that no file has
 class ConfigWatch:
     """Compares config.yaml with the config that holds. `problems` is what a user could mend in it."""
 
-    def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, config: Config, *, clock: Callable[[], float] = time.monotonic, keeps_tray: bool | None = None
+    ) -> None:
         self.problems: list[Problem] = []
         self._config = config
         self._clock = clock
         self._due = clock() + LOOK_SECONDS
         self._read: tuple[int, ...] | None = NEVER  # the stamp of the file that was read last
         self._last: tuple[int, ...] | None = NEVER  # the stamp at the last look
-        self._is_first = True
-        self._keeps_tray = False  # `run --no-tray` holds against whatever the file says
+        # `run --no-tray` holds against whatever the file says. None: what differs from it was said so.
+        self._keeps_tray = self._differs_in_tray() if keeps_tray is None else keeps_tray
+
+    def _differs_in_tray(self) -> bool:
+        try:
+            return configs.load(self._config.source).tray != self._config.tray
+        except ConfigError:
+            return False
 
     def look(self, *, at_once: bool = False) -> Config | None:
         """Return the new config if there is one; None: all stays as it is.
@@ -43,7 +51,11 @@ class ConfigWatch:
         if not at_once and self._clock() < self._due:
             return None
         self._due = self._clock() + LOOK_SECONDS
-        stamp = _stamp(self._config.source)
+        try:
+            stamp = _stamp(self._config.source)
+        except ConditionError as error:  # nobody knows: all stays as it is
+            logger.debug("the config cannot be looked at: %s", error)
+            return None
         stands_still, self._last = stamp == self._last, stamp
         # Half a config is a good one, too: without its last lines.
         if not at_once and (stamp == self._read or not stands_still):
@@ -56,9 +68,9 @@ class ConfigWatch:
             found = configs.load(self._config.source)
         except ConfigError as error:
             self._refuse(error)
+            if error.code == UNREADABLE:
+                self._read = NEVER  # the disk is at fault, not the edit: look again
             return None
-        if self._is_first:  # it was read a moment ago; what differs was said by the command line
-            self._is_first, self._keeps_tray = False, found.tray != self._config.tray
         if self._keeps_tray:
             found = replace(found, tray=self._config.tray)
         self.problems = self._restart_needed(found)
@@ -71,9 +83,12 @@ class ConfigWatch:
         return found
 
     def _refuse(self, error: ConfigError) -> None:
-        logger.warning("the config was edited, and cannot be used; the last good one holds: %s", error)
+        code = UNREADABLE if error.code == UNREADABLE else "config_invalid"
         remedy = f"{error.remedy} The last good config holds until this one is mended.".strip()
-        self.problems = [Problem(code="config_invalid", message=error.message, remedy=remedy)]
+        problem = Problem(code=code, message=error.message, remedy=remedy)
+        if self.problems != [problem]:
+            logger.warning("the config was edited, and cannot be used; the last good one holds: %s", error)
+        self.problems = [problem]
 
     def _restart_needed(self, found: Config) -> list[Problem]:
         if found.state_dir == self._config.state_dir:
@@ -92,9 +107,6 @@ def _differs(key: str, one: Config, other: Config) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what changes with an edit; links are followed; None if there is no file."""
-    try:
-        facts = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return facts.st_size, facts.st_mtime_ns, facts.st_ino
+    """Return what changes with an edit; links are followed; None: no file. Raises: ConditionError."""
+    facts = disk.facts_of(path, follow=True)
+    return None if facts is None else (facts.st_size, facts.st_mtime_ns, facts.st_ino)

@@ -1,8 +1,10 @@
+import errno
 from dataclasses import fields
 from pathlib import Path
 
 import platformdirs
 import pytest
+from faults import Faults
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -377,12 +379,10 @@ def test_a_number_is_a_number_where_one_is_expected_whatever_its_spelling() -> N
     )
     made = config.parse(text, Path("/home/config.yaml"))
     assert made.folders[0].set == {"size": 1024, "tv_weight": 0.001, "strength": 0.5, "steps": 12}
-    facts = (made.max_megapixels, made.engine.idle_seconds, made.engine.memory_bytes)
-    assert facts == (100, 10, 4_000_000_000)
-    assert (
-        config.parse("inbox: i\noutbox: o\nengine: {memory_limit: 4e9}", Path("/c")).engine.memory_bytes
-        == 4e9
-    )
+    assert made.max_megapixels == 100
+    assert (made.engine.idle_seconds, made.engine.memory_bytes) == (10, 4_000_000_000)
+    short = config.parse("inbox: i\noutbox: o\nengine: {memory_limit: 4e9}", Path("/c"))
+    assert short.engine.memory_bytes == 4_000_000_000
 
 
 def test_keys_are_the_text_that_was_written() -> None:
@@ -396,3 +396,20 @@ def test_an_edit_of_the_spelling_alone_is_an_edit() -> None:
         for word in ("2024_05", "202405")
     }
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE, errno.EMFILE])
+def test_a_config_that_cannot_be_read_is_told_as_such(tmp_path: Path, faults: Faults, number: int) -> None:
+    source = tmp_path / "config.yaml"
+    source.write_text("inbox: i\noutbox: o\n")
+    faults.fail("open", number)
+    with pytest.raises(ConfigError) as caught:
+        config.load(source)
+    assert (caught.value.code, str(source) in caught.value.message) == ("config_unreadable", True)
+    assert config.load(source).source == source
+
+
+def test_a_folder_in_place_of_a_config_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder") as caught:
+        config.load(tmp_path)
+    assert str(tmp_path / "config.yaml") in caught.value.remedy

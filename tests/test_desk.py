@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import psutil
 import pytest
 from conftest import FakeClock
 from desktops import new_job
+from faults import Faults
 
 from nst_daemon import config, logs
 from nst_daemon.cli import setup as cli_setup
@@ -223,3 +225,73 @@ def test_a_config_gets_another_style_or_is_left_alone(text: str, wanted: str | N
             with_style(text, "x", Path("/c.yaml"))
     else:
         assert with_style(text, "x", Path("/c.yaml")) == wanted
+
+
+PASTEL = "# mine\r\nstyle: pastel   # why\r\n\r\ninbox: inbox\r\noutbox: outbox\r\n\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "text", [PASTEL, PASTEL.removeprefix("# mine\r\n"), PASTEL.replace("style", "#style", 1)]
+)
+def test_the_line_of_the_style_is_changed_and_no_other_byte(
+    desk: Desk, loaded: Config, text: str, line_end: str, encoding: str
+) -> None:
+    mark = "\ufeff" if encoding.startswith("utf-16") else ""
+    before = text.replace("\r\n", line_end)
+    loaded.source.write_bytes(f"{mark}{before}".encode(encoding))
+    for folder in ("inbox", "outbox"):
+        (loaded.source.parent / folder).mkdir(exist_ok=True)
+    loaded.source.chmod(0o640)
+    desk.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
+    after = before.replace("#style", "style").replace("style: pastel   # why", "style: woodcut  # why")
+    if "#style" in before:
+        after = before.replace("#style: pastel   # why", "style: woodcut   # why")
+    assert loaded.source.read_bytes() == f"{mark}{after}".encode(encoding)
+    assert loaded.source.stat().st_mode & 0o777 == 0o640
+    assert config.load(loaded.source).folders[0].style == "woodcut"
+    assert [path.name for path in loaded.source.parent.iterdir() if path.name.startswith(".nst-")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("inbox: a\r\noutbox: b", "inbox: a\r\noutbox: b\r\nstyle: x\r\n"),
+        ("inbox: a\noutbox: b\n\n\n", "inbox: a\noutbox: b\n\n\nstyle: x\n"),
+        ("inbox: a\r\noutbox: b\nstyle: old\r\n", "inbox: a\r\noutbox: b\nstyle: x\r\n"),
+        ('"style" : old\ninbox: a\noutbox: b\n', '"style" : x\ninbox: a\noutbox: b\n'),
+        ("style: old\ninbox: it's\noutbox: b\n", "style: x\ninbox: it's\noutbox: b\n"),
+        ("style:\ninbox: a\noutbox: b\n", "style: x\ninbox: a\noutbox: b\n"),
+        ("{style: old, inbox: a, outbox: b}\n", None),
+        ("style: >-\n  old\ninbox: a\noutbox: b\n", None),
+        ("style: old\n  one\ninbox: a\noutbox: b\n", None),
+        ("style: &s old\nfolders:\n- {inbox: a, outbox: b, style: *s}\n", None),
+        ("inbox: a\noutbox: b\n...\n", None),
+        ("  inbox: a\n  outbox: b\n", None),
+    ],
+)
+def test_a_style_is_set_without_another_change_or_not_at_all(text: str, wanted: str | None) -> None:
+    if wanted is None:
+        with pytest.raises(ConfigError, match=r"menu cannot edit|every folder"):
+            with_style(text, "x", Path("/c.yaml"))
+    else:
+        assert with_style(text, "x", Path("/c.yaml")) == wanted
+
+
+def test_what_is_no_text_is_refused_in_words(desk: Desk, loaded: Config, messages: Messages) -> None:
+    loaded.source.write_bytes(b"style: \xff\xff\n")
+    desk.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
+    (notice,) = messages.shown
+    assert "is no text" in notice.text
+    assert loaded.source.read_bytes() == b"style: \xff\xff\n"
+
+
+def test_a_preview_on_a_sick_disk_ends_no_look(
+    desk: Desk, ledger: Ledger, loaded: Config, faults: Faults
+) -> None:
+    ledger.add(new_job(loaded.folders[0].outbox, "a"))
+    job = ledger.claim()
+    assert job is not None
+    faults.fail_for_ever("lstat", number=errno.ESTALE, at=job.preview)
+    assert desk.tick().preview is None

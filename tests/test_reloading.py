@@ -1,5 +1,6 @@
 """An edit of config.yaml while the daemon runs."""
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from conftest import FakeClock
 from daemons import CONFIG, WAIT_SECONDS, Home, ended
+from faults import Faults
 
 from nst_daemon.config import Config, TrayMode, load
 from nst_daemon.errors import ExitCode
@@ -128,6 +130,39 @@ def test_a_tray_that_the_command_line_forbids_stays_forbidden(home: Home, clock:
     looks(edits, clock)
     edit(home, "style: stripes", "style: dots")
     assert [config.tray for config in looks(edits, clock)] == [TrayMode.OFF]
+
+
+def test_an_edit_of_the_tray_in_the_first_seconds_is_an_edit(home: Home, clock: FakeClock) -> None:
+    edits = ConfigWatch(home.config, clock=clock, keeps_tray=False)
+    for before, after in (("off", "auto"), ("auto", '"on"')):
+        edit(home, f"tray: {before}", f"tray: {after}")
+        (config,) = looks(edits, clock)
+        assert config.tray == after.strip('"')
+
+
+@pytest.mark.parametrize("in_file", ["auto", "on", "off"])
+def test_no_tray_holds_whatever_the_file_says_and_becomes(home: Home, clock: FakeClock, in_file: str) -> None:
+    edit(home, "tray: off", f"tray: {in_file}")
+    edits = ConfigWatch(replace(load(home.source), tray=TrayMode.OFF), clock=clock, keeps_tray=True)
+    edit(home, f"tray: {in_file}", "tray: 'on'")
+    assert looks(edits, clock) == []
+    edit(home, "style: stripes", "style: dots")
+    assert [config.tray for config in looks(edits, clock)] == [TrayMode.OFF]
+
+
+@pytest.mark.parametrize("call", ["stat", "open", "read"])
+def test_a_config_on_a_sick_disk_is_read_when_it_is_well_again(
+    home: Home, edits: ConfigWatch, clock: FakeClock, faults: Faults, call: str
+) -> None:
+    looks(edits, clock)
+    edit(home, "style: stripes", "style: dots")
+    faults.fail_for_ever(call, number=errno.EIO, at=home.source)
+    assert looks(edits, clock) == []
+    assert [problem.code for problem in edits.problems] == ([] if call == "stat" else ["config_unreadable"])
+    faults.heal()
+    (config,) = looks(edits, clock)
+    assert config.folders[0].style == "dots"
+    assert edits.problems == []
 
 
 def test_a_config_behind_a_link_is_followed(home: Home, clock: FakeClock) -> None:

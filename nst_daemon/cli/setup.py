@@ -137,7 +137,9 @@ def run(
     if no_tray or once:
         loaded = replace(loaded, tray=TrayMode.OFF)
     with snapshots_shown() as show:
-        code = Daemon(loaded).run(once=once, on_change=show if sys.stderr.isatty() else None)
+        code = Daemon(loaded, keeps_tray=no_tray or once).run(
+            once=once, on_change=show if sys.stderr.isatty() else None
+        )
     raise typer.Exit(int(code))
 
 

@@ -5,7 +5,16 @@ a config asks for is checked where it is used.
 """
 
 from nst_daemon.config.kinds import ALL
-from nst_daemon.config.loading import APP, ENVIRONMENT, absolute, default_path, load, parse
+from nst_daemon.config.loading import (
+    APP,
+    ENVIRONMENT,
+    UNREADABLE,
+    absolute,
+    default_path,
+    load,
+    parse,
+    read_source,
+)
 from nst_daemon.config.model import (
     DEFAULT_STYLE,
     Config,
@@ -21,12 +30,14 @@ from nst_daemon.config.model import (
     keys_of,
 )
 from nst_daemon.config.settings import check_settings, parse_assignments, parse_sidecar
+from nst_daemon.config.text import decoded
 
 __all__ = [
     "ALL",
     "APP",
     "DEFAULT_STYLE",
     "ENVIRONMENT",
+    "UNREADABLE",
     "Config",
     "EngineConfig",
     "Folder",
@@ -39,10 +50,12 @@ __all__ = [
     "WatchMode",
     "absolute",
     "check_settings",
+    "decoded",
     "default_path",
     "keys_of",
     "load",
     "parse",
     "parse_assignments",
     "parse_sidecar",
+    "read_source",
 ]

@@ -13,6 +13,7 @@ from typing import Any, Final
 import platformdirs
 from pydantic import ValidationError
 
+from nst_daemon import disk
 from nst_daemon.blends import blend_of
 from nst_daemon.config.model import (
     Config,
@@ -26,12 +27,13 @@ from nst_daemon.config.model import (
 from nst_daemon.config.overlaps import overlaps
 from nst_daemon.config.refusals import adapter, faults_of
 from nst_daemon.config.settings import settings_and_faults
-from nst_daemon.config.text import Fault, KeyPath, nearest, read
-from nst_daemon.errors import ConfigError
+from nst_daemon.config.text import MAX_BYTES, Fault, KeyPath, nearest, read
+from nst_daemon.errors import ConditionError, ConfigError
 from nst_daemon.recipe import Rule
 
 APP: Final = "nst-daemon"
 ENVIRONMENT: Final = "NST_DAEMON_CONFIG"
+UNREADABLE: Final = "config_unreadable"
 
 
 def absolute(text: str | Path, base: Path | None = None) -> Path:
@@ -54,17 +56,29 @@ def load(path: Path) -> Config:
         ConfigError: there is none, or it cannot be used; lists all faults.
     """
     source = absolute(path)
+    return parse(read_source(source), source)
+
+
+def read_source(source: Path) -> bytes:
+    """Return the bytes of a config.
+
+    Raises:
+        ConfigError: there is none, or it cannot be read.
+    """
     try:
-        text = source.read_bytes()
+        if disk.is_folder(source):
+            raise ConfigError(
+                f"{source} is a folder.", remedy=f"Name the file: --config {source / 'config.yaml'}"
+            )
+        return disk.read_bytes(source, at_most=MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no config at {source}.",
             remedy="Run `nst-daemon init`, or name one with --config.",
             code="config_missing",
         ) from error
-    except OSError as error:
-        raise ConfigError(f"{source}: cannot be read: {error.strerror}.") from error
-    return parse(text, source)
+    except ConditionError as error:
+        raise ConfigError(error.message, remedy=error.remedy, code=UNREADABLE) from error
 
 
 def parse(text: str | bytes, source: Path) -> Config:

@@ -178,6 +178,8 @@ def read(text: str | bytes, name: str, *, is_hostile: bool = False) -> Document:
     try:
         if Path(name).suffix.lower() == ".json":
             return _read_json(text, name)
+        if isinstance(text, bytes):
+            text, _ = decoded(text, name)
         return _read_yaml(text, name, is_hostile=is_hostile)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -191,6 +193,21 @@ def read(text: str | bytes, name: str, *, is_hostile: bool = False) -> Document:
         raise ConfigError(f"{name}: {error}.") from error
 
 
+def decoded(raw: bytes, name: str) -> tuple[str, str]:
+    """Return a text with its byte-order mark, and its encoding: that which its mark says, else UTF-8.
+
+    Raises:
+        ConfigError: it is no text.
+    """
+    marks = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+    encoding = marks.get(raw[:2], "utf-8")
+    try:
+        return raw.decode(encoding), encoding
+    except UnicodeDecodeError as error:
+        words = f"{name}: is no text: {error}."
+        raise ConfigError(words, remedy="Save it as UTF-8.", code=INVALID) from error
+
+
 def _hint(error: yaml.MarkedYAMLError) -> str:
     if "alias" in (error.context or "") or "alias" in (error.problem or ""):
         return 'Text that begins with * or & needs quotes: match: "*.jpg".'
@@ -199,7 +216,7 @@ def _hint(error: yaml.MarkedYAMLError) -> str:
     return "Mend that line; a word with : or # in it needs quotes."
 
 
-def _read_yaml(text: str | bytes, name: str, *, is_hostile: bool) -> Document:
+def _read_yaml(text: str, name: str, *, is_hostile: bool) -> Document:
     loader = _Loader(text)
     loader.is_hostile = is_hostile
     try:

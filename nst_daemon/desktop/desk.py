@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import Final
 import psutil
 
 from nst_daemon import config as configs
-from nst_daemon import files, logs
+from nst_daemon import disk, files, logs
 from nst_daemon.config import Config, Folder
 from nst_daemon.desktop.menu import MAX_RESULTS, Act, Entry, View
 from nst_daemon.desktop.notices import Notice, Notices
 from nst_daemon.desktop.notify import Messenger
 from nst_daemon.desktop.style_edit import with_style
-from nst_daemon.errors import NstError
+from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.library import Library
@@ -118,7 +119,7 @@ class Desk:
         if self._previewed is None or self._previewed[0] != job:
             found = None if job is None else self.ledger.job(job)
             self._previewed = None
-            if found is not None and found.preview.is_file():
+            if found is not None and _is_there(found.preview):
                 self._previewed = found.id, found.preview
         return None if self._previewed is None else self._previewed[1]
 
@@ -192,7 +193,7 @@ class Desk:
             case Act.OPEN_LOG:
                 self._open(logs.log_path(self.config.state_dir))
             case Act.OPEN if isinstance(entry.argument, Path):
-                if not entry.argument.exists():
+                if not disk.is_there(entry.argument):
                     raise FileNotFoundError(f"{entry.argument} is not there any more.")
                 self._open(entry.argument)
             case Act.SHOW_FAILED:
@@ -207,11 +208,23 @@ class Desk:
 
     def _set_style(self, style: str) -> None:
         source = self.config.source.resolve()  # a link stays a link
-        text = with_style(source.read_text(encoding="utf-8"), style, self.config.source)
+        text, encoding = configs.decoded(configs.read_source(source), str(source))
+        raw = with_style(text, style, self.config.source).encode(encoding)
         draft = files.temporary_in(source.parent)
         try:
-            draft.write_text(text, encoding="utf-8")
-            draft.chmod(source.stat().st_mode)
-            draft.replace(source)
+            with disk.created(draft) as file:
+                file.write(raw)
+            disk.copy_facts(source, draft)
+            disk.touch(draft)
+            disk.replace(draft, source)
         finally:
-            draft.unlink(missing_ok=True)
+            with suppress(ConditionError):  # a hidden file, at worst
+                disk.remove(draft)
+
+
+def _is_there(preview: Path) -> bool:
+    """Return whether there is a preview; it is looked for again."""
+    try:
+        return disk.is_file(preview)
+    except ConditionError:
+        return False
