@@ -8,10 +8,14 @@ import logging
 import logging.handlers
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, TextIO
+from typing import BinaryIO, Final, TextIO
+
+from nst_daemon import disk
+from nst_daemon.errors import ConditionError, NameRefusedError
 
 LOG_NAME: Final = "nst-daemon.log"
 MAX_BYTES: Final = 5_000_000  # a year of a busy inbox, at four lines a job
@@ -45,14 +49,17 @@ def logging_to(
     """Write the records of this package to the log for as long as the block runs; yield the log's path.
 
     `foreground` gets them as well. For the daemon alone: two processes must not rotate one file.
+
+    Raises:
+        MissingError: the log cannot be written there.
     """
     path = log_path(state_dir)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(
-            path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", errors="backslashreplace"
-        )
-    ]
+    try:
+        disk.make_private(state_dir)
+        disk.make_private_file(path)
+        handlers: list[logging.Handler] = [_LogFile(path)]
+    except (ConditionError, NameRefusedError, OSError) as error:
+        raise disk.unusable(error, path) from error
     if foreground is not None:
         handlers.append(stream_handler(foreground))
     package = logging.getLogger(PACKAGE)
@@ -82,6 +89,24 @@ def log_to_stderr(level: int = logging.WARNING) -> None:
 def stream_handler(stream: TextIO) -> logging.Handler:
     """Return a handler that writes to a stream whatever its encoding can say, and spells out the rest."""
     return _Foreground(stream)
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """The rotated file: its owner's alone, and quiet where its disk is full."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", errors="backslashreplace"
+        )
+
+    def _open(self) -> TextIOWrapper:
+        with suppress(ConditionError, NameRefusedError):
+            disk.make_private_file(Path(self.baseFilename))
+        return super()._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        if not isinstance(sys.exc_info()[1], OSError):  # a disk that takes no log shows as a problem
+            super().handleError(record)
 
 
 class _Foreground(logging.StreamHandler[TextIO]):
@@ -115,9 +140,9 @@ class _OneLine(logging.Formatter):
 
 
 def read_tail(path: Path, lines: int) -> list[str]:
-    """Return the last lines of the log; none if there is no log."""
+    """Return the last lines of the log; none if there is no log. Raises: ConditionError."""
     try:
-        with path.open("rb") as file:
+        with disk.opened(path) as file:
             end = file.seek(0, 2)
             tail = b""
             while end > 0 and tail.count(b"\n") <= lines:
@@ -133,26 +158,66 @@ def read_tail(path: Path, lines: int) -> list[str]:
 def follow(path: Path, *, wait: Callable[[], bool]) -> Iterator[str]:
     """Yield the lines that come to the log from now on, also after it was rotated or while there is none.
 
+    A log that was rotated is read to its end first, by the file that it is, then those that came after it.
     `wait` pauses between two looks, and ends it all by returning False.
     """
-    inode, position = _identity(path)
-    rest = b""
-    while wait():
-        now, size = _identity(path)
-        if now != inode or size < position:
-            inode, position, rest = now, 0, b""
-        if size > position:
-            with path.open("rb") as file:
-                file.seek(position)
-                fresh = file.read()
-            position += len(fresh)
-            *whole, rest = (rest + fresh).split(b"\n")
-            yield from (line.decode("utf-8", "backslashreplace") for line in whole)
+    with ExitStack() as stack:
+        tail = _Tail(path, stack)
+        tail.open(path, at_end=True)
+        while wait():
+            while (later := tail.next_file()) is not None:
+                yield from tail.lines()
+                tail.open(later)
+            yield from tail.lines()
+
+
+class _Tail:
+    """The end of one file: of that file, whatever it is called by now."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        self._path = path
+        self._stack = stack.enter_context(ExitStack())
+        self._file: BinaryIO | None = None
+        self._identity = 0, 0
+        self._rest = b""
+
+    def open(self, path: Path, *, at_end: bool = False) -> None:
+        """Begin with a file; with none, where there is none."""
+        self._stack.close()
+        self._file, self._identity, self._rest = None, (0, 0), b""
+        with suppress(FileNotFoundError, ConditionError):
+            identity = _identity(path)
+            self._file = self._stack.enter_context(disk.opened(path))
+            self._identity = identity if identity == _identity(path) else (0, 0)  # else: look once more
+            self._file.seek(0, 2 if at_end else 0)
+
+    def next_file(self) -> Path | None:
+        """Return the file that followed on ours, if it was rotated or emptied; None: it is the log."""
+        try:
+            facts = disk.facts_of(self._path)
+            if facts is None:
+                return None  # there is none: ours may still grow
+            if self._file is not None and _identity(self._path) == self._identity:
+                return self._path if facts.st_size < self._file.tell() else None
+            later = self._path
+            for number in range(1, BACKUPS + 1):
+                rotated = self._path.with_name(f"{self._path.name}.{number}")
+                if _identity(rotated) == self._identity:
+                    return later
+                later = rotated
+        except ConditionError:
+            return None
+        return self._path
+
+    def lines(self) -> Iterator[str]:
+        """Yield the whole lines that have come since."""
+        if self._file is None:
+            return
+        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
+        yield from (line.decode("utf-8", "backslashreplace") for line in whole)
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return 0, 0
-    return stat.st_ino, stat.st_size
+    """Return which file has a name now. Raises: ConditionError."""
+    facts = disk.facts_of(path)
+    return (0, 0) if facts is None else (facts.st_dev, facts.st_ino)

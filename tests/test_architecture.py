@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
     # values and pure functions
-    "blends colors endings errors faces globs logs pulse",
-    "child conditions crash disk locks machine recipe",
-    "beside",
+    "blends colors endings errors faces globs pulse",
+    "child conditions crash disk machine recipe",
+    "beside locks logs",
     "config files images jobs library report_picture settling",
     # pure decisions, and the outside world
     "copies inbox inspector ledger pairing reloading report",

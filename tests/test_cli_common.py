@@ -1,10 +1,15 @@
+import errno
 import io
 import sys
 from collections.abc import Mapping
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from nst_daemon.cli import common as cli_common
+from nst_daemon.cli.common import guarded
+from nst_daemon.errors import ExitCode
 from nst_daemon.jobs import Current, EngineFacts, Snapshot
 from nst_daemon.recipe import Progress
 
@@ -106,3 +111,18 @@ def test_a_table_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     cli_common.table("Numbers", ["a", "b"], [["[red]1", "2"]])
     assert "[red]1" in screen.getvalue()
     assert "───" in screen.getvalue()
+
+
+def test_what_no_module_has_put_into_words_is_no_traceback_either() -> None:
+    runner = CliRunner()
+    app = typer.Typer()
+
+    @app.command()
+    @guarded
+    def fail() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/srv/photos")
+
+    result = runner.invoke(app, [])
+    assert result.exit_code == ExitCode.MISSING
+    assert "Error: /srv/photos: Permission denied." in result.output
+    assert "Traceback" not in result.output

@@ -1,3 +1,4 @@
+import errno
 import io
 import logging
 import os
@@ -6,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from faults import Faults
 
 from nst_daemon import logs
+from nst_daemon.errors import MissingError
 
 logger = logging.getLogger("nst_daemon.some_module")
 
@@ -119,6 +122,50 @@ def test_following_goes_on_over_a_rotation_and_while_there_is_no_log(tmp_path: P
         return True
 
     assert list(logs.follow(path, wait=wait)) == ["one", "half", "after", "new"]
+
+
+def test_following_loses_no_line_that_was_written_before_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("")
+
+    def rotate_twice() -> None:
+        _append(path, "two\n")
+        path.rename(tmp_path / "log.1")
+        path.write_text("three\n")
+        (tmp_path / "log.1").rename(tmp_path / "log.2")
+        path.rename(tmp_path / "log.1")
+        path.write_text("four\n")
+
+    steps: list[Callable[[], None]] = [
+        lambda: _append(path, "one\n"),
+        rotate_twice,
+        lambda: _append(path, "five\n"),
+    ]
+
+    def wait() -> bool:
+        if not steps:
+            return False
+        steps.pop(0)()
+        return True
+
+    assert list(logs.follow(path, wait=wait)) == ["one", "two", "three", "four", "five"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no rights as on POSIX")
+def test_log_and_state_folder_are_their_owners_alone_under_any_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with logs.logging_to(tmp_path / "state") as path:
+            logger.info("here")
+    finally:
+        os.umask(before)
+    assert [oct(each.stat().st_mode & 0o777) for each in (tmp_path / "state", path)] == ["0o700", "0o600"]
+
+
+def test_a_log_that_cannot_be_written_is_told_in_words(tmp_path: Path, faults: Faults) -> None:
+    faults.fail_for_ever("open", number=errno.EACCES, at=tmp_path / logs.LOG_NAME)
+    with pytest.raises(MissingError, match="state folder cannot be used"), logs.logging_to(tmp_path):
+        pass
 
 
 def _append(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ Answers go to stdout, everything else to stderr; with `--json` stdout holds noth
 
 import functools
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from nst_daemon.errors import ConditionError, ConfigError, ExitCode, NstError, where_to_read
+from nst_daemon.errors import ConditionError, ConfigError, ExitCode, MissingError, NstError, where_to_read
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -80,6 +81,14 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
                 say(f"See {where_to_read(error.code)}.")
             code = ExitCode.MISSING if isinstance(error, ConditionError) else error.exit_code
             raise typer.Exit(code) from error
+        except BrokenPipeError:
+            raise  # whoever read our words has left, as `head` does: typer knows
+        except OSError as error:  # the last net: what no module has put into words
+            where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+            say(f"Error: {where}{error.strerror or error}.")
+            say("Look at its rights and its disk; `nst-daemon check` looks at all of them.")
+            say(f"See {where_to_read(MissingError.code)}.")
+            raise typer.Exit(ExitCode.MISSING) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error  # as a shell reports SIGINT
 

@@ -33,12 +33,22 @@ from nst_daemon.disk.facts import (
     mount_point_of,
     stamp_of,
 )
+from nst_daemon.disk.private import (
+    FILE_MODE,
+    close_tree,
+    is_private,
+    make_private,
+    make_private_file,
+    unusable,
+)
 from nst_daemon.disk.system import Entry
 from nst_daemon.disk.verdicts import condition_at, missing
 
 __all__ = [
+    "FILE_MODE",
     "Entry",
     "Stamp",
+    "close_tree",
     "condition_at",
     "copy_facts",
     "created",
@@ -50,10 +60,13 @@ __all__ = [
     "is_file",
     "is_folder",
     "is_gone",
+    "is_private",
     "is_same_file",
     "is_there",
     "link",
     "make_folder",
+    "make_private",
+    "make_private_file",
     "mapped",
     "missing",
     "mount_point_of",
@@ -65,4 +78,5 @@ __all__ = [
     "stamp_of",
     "sync_folder",
     "touch",
+    "unusable",
 ]

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 from nst_daemon.disk import system
 from nst_daemon.disk.changes import make
-from nst_daemon.disk.facts import UNBLOCKED
+from nst_daemon.disk.facts import UNBLOCKED, is_owners_alone
 from nst_daemon.disk.verdicts import ask
 
 BUFFER: Final = 256 << 10  # bytes read at once where the reader asks for few
@@ -77,12 +77,15 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def created(path: Path) -> Iterator[BinaryIO]:
     """Make a new file to write to; its bytes are on the disk when the context ends without an error.
 
+    In a folder that is its owner's alone it is so, too, whatever the umask says.
+
     Raises:
         FileExistsError: the name is taken.
         NameRefusedError: this disk takes no such name.
         ConditionError: it cannot be written now.
     """
-    descriptor = make(system.calls.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    mode = 0o600 if is_owners_alone(path.parent) else 0o666
+    descriptor = make(system.calls.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     raw = _Raw(path, descriptor, is_writing=True)
     try:
         file = io.BufferedWriter(raw, BUFFER)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nst_daemon.disk import system
-from nst_daemon.disk.facts import facts_of, is_folder
+from nst_daemon.disk.facts import facts_of, is_folder, is_owners_alone
 from nst_daemon.disk.verdicts import NO_LINKS, NO_NAME, ask, condition_at, missing
 from nst_daemon.errors import FileConditionError, NameRefusedError, Trouble
 
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 def make_folder(folder: Path, *, mode: int = 0o777) -> None:
     """Make a folder, and those above it, unless it is there.
+
+    In a folder that is its owner's alone it is so, too.
 
     Raises:
         NameRefusedError: this disk takes no such name.
@@ -27,7 +29,7 @@ def make_folder(folder: Path, *, mode: int = 0o777) -> None:
     if folder.parent != folder:
         make_folder(folder.parent)
     try:
-        make(system.calls.mkdir, folder, mode)
+        make(system.calls.mkdir, folder, 0o700 if is_owners_alone(folder.parent) else mode)
     except FileExistsError as error:
         if not is_folder(folder):  # else another was faster
             raise FileConditionError(

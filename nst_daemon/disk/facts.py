@@ -12,6 +12,7 @@ from typing import Final
 from nst_daemon.disk import system
 from nst_daemon.disk.system import Entry
 from nst_daemon.disk.verdicts import IN_USE, ask
+from nst_daemon.errors import ConditionError
 
 UNBLOCKED: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file must not hang us
 
@@ -58,6 +59,15 @@ def is_folder(path: Path) -> bool:
     """Return whether there is a folder, or a link to one. Raises: ConditionError."""
     facts = facts_of(path, follow=True)
     return facts is not None and stat.S_ISDIR(facts.st_mode)
+
+
+def is_owners_alone(folder: Path) -> bool:
+    """Return whether others have no right at all in a folder, as far as that is known; never raises."""
+    try:
+        facts = facts_of(folder, follow=True)
+    except ConditionError:  # the call that asked will tell
+        return False
+    return facts is not None and os.name != "nt" and not facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
 
 
 def entries_of(folder: Path) -> list[Entry]:

@@ -42,9 +42,9 @@ class System:
         with os.scandir(path) as entries:
             return [_entry(entry) for entry in entries]
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: Path, flags: int, mode: int = 0o666) -> int:
         """Return a descriptor of a file; a new one may be read by its owner alone until it has its name."""
-        return os.open(path, flags | BINARY, 0o666)
+        return os.open(path, flags | BINARY, mode)
 
     def read(self, descriptor: int, size: int) -> bytes:
         """Return the next bytes."""
@@ -81,6 +81,10 @@ class System:
     def utime(self, path: Path) -> None:
         """Set a file's time to now."""
         os.utime(path)
+
+    def chmod(self, path: Path, mode: int) -> None:
+        """Say who may do what with a file or folder."""
+        os.chmod(path, mode)  # noqa: PTH101
 
     def copystat(self, path: Path, target: Path) -> None:
         """Give a file the times and rights of another."""

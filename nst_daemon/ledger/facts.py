@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon.errors import ConditionError, NameRefusedError
 from nst_daemon.jobs import EngineFacts, JobState, Problem
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.news import News
@@ -165,7 +166,7 @@ class Facts:
 
     def beat(self) -> None:
         """Say that the daemon lives."""
-        with suppress(OSError):
+        with suppress(ConditionError, NameRefusedError, FileNotFoundError, FileExistsError):
             self.file.keep_reserve()
         self.remember("heartbeat", repr(self._clock()), durable=False)
 

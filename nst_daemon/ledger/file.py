@@ -1,12 +1,12 @@
 """The ledger's SQLite file: opened, checked, migrated, locked. Knows no job.
 
 A file that SQLite calls corrupt is put aside and a new one begun, so that a bad disk costs history
-and not the daemon. Safe for several threads (one connection, one lock) and several processes (WAL).
+and not the daemon. Folder and file are their owner's alone. Safe for several threads (one connection, one
+lock) and several processes (WAL).
 """
 
 import logging
 import os
-import shutil
 import sqlite3
 import threading
 import time
@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.errors import ConditionError, MissingError
+from nst_daemon import disk
+from nst_daemon.errors import ConditionError, MissingError, NameRefusedError
 from nst_daemon.ledger.schema import MIGRATIONS
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,13 @@ CONDITIONS: Final = {
     sqlite3.SQLITE_IOERR: ("disk_error", "Check this disk; it goes on by itself."),
     sqlite3.SQLITE_CANTOPEN: ("state_missing", "Bring this folder back; it goes on by itself."),
     sqlite3.SQLITE_BUSY: ("ledger_busy", "Another program holds the file; it goes on by itself."),
+    sqlite3.SQLITE_LOCKED: ("ledger_busy", "Another program holds the file; it goes on by itself."),
+    sqlite3.SQLITE_PERM: ("read_only", "Make this folder writable; it goes on by itself."),
+    sqlite3.SQLITE_NOMEM: ("system_busy", "Close other programs; it goes on by itself."),
+    sqlite3.SQLITE_PROTOCOL: ("state_dir_remote", "Put state_dir on a local disk, in config.yaml."),
+    sqlite3.SQLITE_NOLFS: ("state_dir_remote", "Put state_dir on a local disk, in config.yaml."),
 }  # what the machine does to us, and what ends by itself
+ENDING: Final = frozenset({"disk_full", "ledger_busy", "system_busy"})  # worth to wait for
 
 
 class LedgerFile:
@@ -41,28 +48,50 @@ class LedgerFile:
         self.path = path
         self.clock = clock
         self.put_aside: Path | None = None  # where a corrupt ledger was moved to, at this opening
+        self.journal_mode = ""  # as SQLite says; no "wal" on a disk that knows no shared memory
+        self._is_closed = False
         self._lock = threading.RLock()
         self._reserve = path.with_suffix(".reserve")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            disk.make_private(path.parent)
+            disk.make_private_file(path)
             self._db = self._open()
+        except (ConditionError, NameRefusedError) as error:
+            raise disk.unusable(error, path) from error
         except (OSError, sqlite3.OperationalError) as error:
-            raise MissingError(
-                f"The ledger {path} cannot be opened: {error}.",
-                remedy="Make the folder writable, or set another state_dir in config.yaml.",
-            ) from error
+            raise self._not_opened(error) from error
+
+    def _not_opened(self, error: OSError | sqlite3.OperationalError) -> MissingError | ConditionError:
+        code, remedy = (
+            ("", "") if isinstance(error, OSError) else CONDITIONS.get(_primary_code(error), ("", ""))
+        )
+        message = f"The ledger {self.path} cannot be opened: {error}."
+        if code in ENDING:
+            return ConditionError(message, remedy=remedy, code=code)
+        remedy = (
+            remedy
+            if code == "state_dir_remote"
+            else ("Make the folder writable, or set another state_dir in config.yaml.")
+        )
+        return MissingError(message, remedy=remedy, code=code or None)
 
     def keep_reserve(self) -> None:
-        """Keep a little room on the disk, to be given up when it is full: saying so takes room, too."""
-        if self._reserve.exists() or shutil.disk_usage(self.path.parent).free < 8 * RESERVE_BYTES:
+        """Keep a little room on the disk, to be given up when it is full: saying so takes room, too.
+
+        Raises:
+            ConditionError: there is none, or the ledger cannot be written.
+        """
+        if disk.is_there(self._reserve) or disk.free_bytes(self.path.parent) < 8 * RESERVE_BYTES:
             return
-        self._reserve.write_bytes(os.urandom(RESERVE_BYTES))  # zeros take no room on some file systems
+        with disk.created(self._reserve) as file:
+            file.write(os.urandom(RESERVE_BYTES))  # zeros take no room on some file systems
         with self.write(durable=False) as db:
             db.execute("DELETE FROM problems WHERE source = 'ledger'")
 
     def close(self) -> None:
-        """Close the connection; SQLite folds the write-ahead log back in."""
+        """Close the connection; SQLite folds the write-ahead log back in. Whoever comes later is refused."""
         with self._lock:
+            self._is_closed = True
             self._db.close()
 
     @contextmanager
@@ -73,7 +102,7 @@ class LedgerFile:
         power cut: it spares the disk an fsync.
 
         Raises:
-            ConditionError: the disk is full, read-only, gone or busy.
+            ConditionError: the disk is full, read-only, gone or busy; or the ledger was closed.
         """
         with self._lock, self._conditions():
             # FULL, not NORMAL: in WAL mode NORMAL loses the last commits at a power cut.
@@ -100,6 +129,8 @@ class LedgerFile:
 
     @contextmanager
     def _conditions(self) -> Iterator[None]:
+        if self._is_closed:
+            raise ConditionError(f"The ledger {self.path} is closed: the daemon ends.", code="cancelled")
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -115,7 +146,8 @@ class LedgerFile:
     def _give_up_reserve(self, remedy: str) -> None:
         """Say that the disk is full, in the room that was kept for it, before somebody else takes that."""
         try:
-            self._reserve.unlink()
+            if not disk.remove(self._reserve):
+                return
             message = f"The disk of {self.path.parent} is full."
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -123,7 +155,7 @@ class LedgerFile:
                     "INSERT OR REPLACE INTO problems VALUES ('ledger', 0, 'disk_full', ?, ?)",
                     (message, remedy),
                 )
-        except (OSError, sqlite3.OperationalError) as error:
+        except (ConditionError, sqlite3.OperationalError) as error:
             logger.debug("a full disk could not be shown: %s", error)
 
     def _open(self) -> sqlite3.Connection:
@@ -144,7 +176,7 @@ class LedgerFile:
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise _corrupt(verdict)
-            _switch_to_wal(db)
+            self.journal_mode = _switch_to_wal(db)
             self._migrate(db)
         except BaseException:
             db.close()
@@ -155,13 +187,13 @@ class LedgerFile:
         stamp = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y%m%dT%H%M%S")
         aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}{self.path.suffix}")
         count = 1
-        while aside.exists():
+        while disk.is_there(aside):
             count += 1
             aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}.{count}{self.path.suffix}")
         for suffix in ("-wal", "-shm", ""):
             companion = self.path.with_name(self.path.name + suffix)
-            if companion.exists():
-                companion.replace(aside.with_name(aside.name + suffix))
+            if disk.is_there(companion):
+                disk.replace(companion, aside.with_name(aside.name + suffix))
         self.put_aside = aside
         logger.warning("The ledger was corrupt (%s): put aside as %s, a new one was begun", reason, aside)
 
@@ -189,6 +221,7 @@ class LedgerFile:
 
     def _back_up(self, db: sqlite3.Connection, version: int) -> None:
         target = self.path.with_name(f"{self.path.stem}.schema-{version}{self.path.suffix}")
+        disk.make_private_file(target)
         copy = sqlite3.connect(target)
         try:
             db.backup(copy)
@@ -197,8 +230,8 @@ class LedgerFile:
         logger.info("The ledger's schema %d was backed up as %s", version, target)
 
 
-def _switch_to_wal(db: sqlite3.Connection) -> None:
-    """Set the file to write-ahead logging, which is a property of the file.
+def _switch_to_wal(db: sqlite3.Connection) -> str:
+    """Set the file to write-ahead logging, which is a property of the file; return the mode that it has now.
 
     The switch wants the file for itself and does not wait for it (https://sqlite.org/wal.html):
     two processes that make a new ledger at the same moment need a second try.
@@ -206,8 +239,7 @@ def _switch_to_wal(db: sqlite3.Connection) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
+            return str(db.execute("PRAGMA journal_mode = WAL").fetchone()[0]).lower()
         except sqlite3.OperationalError as error:
             if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise

@@ -10,9 +10,9 @@ from typing import IO, Any, Final, TypeVar
 
 import psutil
 
-from nst_daemon import locks
+from nst_daemon import disk, locks
 from nst_daemon.config import Config
-from nst_daemon.errors import AlreadyRunningError, DaemonError, ExitCode, MissingError, NotRunningError
+from nst_daemon.errors import DaemonError, ExitCode, MissingError, NotRunningError
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.service import installing as service
 
@@ -44,10 +44,7 @@ def start(config: Config) -> int:
         MissingError: it was not ready in time; it may still become so.
     """
     if (pid := locks.holder(config.state_dir)) is not None:
-        raise AlreadyRunningError(
-            f"The daemon is already running (process {pid}) on {config.state_dir}.",
-            remedy="See `nst-daemon status`, or `nst-daemon restart`.",
-        )
+        raise locks.already_running(config.state_dir, pid)
     with Ledger(config.state_dir / "ledger.db") as ledger:
         ledger.set_ready(None)
         output = config.state_dir / OUTPUT
@@ -78,10 +75,10 @@ def stop(config: Config) -> None:
         if _awaited(lambda: not is_running(config) or None, seconds):
             return
         with suppress(psutil.NoSuchProcess):
-            if more:
+            if more and pid:
                 getattr(psutil.Process(pid), more)()
     raise MissingError(
-        f"The daemon (process {pid}) does not end.", remedy="End it by hand.", code="not_ending"
+        f"The daemon (process {pid or 'unknown'}) does not end.", remedy="End it by hand.", code="not_ending"
     )
 
 
@@ -92,6 +89,7 @@ def is_running(config: Config) -> bool:
 
 def _spawn(config: Config, output: Path) -> subprocess.Popen[bytes]:
     command = service.command_of(config, "run", is_windowless=True)
+    disk.make_private_file(output)
     with output.open("wb") as file:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **_apart(file))
 

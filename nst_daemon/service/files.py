@@ -15,8 +15,8 @@ UNIT: Final = """\
 [Unit]
 Description=nst-daemon: photos dropped into a folder become paintings
 Documentation=https://pypi.org/project/nst-daemon/
-StartLimitIntervalSec=600
-StartLimitBurst=5
+# A disk that is read-only or not mounted for a while must not put the unit down for good.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -25,7 +25,7 @@ WatchdogSec={watchdog}
 TimeoutStartSec=180
 TimeoutStopSec={stop}
 Restart=on-failure
-RestartSec=10
+RestartSec=30
 # 2: the config is wrong, 4: another daemon is running. Trying again changes nothing.
 RestartPreventExitStatus=2 4
 # The daemon ends its engine in its own way, and outlives an engine that was killed for its memory.
@@ -75,7 +75,7 @@ TASK: Final = """\
     <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
     <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
     <Priority>7</Priority>
-    <RestartOnFailure><Interval>PT1M</Interval><Count>3</Count></RestartOnFailure>
+    <RestartOnFailure><Interval>PT1M</Interval><Count>255</Count></RestartOnFailure>
   </Settings>
   <Actions Context="Author">
     <Exec><Command>{program}</Command><Arguments>{arguments}</Arguments></Exec>
