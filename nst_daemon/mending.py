@@ -25,6 +25,7 @@ from nst_daemon.config import Config, Folder
 from nst_daemon.copies import private_copy
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import FileConditionError, PhotoError, with_section
+from nst_daemon.first_look import FirstLooks
 from nst_daemon.inbox.gate import Left
 from nst_daemon.inbox.walk import Kind, Scan, has_speaker
 from nst_daemon.inbox.watching import Root
@@ -64,6 +65,7 @@ class Mender:
         self._settler = settler
         self._on_gone = on_gone
         self._clock = clock
+        self._first_looks = FirstLooks(ledger)
         self._due = float("-inf")
         self._style_names: tuple[str, ...] = ()
         self._sidecars: dict[Path, dict[Path, Stamp]] = {}  # of each inbox, at the last reading
@@ -73,6 +75,7 @@ class Mender:
 
         At the first one, cancel those whose photo went while nobody looked.
         """
+        self._first_looks.look(root, scan)
         self._leave_raws(scan)
         sidecars = {found.path: found.stamp for found in scan.found if found.kind is Kind.SIDECAR}
         before = self._sidecars.get(root.path)

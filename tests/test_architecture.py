@@ -22,7 +22,7 @@ LAYERS = (
     "copies inbox inspector ledger pairing reloading report",
     "places provenance service sidecars",
     "engine masks supervision",
-    "arrivals belongings delays growing second_looks",
+    "arrivals belongings delays first_look growing second_looks",
     "outbox",
     # the flow
     "admission disposal submission",

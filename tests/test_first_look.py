@@ -1,0 +1,117 @@
+"""Photos that lay in an inbox before the first start are told of before the first of them is moved."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import FakeClock
+from place import Place
+
+from nst_daemon.config import Originals
+from nst_daemon.first_look import HANDFUL, words_before
+from nst_daemon.jobs import FIRST_PHOTOS
+
+
+@pytest.fixture
+def place(tmp_path: Path, clock: FakeClock) -> Iterator[Place]:
+    for number in range(HANDFUL + 1):
+        (tmp_path / "inbox" / "sub").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "inbox" / "sub" / f"{number}.jpg").write_bytes(b"%d" % number)
+    (tmp_path / "inbox" / "0.yaml").write_bytes(b"style: the_scream")
+    made = Place(tmp_path, clock)
+    yield made
+    made.close()
+
+
+def words(place: Place) -> str:
+    (problem,) = place.ledger.snapshot(running=True).problems
+    assert problem.code == FIRST_PHOTOS
+    return problem.message
+
+
+def test_the_daemon_says_so_before_it_takes_a_photo_in(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "inbox").mkdir()
+    for number in range(30):
+        (tmp_path / "inbox" / f"{number}.jpg").write_bytes(b"%d" % number)
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[str] = []
+        patch.setattr("nst_daemon.first_look.logger.info", lambda text, *args: said.append(text % args))
+        place = Place(tmp_path, clock)
+    assert said == [
+        f"30 photos are in the inbox {tmp_path / 'inbox'} already: "
+        f"to be painted, and moved to {tmp_path / 'archive'}."
+    ]
+    assert "30 photos" in words(place)
+    assert place.jobs() == []
+    place.close()
+
+
+def test_the_line_stays_until_they_are_through_and_counts_no_other(place: Place) -> None:
+    place.run(10)
+    place.drop("late.jpg", b"late")
+    place.run(70)
+    assert f"{HANDFUL + 1} photos" in words(place)
+    for job in [job for job in place.jobs() if job.photo != "late.jpg"]:
+        place.paint(job)
+        place.archive(job)
+    place.run(140)
+    assert place.codes() == []
+
+
+def test_it_is_said_once(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        place.restart()
+        place.run(70)
+    assert "already" not in caplog.text
+    assert words_before(place.config) == []
+
+
+def test_an_inbox_that_a_daemon_of_an_earlier_version_knows_is_not_new(place: Place) -> None:
+    place.run(20)
+    place.ledger.remember(f"first look {place.inbox}", None)
+    place.restart()
+    assert words_before(place.config) == []
+
+
+@pytest.mark.parametrize(
+    ("originals", "end"),
+    [
+        (Originals.MOVE, "painted, and moved to {base}/archive."),
+        (Originals.DELETE, "painted, and then deleted."),
+        (Originals.KEEP, "painted."),
+    ],
+)
+def test_the_commands_say_it_before_the_start(
+    tmp_path: Path, place: Place, originals: Originals, end: str
+) -> None:
+    folder = replace(place.folders[0], originals=originals)
+    fresh = replace(place.config, folders=(folder,), state_dir=tmp_path / "another")
+    (line,) = words_before(fresh)
+    assert line.startswith(f"{HANDFUL + 1} photos are in the inbox")
+    assert line.endswith(end.format(base=tmp_path))
+    assert not (tmp_path / "another").exists()
+
+
+def test_an_inbox_that_is_not_there_or_empty_is_no_word(tmp_path: Path, place: Place) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    folders = tuple(replace(place.folders[0], inbox=path) for path in (empty, tmp_path / "none"))
+    assert words_before(replace(place.config, folders=folders, state_dir=tmp_path / "another")) == []
+
+
+@pytest.mark.parametrize(("originals", "count"), [(Originals.KEEP, 6), (Originals.MOVE, 2)])
+def test_what_is_nothing_to_fear_is_not_in_the_status(
+    tmp_path: Path, clock: FakeClock, originals: Originals, count: int
+) -> None:
+    made = Place(tmp_path, clock)
+    made.close()
+    made.folders = [replace(made.folders[0], originals=originals, inbox=tmp_path / "other")]
+    (tmp_path / "other").mkdir()
+    for number in range(count):
+        (tmp_path / "other" / f"{number}.jpg").write_bytes(b"%d" % number)
+    made.open()
+    made.run(10)
+    assert made.codes() == []
+    made.close()
