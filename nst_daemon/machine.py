@@ -5,8 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # Linux: another at each start of the machine
 
 
@@ -25,6 +23,8 @@ def is_alive(pid: int) -> bool:
 
 def began_at(pid: int) -> float | None:
     """Return when a process began, in seconds since 1970; None: nobody knows, or it is no more."""
+    import psutil  # not at the top: every `status` would wait for it
+
     try:
         return float(psutil.Process(pid).create_time())
     except (psutil.Error, OSError, ValueError):
@@ -35,4 +35,6 @@ def boot_mark() -> str:
     """Return what is another after the machine was started anew, and the same until then."""
     with suppress(OSError):
         return BOOT_ID.read_text().strip()
+    import psutil
+
     return f"{psutil.boot_time() / 60:.0f}"  # minutes: the clock is set by seconds now and then

@@ -7,6 +7,7 @@ command needs it, so that `status` answers at once.
 import sys
 import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,7 @@ from nst_daemon.cli.common import (
     table,
 )
 from nst_daemon.errors import ConfigError, MissingError
-from nst_daemon.jobs import JobState
+from nst_daemon.jobs import Job, JobState
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -130,14 +131,16 @@ def jobs(
     from nst_daemon.globs import matches
     from nst_daemon.report import job_json, job_row
 
+    wanted = None if style is None else style_key(style)
+
+    def is_wanted(job: Job) -> bool:
+        is_in_style = wanted is None or wanted in {style_key(each.name) for each in job.styles}
+        return is_in_style and (photo is None or matches(photo, PurePosixPath(job.photo.lstrip("/"))))
+
     with ledger_of(load_config(config)) as ledger:
-        found = ledger.jobs(state=state)
-    if style is not None:
-        wanted = style_key(style)
-        found = [job for job in found if wanted in {style_key(each.name) for each in job.styles}]
-    if photo is not None:
-        found = [job for job in found if matches(photo, PurePosixPath(job.photo.lstrip("/")))]
-    found = found[:last]
+        found = list(islice(filter(is_wanted, ledger.each_job(state=state)), last))
+        for problem in ledger.unreadable_problems():
+            say(f"{problem.message} {problem.remedy}")
     if as_json:
         answer_json([job_json(job) for job in found])
     elif found:
@@ -158,7 +161,7 @@ def show(job: JobArgument, config: ConfigOption = None, as_json: JsonOption = Fa
     with ledger_of(load_config(config)) as ledger:
         found = ledger.job(job)
     if found is None:
-        raise no_job(job)
+        raise no_job(job, ledger)
     if as_json:
         answer_json(job_json(found))
     else:
@@ -204,7 +207,7 @@ def retry(
             return
         found = ledger.job(job)
         if found is None:
-            raise no_job(job)
+            raise no_job(job, ledger)
         if not ledger.retry(job):
             raise ConfigError(f"Job {job} is {found.state}: only a job that has ended can be retried.")
     say(f"Job {job} waits again.")
@@ -216,10 +219,9 @@ def cancel(job: JobArgument, config: ConfigOption = None) -> None:
     Example: nst-daemon cancel 12
     """
     with ledger_of(load_config(config)) as ledger:
-        before = ledger.job(job)
         state = ledger.cancel(job)
-    if before is None or state is None:
-        raise no_job(job)
+    if state is None:
+        raise no_job(job, ledger)
     if state is JobState.RUNNING:
         say(f"Job {job} will stop at its next step.")
     elif state is JobState.CANCELLED:

@@ -13,7 +13,7 @@ from nst_daemon import machine
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger.facts import Facts
-from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, arrival, row_of, update
+from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, arrival, but, row_of, update
 from nst_daemon.ledger.schema import job_of_row, path_in, progress_in
 from nst_daemon.recipe import Progress
 
@@ -29,21 +29,34 @@ class Attempts(Facts):
 
         The attempt is counted and on the disk when this returns. Not those whose outbox takes no result now.
         """
-        with self.file.write() as db:
-            if db.execute("SELECT 1 FROM facts WHERE name = 'paused'").fetchone():
+        with self.file.read() as db:  # several times a second: a look takes no lock
+            if self._claimable(db) is None:
                 return None
-            now = self._clock()
-            row = db.execute(CLAIMABLE, (JobState.QUEUED, now, now + AHEAD_SECONDS)).fetchone()
-            if row is None:
+        with self.file.write() as db:
+            row = self._claimable(db)
+            if row is None:  # another was faster
                 return None
             db.execute(
                 "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, finished = NULL, "
                 "seconds = NULL, error = NULL, progress = NULL, reached = NULL WHERE id = ?",
-                (JobState.RUNNING, now, row["id"]),
+                (JobState.RUNNING, self._clock(), row["id"]),
             )
             claimed = row_of(db, row["id"])
         crash_at(CrashPoint.CLAIMED)
         return None if claimed is None else job_of_row(claimed)
+
+    def _claimable(self, db: sqlite3.Connection) -> sqlite3.Row | None:
+        """Return the row of the oldest job that may begin, and that can be read."""
+        if db.execute("SELECT 1 FROM facts WHERE name = 'paused'").fetchone():
+            return None
+        now = self._clock()
+        while True:
+            query = f"{CLAIMABLE} {but(self.unreadable)} ORDER BY id LIMIT 1"
+            row: sqlite3.Row | None = db.execute(
+                query, (JobState.QUEUED, now, now + AHEAD_SECONDS)
+            ).fetchone()
+            if row is None or self._job_of(row) is not None:
+                return row
 
     def begin(self, job: int) -> None:
         """Record that the engine gets the photo of a claimed job now: an end may be that photo's fault.

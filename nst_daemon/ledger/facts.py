@@ -4,6 +4,8 @@ The views read these; only the daemon writes them, but for `pause` and `resume`.
 new daemon would write them anew anyway.
 """
 
+import logging
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
@@ -14,11 +16,23 @@ from typing import Self
 
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.errors import ConditionError, NameRefusedError
-from nst_daemon.jobs import EngineFacts, JobState, Problem
+from nst_daemon.jobs import EngineFacts, Job, JobState, Problem
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.news import News
-from nst_daemon.ledger.rows import WORK
-from nst_daemon.ledger.schema import Seen, engines_in, path_in, seen_columns, seen_of_row, text_in
+from nst_daemon.ledger.rows import WORK, but
+from nst_daemon.ledger.schema import (
+    NO_MEANING,
+    Seen,
+    UnreadableRowError,
+    engines_in,
+    job_of_row,
+    path_in,
+    seen_columns,
+    seen_of_row,
+    text_in,
+)
+
+logger = logging.getLogger(__name__)
 
 
 class Wish(StrEnum):
@@ -34,6 +48,7 @@ class Facts:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.file = LedgerFile(path, clock=clock)
         self._clock = clock
+        self.unreadable: dict[int, str] = {}  # jobs whose rows were found to say nothing any more, and why
         self.additions = News()  # jobs that this process adds; those of others are found by looking
         if self.recall("identity") is None:
             self.remember("identity", uuid.uuid4().hex)
@@ -99,10 +114,33 @@ class Facts:
         """Keep that a daemon holds its lock and has read its inboxes once; None: it does not."""
         self.remember("ready", None if pid is None else str(pid), durable=False)
 
+    def unreadable_problems(self) -> list[Problem]:
+        """Return each row that was found to be unreadable: it is left alone, and all others go on."""
+        return [
+            Problem(
+                code="job_unreadable",
+                message=f"Job {job} cannot be read in the ledger ({why}).",
+                remedy="It is left as it is. Its photo is painted once it comes into the inbox anew.",
+            )
+            for job, why in sorted(self.unreadable.items())
+        ]
+
+    def _job_of(self, row: sqlite3.Row) -> Job | None:
+        """Return the job of a row; None, and it is remembered, where there is none in it."""
+        try:
+            job = job_of_row(row)
+        except UnreadableRowError as error:
+            if row["id"] not in self.unreadable:
+                logger.warning("job %s cannot be read in the ledger: %s", row["id"], error)
+                self.unreadable[row["id"]] = str(error)
+            return None
+        self.unreadable.pop(job.id, None)
+        return job
+
     def ready_pid(self) -> int | None:
         """Return the process of the daemon that is ready; only meant while the lock is held."""
         text = self.recall("ready")
-        return None if text is None else int(text)
+        return int(text) if text is not None and text.isdecimal() else None
 
     def set_problems(self, source: str, problems: Sequence[Problem]) -> None:
         """Replace all problems of one source, e.g. "intake"; an empty list says that all is well."""
@@ -131,7 +169,8 @@ class Facts:
     def has_work(self) -> bool:
         """Return whether a job is running, or will be; not those of another daemon's inbox."""
         with self.file.read() as db:
-            return db.execute(WORK, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
+            work = f"{WORK} {but(self.unreadable)} LIMIT 1"
+            return db.execute(work, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
     def prune(self, before: float) -> int:
         """Forget the jobs that ended before a moment in seconds since 1970; return how many.
@@ -173,13 +212,15 @@ class Facts:
     def heartbeat(self) -> float | None:
         """Return when the daemon last said that it lives, in seconds since 1970."""
         text = self.recall("heartbeat")
-        return None if text is None else float(text)
+        with suppress(ValueError):
+            return None if text is None else float(text)
+        return None
 
     def seen(self, path: Path) -> Seen | None:
         """Return what became of a file of an inbox."""
         with self.file.read() as db:
             row = db.execute("SELECT * FROM seen WHERE path = ?", (path_in(path),)).fetchone()
-        return None if row is None else seen_of_row(row)
+        return None if row is None else _seen_of(row)
 
     def mark_seen(self, seen: Seen) -> None:
         """Keep what became of a file of an inbox."""
@@ -191,9 +232,18 @@ class Facts:
         """Return all that was seen in one inbox."""
         with self.file.read() as db:
             rows = db.execute("SELECT * FROM seen WHERE root = ?", (path_in(root),)).fetchall()
-        return {seen.path: seen for seen in map(seen_of_row, rows)}
+        return {seen.path: seen for seen in map(_seen_of, rows) if seen is not None}
 
     def forget_seen(self, path: Path) -> None:
         """Forget a file that has left its inbox; one that comes in its place is a new arrival."""
         with self.file.write() as db:
             db.execute("DELETE FROM seen WHERE path = ?", (path_in(path),))
+
+
+def _seen_of(row: sqlite3.Row) -> Seen | None:
+    """Return what a row says; None: nothing any more, so that its file is looked at anew."""
+    try:
+        return seen_of_row(row)
+    except NO_MEANING as error:
+        logger.debug("a row of what was seen cannot be read: %s", error)
+        return None

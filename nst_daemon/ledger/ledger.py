@@ -5,8 +5,11 @@ are those of `jobs.TRANSITIONS` and happen only if the job still is where the ca
 """
 
 import sqlite3
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot, busiest
@@ -16,23 +19,26 @@ from nst_daemon.ledger.rows import (
     FRESH,
     arrival,
     begin_anew,
+    but,
     check_move,
     duplicate_of,
     own_result,
     owner_of,
+    readable_row_of_key,
     row_of,
     row_of_key,
+    state_of,
     update,
 )
 from nst_daemon.ledger.schema import (
     copies_of_row,
     engines_out,
     job_columns,
-    job_of_row,
     path_in,
-    progress_out,
     text_in,
 )
+
+PAGE: Final = 200  # jobs that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Ledger(Attempts):
         worker has not to care for the original.
         """
         with self.file.write() as db:
-            if known := row_of_key(db, new.key):
+            if known := readable_row_of_key(db, new.key):
                 return Duplicate(known["id"], JobState(known["state"]))
             job = self._insert(db, new, result)
             update(db, job, {"is_disposed": int(is_disposed)})
@@ -142,7 +148,7 @@ class Ledger(Attempts):
         with self.file.read() as db:
             row = db.execute(
                 "SELECT min(not_before) AS due FROM jobs WHERE state = ? "
-                "AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'paused')",
+                f"AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'paused') {but(self.unreadable)}",
                 (JobState.QUEUED,),
             ).fetchone()
         return None if row["due"] is None else float(row["due"])
@@ -247,7 +253,9 @@ class Ledger(Attempts):
             row = row_of(db, job)
             if row is None:
                 return None
-            state = JobState(row["state"])
+            state = state_of(row)
+            if state is None:
+                return None
             if state is JobState.RUNNING:
                 update(db, job, {"cancel_requested": 1, "error": text_in(reason)})
             elif JobState.CANCELLED in TRANSITIONS[state]:
@@ -279,7 +287,7 @@ class Ledger(Attempts):
         """Return one job."""
         with self.file.read() as db:
             row = row_of(db, job)
-        return None if row is None else job_of_row(row)
+        return None if row is None else self._job_of(row)
 
     def jobs(
         self, *, state: JobState | None = None, limit: int | None = None, newest_first: bool = True
@@ -287,6 +295,25 @@ class Ledger(Attempts):
         """Return the jobs of one state or of all."""
         order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {-1 if limit is None else int(limit)}"
         return self._select(f"(? IS NULL OR state = ?) {order}", state, state)
+
+    def each_job(self, *, state: JobState | None = None) -> Iterator[Job]:
+        """Yield the jobs of one state or of all, the newest first, read as far as they are asked for."""
+        below = sys.maxsize
+        while True:
+            with self.file.read() as db:
+                rows = db.execute(
+                    "SELECT * FROM jobs WHERE id < ? AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT ?",
+                    (below, state, state, PAGE),
+                ).fetchall()
+            yield from (job for job in map(self._job_of, rows) if job is not None)
+            if len(rows) < PAGE:
+                return
+            below = rows[-1]["id"]
+
+    def look_through(self) -> None:
+        """Find the rows that can no longer be read, for `unreadable_problems`."""
+        for _ in self.each_job():
+            pass
 
     def ended_since(self, moment: float) -> list[Job]:
         """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first."""
@@ -335,12 +362,12 @@ class Ledger(Attempts):
         engines = engines_out(facts.get("engines") if running else None)
         return Snapshot(
             running=running,
-            pid=int(pid) if running and pid else None,
+            pid=int(pid) if running and pid and pid.isdecimal() else None,
             paused="paused" in facts,
             version=facts.get("version", ""),
             engine=busiest(engines),
             counts={state: counts.get(state, 0) for state in JobState},
-            current=tuple(map(_current_of, painting)) if running else (),
+            current=self._currents(painting) if running else (),
             # What two engines say in the same words is one problem.
             problems=tuple(dict.fromkeys(Problem(**dict(row)) for row in problems)) if running else (),
             engines=engines,
@@ -349,9 +376,10 @@ class Ledger(Attempts):
     def _select(self, condition: str, *values: object) -> list[Job]:
         with self.file.read() as db:
             rows = db.execute(f"SELECT * FROM jobs WHERE {condition}", values).fetchall()
-        return [job_of_row(row) for row in rows]
+        return [job for job in map(self._job_of, rows) if job is not None]
 
-
-def _current_of(row: sqlite3.Row) -> Current:
-    job = job_of_row(row)
-    return Current(job=job.id, photo=job.photo, style=job.style, progress=progress_out(row["progress"]))
+    def _currents(self, rows: list[sqlite3.Row]) -> tuple[Current, ...]:
+        jobs = [job for job in map(self._job_of, rows) if job is not None]
+        return tuple(
+            Current(job=job.id, photo=job.photo, style=job.style, progress=job.progress) for job in jobs
+        )

@@ -1,27 +1,35 @@
 """Statements over one row of the table `jobs`, inside a transaction that the caller holds."""
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
 from nst_daemon.jobs import TRANSITIONS, JobState
-from nst_daemon.ledger.schema import path_in, path_out, result_name, text_in
+from nst_daemon.ledger.schema import (
+    UnreadableRowError,
+    job_of_row,
+    path_in,
+    path_out,
+    result_name,
+    text_in,
+)
 
 ENDS: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 UNREAD: Final = "waits to be read again"  # the error of a job that was retried before it ever had a style
 AHEAD_SECONDS: Final = 600.0  # no job waits so long: the clock was set back
 CLAIMABLE: Final = """
-    SELECT id FROM jobs WHERE state = ? AND (not_before <= ? OR not_before > ?)
+    SELECT * FROM jobs WHERE state = ? AND (not_before <= ? OR not_before > ?)
     AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes))
-    AND outbox NOT IN (SELECT path FROM blocked_outboxes) ORDER BY id LIMIT 1
-"""  # the oldest job that may begin
+    AND outbox NOT IN (SELECT path FROM blocked_outboxes)
+"""  # jobs that may begin
 WORK: Final = """
     SELECT 1 FROM jobs WHERE state IN (?, ?)
     AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes))
-    AND (state = 'running' OR outbox NOT IN (SELECT path FROM blocked_outboxes)) LIMIT 1
-"""  # a job that runs or will
+    AND (state = 'running' OR outbox NOT IN (SELECT path FROM blocked_outboxes))
+"""  # jobs that run or will
 FRESH: Final[dict[str, object]] = {
     "attempts": 0,
     "started": None,
@@ -38,6 +46,20 @@ FRESH: Final[dict[str, object]] = {
 }  # what a job loses that begins anew
 
 
+def but(jobs: Iterable[int]) -> str:
+    """Return the condition that leaves jobs out, to be put behind others."""
+    numbers = ", ".join(str(int(job)) for job in jobs)
+    return f" AND id NOT IN ({numbers})" if numbers else ""
+
+
+def state_of(row: sqlite3.Row) -> JobState | None:
+    """Return where a job is; None: the row says no word that we know."""
+    try:
+        return JobState(row["state"])
+    except ValueError:
+        return None
+
+
 def row_of(db: sqlite3.Connection, job: int) -> sqlite3.Row | None:
     """Return a job's row."""
     row: sqlite3.Row | None = db.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
@@ -45,10 +67,21 @@ def row_of(db: sqlite3.Connection, job: int) -> sqlite3.Row | None:
 
 
 def row_of_key(db: sqlite3.Connection, key: str) -> sqlite3.Row | None:
-    """Return `id` and `state` of the job with a key."""
-    row: sqlite3.Row | None = db.execute(
-        "SELECT id, state FROM jobs WHERE key = ?", (text_in(key),)
-    ).fetchone()
+    """Return the row of the job with a key."""
+    row: sqlite3.Row | None = db.execute("SELECT * FROM jobs WHERE key = ?", (text_in(key),)).fetchone()
+    return row
+
+
+def readable_row_of_key(db: sqlite3.Connection, key: str) -> sqlite3.Row | None:
+    """Return the row of the job with a key; one that no longer parses stays, and gives the key up."""
+    row = row_of_key(db, key)
+    if row is None:
+        return None
+    try:
+        job_of_row(row)
+    except UnreadableRowError:
+        update(db, row["id"], {"key": f"{row['key']}:unreadable:{row['id']}"})
+        return None
     return row
 
 
@@ -85,9 +118,9 @@ def arrival(row: sqlite3.Row, target: JobState, now: float) -> dict[str, object]
 
 def begin_anew(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
     """Put a job that has ended back to its begin; False if it has not ended."""
-    state = JobState(row["state"])
+    state = state_of(row)
     target = JobState.HELD if row["recipe"] is None else JobState.QUEUED
-    if state not in ENDS or target not in TRANSITIONS[state]:
+    if state is None or state not in ENDS or target not in TRANSITIONS[state]:
         return False
     error = UNREAD if target is JobState.HELD else None
     update(db, row["id"], FRESH | {"state": target.value, "error": error})

@@ -6,6 +6,7 @@ that a file does not have yet, each in one transaction, behind a backup.
 
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Protocol, get_type_hints
 
+from nst_daemon.errors import NstError
 from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
 from nst_daemon.recipe import (
     EVERYWHERE,
@@ -112,6 +114,16 @@ ENUM_SETTINGS: Final = {
 }
 
 
+NO_MEANING: Final = (
+    *(ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError, OverflowError, OSError),
+    NstError,
+)  # what parsing may raise: broken JSON, an unknown word, a time that no calendar has, settings that are none
+
+
+class UnreadableRowError(Exception):
+    """A row that no longer says what it should: written by another version, or damaged."""
+
+
 class Row(Protocol):
     """A row of a table, by the names of its columns."""
 
@@ -201,7 +213,14 @@ def job_columns(new: NewJob) -> dict[str, object]:
 
 
 def job_of_row(row: Row) -> Job:
-    """Return the job that a row of the table `jobs` holds."""
+    """Return the job that a row of the table `jobs` holds. Raises: UnreadableRowError: it holds none."""
+    try:
+        return _job_of_row(row)
+    except NO_MEANING as error:
+        raise UnreadableRowError(f"{type(error).__name__}: {error}") from error
+
+
+def _job_of_row(row: Row) -> Job:
     original, copy, outbox = path_out(row["original"]), path_out(row["copy"]), path_out(row["outbox"])
     assert original is not None and copy is not None and outbox is not None  # NOT NULL columns
     return Job(
@@ -235,9 +254,29 @@ def job_of_row(row: Row) -> Job:
 
 
 def copies_of_row(row: Row) -> set[Path]:
-    """Return the private copies that a row of the table `jobs` names: of its photo and its masks."""
-    found = {path_out(row["copy"]), *(mask.path for mask in areas_out(row["areas"]).masks)}
-    return {path for path in found if path is not None}
+    """Return the private copies that a row of the table `jobs` names: of its photo and its masks.
+
+    Of a row that no longer parses, whatever may be one.
+    """
+    try:
+        masks = {mask.path for mask in areas_out(row["areas"]).masks}
+    except NO_MEANING:
+        masks = {Path(json.loads(text)) for text in _QUOTED.findall(str(row["areas"])) if _is_json(text)}
+    try:
+        return {path for path in (path_out(row["copy"]), *masks) if path is not None}
+    except NO_MEANING:
+        return masks
+
+
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _moment(seconds: float) -> datetime:
@@ -312,8 +351,11 @@ def progress_in(progress: Progress | None) -> str | None:
 
 
 def progress_out(text: str | None) -> Progress | None:
-    """Return the progress that `progress_in` was given."""
-    return None if text is None else Progress(**json.loads(text))
+    """Return the progress that `progress_in` was given; None too where it can no longer be read: a view's."""
+    try:
+        return None if text is None else Progress(**json.loads(text))
+    except NO_MEANING:
+        return None
 
 
 def engines_in(engines: Iterable[EngineFacts]) -> str:
@@ -322,10 +364,13 @@ def engines_in(engines: Iterable[EngineFacts]) -> str:
 
 
 def engines_out(text: str | None) -> tuple[EngineFacts, ...]:
-    """Return the facts that `engines_in` was given, as far as they are for views."""
-    return tuple(
-        EngineFacts(**{name: each[name] for name in _ENGINE_FACTS}) for each in json.loads(text or "[]")
-    )
+    """Return the facts that `engines_in` was given, as far as they are for views, and can be read."""
+    try:
+        return tuple(
+            EngineFacts(**{name: each[name] for name in _ENGINE_FACTS}) for each in json.loads(text or "[]")
+        )
+    except NO_MEANING:
+        return ()
 
 
 def seen_columns(seen: Seen) -> tuple[object, ...]:
@@ -344,7 +389,7 @@ def seen_columns(seen: Seen) -> tuple[object, ...]:
 
 
 def seen_of_row(row: Row) -> Seen:
-    """Return what a row of the table `seen` holds."""
+    """Return what a row of the table `seen` holds. Raises: one of NO_MEANING: it holds nothing."""
     path, root = path_out(row["path"]), path_out(row["root"])
     assert path is not None and root is not None  # NOT NULL columns
     return Seen(
