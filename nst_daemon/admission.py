@@ -1,19 +1,22 @@
 """A whole photo -> its jobs in the ledger, none of which does the same work twice in silence."""
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from nst_daemon import disk, outbox
-from nst_daemon.arrivals import Arrival, Styles, jobs_for, unreadable_job
-from nst_daemon.config import Folder
+from nst_daemon.arrivals import Arrival, Styles, as_new, jobs_for, unreadable_job, with_styles_anew
+from nst_daemon.config import Config, Folder
 from nst_daemon.disk import Stamp, stamp_of
+from nst_daemon.errors import StyleError
 from nst_daemon.files import file_sha256
 from nst_daemon.inspector import Inspection, Readable
 from nst_daemon.jobs import Job, JobState, NewJob
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
 from nst_daemon.masks import take_masks
+from nst_daemon.networks import network_of
 from nst_daemon.recipe import blend_name
 from nst_daemon.sidecars import find_sidecar
 
@@ -46,10 +49,11 @@ class Reader(Protocol):
 class Admission:
     """Adds and mends jobs. Lives on the intake's thread."""
 
-    def __init__(self, *, ledger: Ledger, library: Styles, reader: Reader) -> None:
+    def __init__(self, *, config: Config, ledger: Ledger, library: Styles, reader: Reader) -> None:
         self._ledger = ledger
         self._library = library
         self._reader = reader
+        self._network = network_of(config.engine.weights)
 
     def admit(self, arrival: Arrival) -> Verdict | None:
         """Make a photo's jobs; return what became of it. None: ask again in a moment."""
@@ -77,10 +81,21 @@ class Admission:
         for job in waiting:
             self._ledger.cancel(job.id, reason=SUPERSEDED)
 
+    def follow_network(self) -> None:
+        """Give the queued jobs the key of the network that will paint them: it may be another by now."""
+        for job in self._ledger.jobs(state=JobState.QUEUED, newest_first=False):
+            if job.recipe is not None and (new := as_new(job, self._network)).key != job.key:
+                self._ledger.repair(job.id, new)
+
+    def restock(self, job: Job) -> None:
+        """Let a held job that came by command go on, if its styles can be had."""
+        with suppress(StyleError):  # it says so already
+            self._ledger.repair(job.id, with_styles_anew(job, self._library, self._network))
+
     def _jobs_for(self, arrival: Arrival) -> list[NewJob]:
         sidecar = find_sidecar(arrival.path)
         masks = take_masks(arrival.path, sidecar, arrival.copy.parent)
-        return jobs_for(arrival, sidecar, self._library, masks)
+        return jobs_for(arrival, sidecar, self._library, masks, network=self._network)
 
     def fail(self, path: Path, folder: Folder, stamp: Stamp, reason: str) -> bool:
         """Record a file that is no whole picture as a failed job; it is moved as every failed photo is.

@@ -3,29 +3,39 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Protocol
+from typing import Final, Protocol
 
 from nst_daemon import __version__, disk
 from nst_daemon.blends import Blend
 from nst_daemon.config import Folder, Watch
 from nst_daemon.disk import Stamp
-from nst_daemon.errors import PhotoError, StyleError, with_section
-from nst_daemon.jobs import JobState, NewJob, Problem, shown
+from nst_daemon.errors import FileConditionError, PhotoError, StyleError, with_section
+from nst_daemon.jobs import Job, JobState, NewJob, Problem, shown
 from nst_daemon.masks import NO_MASKS, Masks, areas_of
 from nst_daemon.pairing import Choice, Paired, pair
 from nst_daemon.recipe import Sidecar, Style, job_key, resolve
 from nst_daemon.sidecars import sidecars_beside
 
+KEY_DIGITS: Final = 64  # of a sha256
+
 
 class Styles(Protocol):
-    """The style library. `library.Library` is one."""
+    """The style library. `shelf.Shelf` is one."""
 
     def names(self) -> tuple[str, ...]:
         """Return the name of every style."""
         ...
 
     def get(self, name: str) -> Style:
-        """Return a style, or raise StyleError."""
+        """Return a style, or raise StyleError or ConditionError."""
+        ...
+
+    def news(self) -> object:
+        """Return a value that is another one as soon as a style can be had that could not be had before."""
+        ...
+
+    def problems(self) -> list[Problem]:
+        """Return what a user could mend."""
         ...
 
 
@@ -65,9 +75,17 @@ def sidecar_wait(photo: Path, watch: Watch, *, now: float) -> float:
 
 
 def jobs_for(
-    arrival: Arrival, sidecar: Sidecar | None, library: Styles, masks: Masks = NO_MASKS
+    arrival: Arrival,
+    sidecar: Sidecar | None,
+    library: Styles,
+    masks: Masks = NO_MASKS,
+    *,
+    network: str = "",
 ) -> list[NewJob]:
-    """Return the jobs that a photo asks for; one, held, where it has to wait for style, sidecar or mask."""
+    """Return the jobs that a photo asks for; one, held, where it has to wait for style, sidecar or mask.
+
+    `network` is that of the config, by `networks.network_of`.
+    """
     folder = arrival.folder
     outcome = pair(
         arrival.relative,
@@ -84,8 +102,8 @@ def jobs_for(
     if masks.fault is not None:
         return [_waiting(held, masks.fault)]
     try:
-        return [_queued(held, choice, library, masks) for choice in outcome.choices]
-    except (StyleError, ValueError) as error:
+        return [_queued(held, choice, library, masks, network) for choice in outcome.choices]
+    except (StyleError, FileConditionError, ValueError) as error:
         return [_waiting(held, str(error))]
 
 
@@ -107,12 +125,47 @@ def _held(arrival: Arrival, sidecar: Sidecar | None) -> NewJob:
     )
 
 
-def _queued(held: NewJob, choice: Choice, library: Styles, masks: Masks) -> NewJob:
+def _queued(held: NewJob, choice: Choice, library: Styles, masks: Masks, network: str) -> NewJob:
     styles = styles_of(choice.blend, library)
     areas = areas_of(choice.regions, masks, lambda blend: styles_of(blend, library))
     recipe = resolve(choice.settings)
-    key = job_key(held.photo_sha256, styles, recipe, __version__, areas)
+    key = job_key(held.photo_sha256, styles, recipe, __version__, areas, network)
     return replace(held, key=key, styles=styles, recipe=recipe, areas=areas, state=JobState.QUEUED)
+
+
+def with_styles_anew(job: Job, library: Styles, network: str) -> NewJob:
+    """Return what a held job becomes when each of its styles is taken from the library as it is now.
+
+    Raises:
+        StyleError, ConditionError: one of them cannot be had.
+    """
+
+    def anew(styles: tuple[Style, ...]) -> tuple[Style, ...]:
+        return tuple(replace(library.get(style.name), weight=style.weight) for style in styles)
+
+    regions = tuple(replace(region, styles=anew(region.styles)) for region in job.areas.regions)
+    anew_job = replace(job, styles=anew(job.styles), areas=replace(job.areas, regions=regions))
+    return as_new(anew_job, network)
+
+
+def as_new(job: Job, network: str) -> NewJob:
+    """Return a paired job as if it came now, with the key of its work by this program and network."""
+    assert job.recipe is not None  # else it was never paired
+    key = job_key(job.photo_sha256, job.styles, job.recipe, __version__, job.areas, network)
+    return NewJob(
+        key=f"{key}{job.key[KEY_DIGITS:]}",  # what makes it another job than one of the same work
+        photo=job.photo,
+        original=job.original,
+        copy=job.copy,
+        photo_sha256=job.photo_sha256,
+        inbox=job.inbox,
+        outbox=job.outbox,
+        origin=job.origin,
+        styles=job.styles,
+        recipe=job.recipe,
+        sidecar=job.sidecar,
+        areas=job.areas,
+    )
 
 
 def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:

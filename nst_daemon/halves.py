@@ -23,6 +23,7 @@ from nst_daemon.inspector import Inspector
 from nst_daemon.intake import Intake
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import Library
+from nst_daemon.shelf import Shelf
 from nst_daemon.worker import Engine, Worker
 
 
@@ -98,7 +99,13 @@ class LeftHalf:
             inbox=inbox,
             inspector=reader,
             ledger=self._ledger,
-            library=Library(config.styles),
+            library=Shelf(
+                Library(config.styles, memory=self._ledger),
+                copies=config.state_dir / "photos",
+                reader=reader,
+                settle_seconds=config.watch.settle_seconds,
+                patience=config.watch.max_wait_seconds,
+            ),
         )
         return reader, inbox, intake
 
@@ -108,7 +115,7 @@ class LeftHalf:
 
 
 def _of_the_left(config: Config) -> tuple[object, ...]:
-    return config.folders, config.styles, config.watch, config.max_megapixels
+    return config.folders, config.styles, config.watch, config.max_megapixels, config.engine.weights
 
 
 class RightHalf:

@@ -61,7 +61,7 @@ class Intake:
         self._clock = clock
         watch = config.watch
         self._settler = Settler(watch.settle_seconds, clock, max_wait=watch.max_wait_seconds)
-        self._admission = Admission(ledger=ledger, library=library, reader=inspector)
+        self._admission = Admission(config=config, ledger=ledger, library=library, reader=inspector)
         self._mender = Mender(
             config=config,
             ledger=ledger,
@@ -94,6 +94,7 @@ class Intake:
         Photos and sidecars may have changed while no daemon ran.
         """
         with self._conditions():
+            self._admission.follow_network()
             for root in self._inbox.roots:
                 if root.is_present() and (found := root.read()) is not None:
                     self._mender.look_after(root, found)
@@ -146,7 +147,7 @@ class Intake:
         return self._problems(at_once=True)
 
     def _problems(self, *, at_once: bool) -> list[Problem]:
-        found = self._inbox.problems()
+        found = self._inbox.problems() + self._library.problems()
         if self._condition is not None:
             found.append(problem_of(self._condition))
         unknown = [of_photo(error) for error in self._settler.unknown()]

@@ -67,7 +67,8 @@ class Mender:
         self._clock = clock
         self._first_looks = FirstLooks(ledger)
         self._due = float("-inf")
-        self._style_names: tuple[str, ...] = ()
+        self._news: object = None  # of the style library, at the last look
+        self._given_back: set[int] = set()  # jobs that were paired anew since there was news
         self._sidecars: dict[Path, dict[Path, Stamp]] = {}  # of each inbox, at the last reading
 
     def look_after(self, root: Root, scan: Scan) -> None:
@@ -140,13 +141,25 @@ class Mender:
         if now < self._due:
             return
         self._due = now + HELD_SECONDS
-        names = self._library.names()
-        have_changed, self._style_names = names != self._style_names, names
-        for job in self._ledger.jobs(state=JobState.HELD):
+        held = self._ledger.jobs(state=JobState.HELD)
+        if not held:
+            return
+        news = self._library.news()
+        have_changed, self._news = news != self._news, news
+        if have_changed:
+            self._given_back.clear()
+        for job in held:
+            # A worker that met an input which was not whole gives its job back: that is looked at once, too.
+            is_given_back = job.recipe is not None and job.id not in self._given_back
             root = next((root for root in roots if root.path == job.inbox), None)
-            if root is None or not (have_changed or job.error == UNREAD):
+            if not (have_changed or is_given_back or job.error == UNREAD):
                 continue
-            self._is_known(job.original, self._pair_again, root, job)
+            if job.recipe is not None:
+                self._given_back.add(job.id)
+            if root is not None:
+                self._is_known(job.original, self._pair_again, root, job)
+            elif job.inbox is None:
+                self._is_known(job.original, self._admission.restock, job)
 
     def _pair_again(self, root: Root, job: Job) -> None:
         if job.error == UNREAD or self._ledger.seen(job.original) is None:

@@ -344,8 +344,12 @@ def job_key(
     recipe: Recipe,
     engine_version: str,
     areas: Areas = EVERYWHERE,
+    network: str = "",
 ) -> str:
-    """Return the key under which the same work is done once: photo, styles, settings, engine, masks."""
+    """Return the key under which the same work is done once: photo, styles, settings, engine, masks, network.
+
+    `network` is empty for the original one.
+    """
     work: dict[str, object] = {
         "photo": photo_sha256,
         "styles": [(style.sha256, style.weight) for style in styles],
@@ -354,4 +358,6 @@ def job_key(
     }
     if areas != EVERYWHERE:
         work["areas"] = areas.as_work()
+    if network:
+        work["network"] = network
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()

@@ -17,9 +17,13 @@ from nst_daemon.jobs import JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.library import Library
 from nst_daemon.masks import areas_of, take_masks
+from nst_daemon.networks import network_of
 from nst_daemon.pairing import Choice, Paired, Unpaired, pair
 from nst_daemon.recipe import Areas, Recipe, Style, job_key, resolve
+from nst_daemon.shelf import Shelf
 from nst_daemon.sidecars import find_sidecar
+
+Styles = Library | Shelf  # a shelf where jobs are made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ class Submitted:
     is_new: bool
 
 
-def wish_for(photo: Path, *, config: Config, library: Library, keywords: Sequence[str]) -> Wish:
+def wish_for(photo: Path, *, config: Config, library: Styles, keywords: Sequence[str]) -> Wish:
     """Return which style and settings a photo would get, by the rules of its inbox or of the first one."""
     folder = next((folder for folder in config.folders if is_inside(photo, folder.inbox)), None)
     relative = PurePath(photo.name)
@@ -74,7 +78,7 @@ def choices_of(wish: Wish, *, style: Blend | None, settings: Mapping[str, object
     return tuple(replace(choice, settings={**choice.settings, **settings}) for choice in wish.outcome.choices)
 
 
-def styles_of(blend: Blend, library: Library) -> tuple[Style, ...]:
+def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
     """Return the pictures of a blend.
 
     Raises:
@@ -90,7 +94,7 @@ def styles_of(blend: Blend, library: Library) -> tuple[Style, ...]:
 
 
 def submit(
-    photo: Path, choices: Sequence[Choice], *, wish: Wish, config: Config, library: Library, ledger: Ledger
+    photo: Path, choices: Sequence[Choice], *, wish: Wish, config: Config, library: Styles, ledger: Ledger
 ) -> list[Submitted]:
     """Make a job of each choice; the photo is copied, and stays where it is.
 
@@ -109,7 +113,7 @@ def submit(
     return [_submit(photo, *paint, wish=wish, config=config, ledger=ledger) for paint in paints]
 
 
-def areas_for(photo: Path, regions: Regions, *, library: Library, folder: Path) -> Areas:
+def areas_for(photo: Path, regions: Regions, *, library: Styles, folder: Path) -> Areas:
     """Return where on a photo what is painted; its masks are copied into a folder of ours.
 
     Raises:
@@ -136,7 +140,7 @@ def _submit(
 ) -> Submitted:
     copy, sha256 = copy_of(photo, config)
     new = NewJob(
-        key=job_key(sha256, styles, recipe, __version__, areas),
+        key=job_key(sha256, styles, recipe, __version__, areas, network_of(config.engine.weights)),
         photo=str(photo),
         original=photo,
         copy=copy,

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from nst_daemon import config
+from nst_daemon import config, inspector
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import setup as cli_setup
@@ -36,13 +37,29 @@ class Answer:
 Ask = Callable[..., Answer]
 
 
+class PlayedInspector:
+    """Takes every file for a picture."""
+
+    def __init__(self, **_: object) -> None:
+        pass
+
+    def __enter__(self) -> "PlayedInspector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def inspect(self, path: Path) -> Readable:
+        return READABLE
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """Return a folder with a config, an inbox, an outbox and three styles, of which mosaic is the default."""
     home = tmp_path / "pictures"
     cli_setup.make(home / "config.yaml", home, {"style": "mosaic"})
-    for style in ("mosaic", "woodcut", "etching"):
-        (home / "styles" / f"{style}.jpg").write_bytes(style.encode())
+    for style, color in (("mosaic", "red"), ("woodcut", "black"), ("etching", "white")):
+        Image.new("RGB", (32, 32), color).save(home / "styles" / f"{style}.jpg")
     return home
 
 
@@ -73,8 +90,9 @@ def ledger(loaded: Config) -> Iterator[Ledger]:
 
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a photo outside the inbox, which is read without a process."""
+    """Return a photo outside the inbox, which is read without a process, as styles are."""
     monkeypatch.setattr(cli_paint, "inspected", lambda *_: READABLE)
+    monkeypatch.setattr(inspector, "Inspector", PlayedInspector)
     photo = tmp_path / "cat.jpg"
     photo.write_bytes(b"a cat")
     return photo

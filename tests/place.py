@@ -1,5 +1,6 @@
 """An inbox with everything around it, for tests of the left half: a real ledger, real files, real styles."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 from conftest import FakeClock
 
 from nst_daemon import disk
-from nst_daemon.config import Config, Folder, Watch, WatchMode
+from nst_daemon.config import Config, EngineConfig, Folder, Watch, WatchMode
 from nst_daemon.disposal import Disposal
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspection, Readable, Unreadable
@@ -17,6 +18,7 @@ from nst_daemon.intake import Intake
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.library import Library
+from nst_daemon.shelf import Shelf
 
 STARRY = "starry_night"
 SCREAM = "the_scream"
@@ -67,6 +69,7 @@ class Place:
     clock: Callable[[], float]
     watch: Watch = field(default_factory=lambda: Watch(mode=WatchMode.POLLING))
     options: dict[str, Any] = field(default_factory=dict)
+    weights: str = "original"
 
     def __post_init__(self) -> None:
         self.inbox, self.outbox = self.base / "inbox", self.base / "outbox"
@@ -74,8 +77,8 @@ class Place:
         for folder in (self.inbox, self.outbox, self.styles):
             folder.mkdir(parents=True, exist_ok=True)
         for name in (STARRY, SCREAM):
-            (self.styles / f"{name}.jpg").write_bytes(name.encode())
-        self.reader = FakeReader()
+            self.put_style(f"{name}.jpg", name.encode())
+        self.reader, self.style_reader = FakeReader(), FakeReader()
         self.folders = [
             Folder(
                 inbox=self.inbox,
@@ -94,6 +97,7 @@ class Place:
             styles=self.styles,
             state_dir=self.base / "state",
             watch=self.watch,
+            engine=EngineConfig(weights=self.weights),
         )
         now = self.clock if isinstance(self.clock, FakeClock) else time.time  # not the monotonic one
         self.ledger = Ledger(self.base / "state" / "ledger.db", clock=now)
@@ -104,9 +108,26 @@ class Place:
             inbox=self.roots,
             inspector=self.reader,
             ledger=self.ledger,
-            library=Library(self.styles, built_in=self.base / "none"),
+            library=self.shelf(),
             clock=self.clock,
         )
+
+    def shelf(self) -> Shelf:
+        return Shelf(
+            Library(self.styles, built_in=self.base / "none", memory=self.ledger),
+            copies=self.config.state_dir / "photos",
+            reader=self.style_reader,
+            settle_seconds=self.watch.settle_seconds,
+            patience=self.watch.max_wait_seconds,
+            clock=self.clock,
+        )
+
+    def put_style(self, name: str, content: bytes, *, age: float = 3600.0) -> Path:
+        """Put a style into the library that was written so many seconds ago."""
+        path = self.styles / name
+        path.write_bytes(content)
+        os.utime(path, (time.time() - age,) * 2)
+        return path
 
     def close(self) -> None:
         self.roots.close()

@@ -17,11 +17,11 @@ LAYERS = (
     "blends colors endings errors faces globs pulse",
     "child conditions crash disk machine recipe",
     "beside locks logs",
-    "config files images jobs library report_picture settling",
+    "config files images jobs report_picture settling",
     # pure decisions, and the outside world
-    "copies inbox inspector ledger pairing reloading report",
-    "places provenance service sidecars",
-    "engine masks supervision",
+    "copies inbox inspector ledger networks pairing reloading report",
+    "library places provenance service sidecars",
+    "engine masks shelf supervision",
     "arrivals belongings delays first_look growing second_looks",
     "outbox",
     # the flow

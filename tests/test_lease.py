@@ -14,7 +14,6 @@ from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inbox.lease import CONFIRM_SECONDS, EXPIRE_SECONDS, NAME, RENEW_SECONDS, Lease
 from nst_daemon.intake import Intake
 from nst_daemon.ledger import Ledger
-from nst_daemon.library import Library
 
 ELSEWHERE = ("other-ledger", "other-host", 1)
 
@@ -144,7 +143,7 @@ def test_two_daemons_on_one_inbox_make_each_photo_one_job(
         inbox=roots,
         inspector=first.reader,
         ledger=ledger,
-        library=Library(first.styles),
+        library=first.shelf(),
         clock=clock,
     )
     for lease in roots._leases.values():  # another process, as the first one sees it

@@ -572,10 +572,11 @@ def test_jobs_are_listed_by_state_newest_first_and_limited(ledger: Ledger) -> No
 
 def test_copies_of_done_jobs_are_not_needed(ledger: Ledger) -> None:
     done = put(ledger, "1", JobState.DONE)
-    ledger.add(new_job("2", copy=Path("/state/photos/b.jpg")))
-    assert ledger.copies() == {Path("/state/photos/b.jpg")}
+    other = ledger.job(ledger.add(new_job("2", copy=Path("/state/photos/b.jpg"))).job)
+    assert other is not None
+    assert ledger.copies() == {other.copy, *(style.path for style in other.styles)}
     ledger.retry(done)
-    assert len(ledger.copies()) == 2
+    assert len(ledger.copies()) == 3
 
 
 # The file.

@@ -56,21 +56,30 @@ def submit(
     """
     from nst_daemon import submission
     from nst_daemon.config import parse_assignments
+    from nst_daemon.inspector import Inspector
     from nst_daemon.library import Library
+    from nst_daemon.shelf import Shelf
 
     over, blend = parse_assignments(settings or []), style_blend(style)
     loaded = load_config(config)
-    library = Library(loaded.styles)
     photo = existing(photo)
     readable = inspected(photo, loaded)
     if readable.provenance is not None:
         raise PhotoError(f"{photo.name} is a painting of ours.", remedy="Hand over the photo itself.")
     with ledger_of(loaded) as ledger:
-        wish = submission.wish_for(photo, config=loaded, library=library, keywords=readable.keywords)
-        choices = submission.choices_of(wish, style=blend, settings=over)
-        submitted = submission.submit(
-            photo, choices, wish=wish, config=loaded, library=library, ledger=ledger
-        )
+        with Inspector(max_megapixels=loaded.max_megapixels) as reader:
+            library = Shelf(
+                Library(loaded.styles, memory=ledger),
+                copies=loaded.state_dir / "photos",
+                reader=reader,
+                settle_seconds=0.0,  # somebody waits; what breaks off is refused all the same
+                patience=0.0,
+            )
+            wish = submission.wish_for(photo, config=loaded, library=library, keywords=readable.keywords)
+            choices = submission.choices_of(wish, style=blend, settings=over)
+            submitted = submission.submit(
+                photo, choices, wish=wish, config=loaded, library=library, ledger=ledger
+            )
         for one in submitted:
             if not one.is_new:
                 say(f"Job {one.job} does this already.")

@@ -38,9 +38,13 @@ def facts_of(path: Path, *, follow: bool = False) -> os.stat_result | None:
         return None
 
 
-def stamp_of(path: Path) -> Stamp | None:
-    """Return a file's stamp; None: it is not there. Raises: ConditionError: nobody knows."""
-    facts = facts_of(path)
+def stamp_of(path: Path, *, follow: bool = False) -> Stamp | None:
+    """Return a file's stamp; None: it is not there. `follow`: of what it leads to.
+
+    Raises:
+        ConditionError: nobody knows.
+    """
+    facts = facts_of(path, follow=follow)
     return None if facts is None else Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino)
 
 

@@ -43,7 +43,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, key: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.path = path
-        self.key = key  # of the job: another photo, style, setting or engine has another
+        self.key = key  # of the job and the network: another photo, style, setting or engine has another
         self.history: list[Progress] = []  # of the whole painting, for its report
         self._clock = clock
         self._saved_at = clock()

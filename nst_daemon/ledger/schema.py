@@ -9,6 +9,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -254,18 +255,21 @@ def _job_of_row(row: Row) -> Job:
 
 
 def copies_of_row(row: Row) -> set[Path]:
-    """Return the private copies that a row of the table `jobs` names: of its photo and its masks.
+    """Return the private copies that a row of the table `jobs` names: of its photo, its masks and styles.
 
     Of a row that no longer parses, whatever may be one.
     """
+    found = set()
     try:
-        masks = {mask.path for mask in areas_out(row["areas"]).masks}
+        areas = areas_out(row["areas"])
+        styles = (*_styles_of(row["styles"]), *(style for region in areas.regions for style in region.styles))
+        found |= {mask.path for mask in areas.masks} | {style.path for style in styles}
     except NO_MEANING:
-        masks = {Path(json.loads(text)) for text in _QUOTED.findall(str(row["areas"])) if _is_json(text)}
-    try:
-        return {path for path in (path_out(row["copy"]), *masks) if path is not None}
-    except NO_MEANING:
-        return masks
+        quoted = _QUOTED.findall(f"{row['areas']} {row['styles']}")
+        found |= {Path(json.loads(text)) for text in quoted if _is_json(text)}
+    with suppress(*NO_MEANING):
+        found |= {copy for copy in (path_out(row["copy"]),) if copy is not None}
+    return found
 
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
