@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst_daemon.images import Photo, load_photo, save_result
+from nst_daemon.images.made import Made
 from nst_daemon.recipe import Format
 
 Picture = NDArray[np.float32]
@@ -104,6 +105,11 @@ def _resource(number: int, data: bytes) -> bytes:
 
 
 # ── files ────────────────────────────────────────────────────────────────
+
+
+def made(width: int, height: int, **facts: Any) -> Made:
+    """Return a painting of a photo of its own size."""
+    return Made(width=width, height=height, **{"of_width": width, "of_height": height, **facts})
 
 
 def load(path: Path, max_megapixels: float = 10) -> Photo:

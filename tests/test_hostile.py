@@ -208,6 +208,9 @@ PAINTED = {  # whatever is wrong with these leaves a picture
     "not-a-profile.jpg",
     "holds-more.png",
     "scans.jpg",
+    "profile-bomb.png",
+    "text-bomb.png",
+    "xmp-bomb.png",
 }
 
 

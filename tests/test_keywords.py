@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import ABOUT, XMP, editor, exiftool, image, iptc_app13, load, save
+from pictures import ABOUT, XMP, editor, exiftool, image, iptc_app13, load, made, save
 from PIL import features
 
 from nst_daemon.blends import asked_by
-from nst_daemon.images import gif, iptc, read_keywords, xmp
+from nst_daemon.images import gif, iptc, read_keywords, xmp, xmp_result
 
 
 def packet(**bags: list[str]) -> bytes:
@@ -190,7 +190,7 @@ def test_hostile_xmp_is_left_out_with_a_line_in_the_log(
     with caplog.at_level(logging.INFO):
         assert read_keywords(tmp_path / "a.jpg") == ()
     assert not hostile or "left out" in caplog.text
-    mended, is_kept = xmp.for_result(hostile, ABOUT, 1, 1)
+    mended, is_kept = xmp_result.for_result(hostile, ABOUT, made(1, 1))
     assert xmp.provenance(mended) == ABOUT
     assert is_kept == (not hostile)
 
@@ -202,7 +202,7 @@ def test_no_xmp_breaks_the_reader(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     xmp.keywords(bytes(raw))
-    mended, _ = xmp.for_result(bytes(raw), ABOUT, 5, 5)
+    mended, _ = xmp_result.for_result(bytes(raw), ABOUT, made(5, 5))
     assert xmp.provenance(mended) == ABOUT
 
 

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import XMP, camera_exif, editor, exiftool, image, iptc_app13, referee
+from pictures import XMP, camera_exif, editor, exiftool, image, iptc_app13, made, referee
 from PIL import Image, PngImagePlugin
 
 from nst_daemon.images import (
@@ -260,7 +260,7 @@ def test_a_broken_exif_block_is_left_out_with_a_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_only_the_changed_bytes_of_an_exif_block_change(order: str) -> None:
     block = _small_block(order, orientation=8)
-    mended = exif.for_result(block, 800, 600)
+    mended = exif.for_result(block, made(800, 600))
     assert mended is not None
     assert exif.orientation(block) == 8
     assert exif.orientation(mended) == 1
@@ -287,7 +287,7 @@ def test_no_exif_block_breaks_the_reader(data: st.DataObject) -> None:
     block = bytes(raw[: data.draw(st.integers(0, len(raw)))])
     exif.orientation(block)
     exif.is_adobe_rgb(block)
-    exif.for_result(block, 10, 10)
+    exif.for_result(block, made(10, 10))
     exif.without_maker_note(block)
 
 

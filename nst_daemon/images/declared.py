@@ -89,6 +89,8 @@ def _to_srgb(points: Sequence[float], white: Sequence[float]) -> Matrix:
     Raises:
         ValueError: the points are no colours.
     """
+    if min(*points[1::2], white[1]) <= 0:
+        raise ValueError("chromaticities of no colours")
     matrix = np.linalg.inv(_to_xyz(REC_709, D65)) @ _adapted(white) @ _to_xyz(points, white)
     sums = matrix.sum(axis=1)
     if not np.isfinite(matrix).all() or np.abs(sums - 1).max() > 0.1 or abs(np.linalg.det(matrix)) < 1e-3:
@@ -97,8 +99,6 @@ def _to_srgb(points: Sequence[float], white: Sequence[float]) -> Matrix:
 
 
 def _to_xyz(points: Sequence[float], white: Sequence[float]) -> Matrix:
-    if min(points[1::2]) <= 0 or white[1] <= 0:
-        raise ValueError("chromaticities of no colours")
     columns = np.array(
         [[x / y, 1.0, (1 - x - y) / y] for x, y in zip(points[::2], points[1::2], strict=True)]
     )

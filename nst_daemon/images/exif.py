@@ -5,15 +5,29 @@ their own, which break as soon as they are moved. A block begins with its byte-o
 """
 
 import struct
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from nst_daemon.images import tiff
+from nst_daemon.images.made import Made
 from nst_daemon.images.tiff import EXIF_IFD, GPS_IFD, INTEROP_IFD, Block, Field, Fields, Tree
 
 ORIENTATION: Final = 0x0112
 WIDTH, HEIGHT = 0xA002, 0xA003  # in the EXIF directory
 MAKER_NOTE: Final = 0x927C
 PREFIX: Final = b"Exif\0\0"
+ASCII, RATIONAL = 2, 5  # TIFF's types
+MAKE: Final = 0x010F
+ORDERS: Final[Mapping[str, Literal["little", "big"]]] = {"<": "little", ">": "big"}
+COLOR_SPACE, SRGB, ADOBE = 0xA001, 1, 2  # the last is no standard, and some cameras write it
+UNIQUE_ID: Final = 0xA420
+FOCAL_PLANE_X, FOCAL_PLANE_Y = 0xA20E, 0xA20F  # px of the file a unit of the sensor
+PLACES: Final = frozenset({0x9214, 0xA214})  # of the subject, in px of the file
+OTHER_COLORS: Final = frozenset({0x012D, 0x013E, 0x013F})  # a curve, a white point, primaries
+OTHER_GAMMA: Final = frozenset({0xA500})
+# BurstUUID, ContentIdentifier (the photo's film), ImageUniqueID, the film's index, request, PhotoIdentifier.
+APPLE_TIES: Final = frozenset({0x000B, 0x0011, 0x0015, 0x0017, 0x0020, 0x002B})
+CANON_TIES: Final = frozenset({0x0028})  # ImageUniqueID, which the raw file has as well
 
 # What describes the pixels of a TIFF file, or a copy or relative of them, and not the photo.
 STRUCTURE: Final = frozenset(
@@ -91,14 +105,18 @@ def is_adobe_rgb(block: bytes) -> bool:
         parsed = tiff.parse(block)
         fields, _ = parsed.directory(parsed.first)
         inner, _ = parsed.directory(parsed.number(fields.get(EXIF_IFD), 0))
-        interop, _ = parsed.directory(parsed.number(inner.get(INTEROP_IFD), 0))
     except ValueError:
         return False
-    return 1 in interop and interop[1].value.rstrip(b"\0") == b"R03"
+    interop = _child(parsed, inner, INTEROP_IFD)
+    is_marked = 1 in interop and interop[1].value.rstrip(b"\0") == b"R03"
+    return is_marked or parsed.number(inner.get(COLOR_SPACE), 0) == ADOBE
 
 
-def for_result(block: bytes, width: int, height: int) -> bytes | None:
-    """Return the block upright, of the result's dimensions, without thumbnail; None if it is broken."""
+def for_result(block: bytes, made: Made) -> bytes | None:
+    """Return the block of a painting, upright, of its size, colours and identity; None if it is broken.
+
+    Left out: the thumbnail, places in px, what ties the photo to others of its kind.
+    """
     try:
         parsed = tiff.parse(block)
         fields, thumbnail_at = parsed.directory(parsed.first)
@@ -106,13 +124,89 @@ def for_result(block: bytes, width: int, height: int) -> bytes | None:
         return None
     patched = bytearray(block)
     _put(patched, parsed, fields.get(ORIENTATION), 1)
-    _put(patched, parsed, fields.get(0x0100), width)
-    _put(patched, parsed, fields.get(0x0101), height)
-    inner = _child(parsed, fields, EXIF_IFD)
-    _put(patched, parsed, inner.get(WIDTH), width)
-    _put(patched, parsed, inner.get(HEIGHT), height)
+    _put(patched, parsed, fields.get(0x0100), made.width)
+    _put(patched, parsed, fields.get(0x0101), made.height)
     _drop_thumbnail(patched, parsed, thumbnail_at)
+    inner = _child(parsed, fields, EXIF_IFD)
+    if inner:
+        _mend_inner(patched, parsed, inner, made)
+        _drop_entries(patched, parsed.order, parsed.number(fields[EXIF_IFD], 0), _stale(made))
+    if made.is_srgb:
+        _drop_entries(patched, parsed.order, parsed.first, OTHER_COLORS)
     return bytes(patched)
+
+
+def _mend_inner(patched: bytearray, parsed: Block, inner: Fields, made: Made) -> None:
+    """Write what is true of the painting into the EXIF directory and those below it."""
+    _put(patched, parsed, inner.get(WIDTH), made.width)
+    _put(patched, parsed, inner.get(HEIGHT), made.height)
+    _put_text(patched, inner.get(UNIQUE_ID), made.identity)
+    for tag, factor in ((FOCAL_PLANE_X, made.across), (FOCAL_PLANE_Y, made.down)):
+        _scale(patched, parsed, inner.get(tag), factor)
+    interop = _child(parsed, inner, INTEROP_IFD)
+    _put(patched, parsed, interop.get(0x1001), made.width)
+    _put(patched, parsed, interop.get(0x1002), made.height)
+    if made.is_srgb:
+        _put(patched, parsed, inner.get(COLOR_SPACE), SRGB)
+        _put_text(patched, interop.get(1), "R98")
+    _untie_maker_note(patched, parsed, inner.get(MAKER_NOTE))
+
+
+def _stale(made: Made) -> frozenset[int]:
+    """Return the tags of the EXIF directory that are wrong for a painting."""
+    return (PLACES if made.is_moved else frozenset()) | (OTHER_GAMMA if made.is_srgb else frozenset())
+
+
+def _untie_maker_note(patched: bytearray, parsed: Block, note: Field | None) -> None:
+    """Take what ties a photo to a film, a burst or its raw file out of Apple's and Canon's private notes.
+
+    Source: exiftool, Apple.pm and Canon.pm.
+    """
+    if note is None or parsed.is_big:
+        return
+    if note.value.startswith(b"Apple iOS\0"):
+        order = {b"II": "<", b"MM": ">"}.get(note.value[12:14], "")
+        if order:
+            _drop_entries(patched, order, note.at + 14, APPLE_TIES)
+        return
+    fields, _ = parsed.directory(parsed.first)
+    if MAKE in fields and fields[MAKE].value.startswith(b"Canon"):
+        # The camera's own byte order, which an editor that wrote the block anew may not have taken over.
+        order = min("<>", key=lambda order: int.from_bytes(note.value[:2], ORDERS[order]))
+        _drop_entries(patched, order, note.at, CANON_TIES)
+
+
+def _drop_entries(patched: bytearray, order: str, at: int, tags: frozenset[int]) -> None:
+    """Take entries out of a directory; those behind them, and the offset of the next directory, move up."""
+    if at + 2 > len(patched):
+        return
+    (count,) = struct.unpack_from(order + "H", patched, at)
+    end = at + 2 + 12 * count
+    if not 0 < count <= tiff.MAX_FIELDS or end + 4 > len(patched):
+        return
+    entries = [bytes(patched[place : place + 12]) for place in range(at + 2, end, 12)]
+    kept = [entry for entry in entries if struct.unpack_from(order + "H", entry)[0] not in tags]
+    if 0 < len(kept) < count:
+        struct.pack_into(order + "H", patched, at, len(kept))
+        patched[at + 2 : end + 4] = (b"".join(kept) + patched[end : end + 4]).ljust(12 * count + 4, b"\0")
+
+
+def _put_text(patched: bytearray, entry: Field | None, text: str) -> None:
+    """Write words over words, as far as there is room."""
+    if entry is not None and entry.kind == ASCII and entry.value:
+        patched[entry.at : entry.at + len(entry.value)] = text.encode()[: len(entry.value) - 1].ljust(
+            len(entry.value), b"\0"
+        )
+
+
+def _scale(patched: bytearray, parsed: Block, entry: Field | None, factor: float) -> None:
+    """Multiply an entry of one fraction."""
+    if entry is None or entry.kind != RATIONAL or entry.count != 1:
+        return
+    above, below = struct.unpack(parsed.order + "II", entry.value)
+    value = above / below * factor * 1000 if below else 0
+    if 0 < value < 2**32 and factor != 1:
+        struct.pack_into(parsed.order + "II", patched, entry.at, round(value), 1000)
 
 
 def without_gps(block: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """IPTC records, and Photoshop's image resources, in which JPEG and TIFF files carry them. Pure."""
 
+import hashlib
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -9,7 +10,9 @@ from nst_daemon.images.keywords import unique
 PHOTOSHOP: Final = b"Photoshop 3.0\0"  # before resources in JPEG's segments
 RECORD: Final = 0x0404  # the number of the resource that is the IPTC record
 # Photoshop's resources that describe the photo; the others are thumbnails, paths and layers of its old shape.
-KEPT_RESOURCES: Final = frozenset({RECORD, 0x0425, 0x040A, 0x040B})  # …, digest, copyright, its URL
+DIGEST: Final = 0x0425  # of the record, by which Adobe's programs see whether XMP or it is newer
+KEPT_RESOURCES: Final = frozenset({RECORD, DIGEST, 0x040A, 0x040B})  # …, copyright, its URL
+IDS: Final = frozenset({(1, 100), (2, 184), (2, 185), (2, 186), (2, 187), (2, 188), (2, 231)})
 
 
 def keywords(record: bytes) -> tuple[str, ...]:
@@ -19,6 +22,26 @@ def keywords(record: bytes) -> tuple[str, ...]:
         for number, value in _datasets(record)
         if number == (2, 25)
     )
+
+
+def for_result(resources: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Return the resources of a painting: without the ids of its photo, and with a digest that is true."""
+    found = dict(resources)
+    if record := found.get(RECORD):
+        found[RECORD] = _without_ids(record)
+        if DIGEST in found:
+            found[DIGEST] = hashlib.md5(found[RECORD], usedforsecurity=False).digest()
+    return found
+
+
+def _without_ids(record: bytes) -> bytes:
+    """Return a record without ids; one that cannot be read to its end as it is."""
+    kept, at = b"", 0
+    for number, value in _datasets(record):
+        size = 5 + len(value)
+        kept += b"" if number in IDS else record[at : at + size]
+        at += size
+    return kept if not record[at:].strip(b"\0") else record
 
 
 def _datasets(record: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:

@@ -77,6 +77,8 @@ def beside(content: bytes) -> Beside:
     said: dict[bytes, bytes] = {}
     damaged = []
     for name, data, is_sound in parts(content):
+        if name == b"tRNS" and not is_sound:
+            damaged.append("tRNS")
         if name in PIXELS or len(data) > MAX_SIDE_CHUNK:
             continue
         try:
@@ -168,7 +170,11 @@ def _declared(said: Mapping[bytes, bytes]) -> Declared | None:
 
 
 def _inflated(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, MAX_SIDE_CHUNK)
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(data, MAX_SIDE_CHUNK)
+    if unpacker.unconsumed_tail:
+        raise ValueError("it unpacks to more than is read")
+    return text
 
 
 # ── reading ──────────────────────────────────────────────────────────────
@@ -205,7 +211,7 @@ def read16(content: bytes) -> NDArray[np.uint16]:
             raise ValueError(f"its {name.decode()!r} chunk is damaged")
         if name == b"IHDR":
             header = bytes(data)
-        elif name == b"tRNS":
+        elif name == b"tRNS" and is_sound:
             key = bytes(data)
         elif name == b"IDAT":
             packed.append(data)

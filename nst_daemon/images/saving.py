@@ -14,19 +14,20 @@ from PIL import Image, features
 from nst_daemon import disk
 from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError
-from nst_daemon.images import exif, iptc, png, profiles, tiff_picture, xmp
+from nst_daemon.images import exif, icc, iptc, png, profiles, tiff_picture, xmp_result
 from nst_daemon.images.limits import no_memory
+from nst_daemon.images.made import Made, identity
 from nst_daemon.images.photo import Photo, Picture, over_white, stored
 from nst_daemon.recipe import Format
 
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})
+OWN_TURNS: Final = frozenset({"heic", "tiff", "raw"})  # formats that are turned by other words than EXIF's
 PREVIEW_QUALITY: Final = 88
 MAX_WEBP_SIDE: Final = 16_383  # px, of the format
 MAX_JPEG_XMP: Final = 65_504  # bytes: what a segment has room for beside its headings
 MAX_JPEG_EXIF: Final = 65_527
 MAX_JPEG_RESOURCES: Final = 65_519
-JPEG_RESOURCES: Final = b"Photoshop 3.0\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +135,11 @@ def _parts(
         rgb, alpha = over_white(rgb, alpha), None
         notes.append(f"{kind.upper()} has no transparency: it was laid over white.")
     colors, profile, lost = profiles.from_srgb(rgb, about)
-    block = exif.for_result(about.exif, width, height) if about.exif else None
+    made = _made(photo, width, height, profile, provenance, kind)
+    block = exif.for_result(about.exif, made) if about.exif else None
     if about.exif and block is None:
         notes.append("Its EXIF is broken and was left out.")
-    packet, is_kept = xmp.for_result(about.xmp, provenance, width, height)
+    packet, is_kept = xmp_result.for_result(about.xmp, provenance, made)
     if not is_kept:
         notes.append("Its XMP is broken or too large and was left out.")
     elif about.xmp and b"HasExtendedXMP" in about.xmp:
@@ -148,11 +150,29 @@ def _parts(
         icc=profile,
         exif=block,
         xmp=packet,
-        bare_xmp=xmp.for_result(None, provenance, width, height)[0],
-        resources=about.resources or {},
+        bare_xmp=xmp_result.for_result(None, provenance, made)[0],
+        resources=iptc.for_result(about.resources or {}),
         dpi=about.dpi,
     )
     return parts, (*notes, *lost)
+
+
+def _made(
+    photo: Photo, width: int, height: int, profile: bytes | None, provenance: Mapping[str, str], kind: str
+) -> Made:
+    """Return what the tags are to say of a painting."""
+    simple = icc.parse(profile) if profile else None
+    exif_block = photo.metadata.exif
+    return Made(
+        width=width,
+        height=height,
+        of_width=photo.width,
+        of_height=photo.height,
+        turned=exif.orientation(exif_block) if exif_block and photo.format not in OWN_TURNS else 1,
+        is_srgb=profile is None or (simple is not None and simple.is_srgb()),
+        identity=identity(provenance, width, height, kind),
+        mime=f"image/{kind}",
+    )
 
 
 def _png(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
@@ -178,7 +198,7 @@ def _jpeg(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
     parts, notes = _fitted(parts)
     extra = b""
     if parts.resources:
-        block = JPEG_RESOURCES + iptc.resources_block(parts.resources)
+        block = iptc.PHOTOSHOP + iptc.resources_block(parts.resources)
         extra = b"\xff\xed" + (len(block) + 2).to_bytes(2, "big") + block
     options = {"quality": quality, "subsampling": "4:4:4", "optimize": True, "extra": extra}
     return _by_pillow(parts, "JPEG", options), notes

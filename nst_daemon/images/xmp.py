@@ -1,4 +1,4 @@
-"""XMP packets: keywords and provenance read, and what a painted photo says written.
+"""XMP packets parsed: keywords and provenance. What a painting writes is made by `xmp_result`.
 
 A packet is hostile until parsed: no entities, no DTD, bounded in size and depth. One that breaks these bounds
 is left out with a line in the log; it never ends a job. Only import of defusedxml. Knows no picture format.
@@ -6,7 +6,7 @@ is left out with a line in the log; it never ends a job. Only import of defusedx
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 from xml.dom.minidom import Attr, Document, Element, Text
 from xml.parsers.expat import ExpatError
@@ -33,30 +33,6 @@ KEYWORD_FIELDS: Final = (  # hierarchical first: the flat list repeats them in p
     ("http://www.digikam.org/ns/1.0/", "TagsList"),
     ("http://purl.org/dc/elements/1.1/", "subject"),
 )
-# What is wrong once the photo is painted: how an editor developed it, pictures of it, data appended to it.
-STALE_NAMESPACES: Final = frozenset(
-    {
-        NST,
-        "http://ns.adobe.com/camera-raw-settings/1.0/",
-        "http://ns.adobe.com/xmp/note/",
-        "http://ns.adobe.com/hdr-gain-map/1.0/",
-        "http://ns.google.com/photos/1.0/container/",
-        "http://ns.google.com/photos/1.0/camera/",
-        "http://darktable.sf.net/",
-    }
-)
-STALE_NAMES: Final = frozenset(
-    {
-        ("http://ns.adobe.com/xap/1.0/mm/", "History"),
-        ("http://ns.adobe.com/xap/1.0/mm/", "Pantry"),
-        ("http://ns.adobe.com/xap/1.0/mm/", "Ingredients"),
-        ("http://ns.adobe.com/photoshop/1.0/", "DocumentAncestors"),
-        ("http://ns.adobe.com/photoshop/1.0/", "TextLayers"),
-        (XMP_NS, "Thumbnails"),
-    }
-)
-HEAD: Final = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-EMPTY: Final = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"/></x:xmpmeta>'
 
 
 def parse(packet: bytes) -> Document | None:
@@ -80,33 +56,36 @@ def parse(packet: bytes) -> Document | None:
 
 def _depth(document: Document) -> int:
     """Return how deep the elements nest. Without recursion, which the next step would need."""
-    deepest, level = 0, [_root(document)]
+    deepest, level = 0, [root(document)]
     while level and deepest <= MAX_DEPTH:
         deepest += 1
-        level = [child for element in level for child in _elements(element)]
+        level = [child for element in level for child in elements(element)]
     return deepest
 
 
-def _elements(node: Element) -> list[Element]:
+def elements(node: Element) -> list[Element]:
+    """Return the elements right below one."""
     return [child for child in node.childNodes if isinstance(child, Element)]
 
 
-def _text(element: Element) -> str:
+def text(element: Element) -> str:
+    """Return the words right in an element."""
     return "".join(child.data for child in element.childNodes if isinstance(child, Text)).strip()
 
 
-def _descriptions(document: Document) -> list[Element]:
+def descriptions(document: Document) -> list[Element]:
+    """Return all that describe something."""
     return list(document.getElementsByTagNameNS(RDF, "Description"))
 
 
-def _values(document: Document, namespace: str, name: str) -> Iterator[str]:
+def values(document: Document, namespace: str, name: str) -> Iterator[str]:
     """Yield the values of a property, written as an attribute, as text, or as items of a bag or list."""
-    for description in _descriptions(document):
+    for description in descriptions(document):
         if description.hasAttributeNS(namespace, name):
             yield description.getAttributeNS(namespace, name)
     for element in document.getElementsByTagNameNS(namespace, name):
         items = element.getElementsByTagNameNS(RDF, "li")
-        yield from (_text(item) for item in items) if items else [_text(element)]
+        yield from (text(item) for item in items) if items else [text(element)]
 
 
 def keywords(packet: bytes) -> tuple[str, ...]:
@@ -114,7 +93,7 @@ def keywords(packet: bytes) -> tuple[str, ...]:
     document = parse(packet)
     if document is None:
         return ()
-    found = (value for field in KEYWORD_FIELDS for value in _values(document, *field))
+    found = (value for field in KEYWORD_FIELDS for value in values(document, *field))
     return unique(found)
 
 
@@ -127,9 +106,9 @@ def provenance(packet: bytes) -> dict[str, str] | None:
         return None
     found = {}
     for element in document.getElementsByTagNameNS(NST, "*"):
-        found[_snake(element.localName or "")] = _text(element)
-    for description in _descriptions(document):
-        for attribute in _attributes(description):
+        found[_snake(element.localName or "")] = text(element)
+    for description in descriptions(document):
+        for attribute in attributes(description):
             if attribute.namespaceURI == NST:
                 found[_snake(attribute.localName or "")] = attribute.value
     return found or None
@@ -140,97 +119,30 @@ def without_gps(packet: bytes) -> bytes:
     document = parse(packet)
     if document is None:
         return packet
-    for description in _descriptions(document):
-        for attribute in _attributes(description):
+    for description in descriptions(document):
+        for attribute in attributes(description):
             if _is_place(attribute.namespaceURI, attribute.localName):
                 description.removeAttributeNode(attribute)
-        for element in _elements(description):
+        for element in elements(description):
             if _is_place(element.namespaceURI, element.localName):
                 description.removeChild(element)
-    return _root(document).toxml().encode("utf-8", "replace")
+    return root(document).toxml().encode("utf-8", "replace")
 
 
 def _is_place(namespace: str | None, name: str | None) -> bool:
     return namespace in (EXIF_NS, EXIF_EX_NS) and (name or "").startswith("GPS")
 
 
-def for_result(packet: bytes | None, about: Mapping[str, str], width: int, height: int) -> tuple[bytes, bool]:
-    """Return the photo's XMP mended for its painting, with our provenance; and whether it could be kept.
-
-    Mended: upright, the result's dimensions, without editing history, develop settings and thumbnails.
-    """
-    document = parse(packet) if packet else None
-    root = None if document is None else _rdf(document)
-    is_kept = not packet or root is not None
-    if document is None or root is None:
-        document = safe_minidom.parseString(EMPTY)
-        root = _elements(_root(document))[0]
-    for description in _elements(root):
-        _drop_stale(description)
-        for name, value in (("Orientation", 1), ("ImageWidth", width), ("ImageLength", height)):
-            _correct(document, description, TIFF_NS, name, str(value))
-        for name, value in (("PixelXDimension", width), ("PixelYDimension", height)):
-            _correct(document, description, EXIF_NS, name, str(value))
-    root.appendChild(_description(document, about))
-    body = _root(document).toxml()
-    return f'{HEAD}{body}\n<?xpacket end="w"?>'.encode("utf-8", "replace"), is_kept
+def root(document: Document) -> Element:
+    """Return the outermost element."""
+    found = document.documentElement
+    assert found is not None  # a parsed document has one
+    return found
 
 
-def _root(document: Document) -> Element:
-    root = document.documentElement
-    assert root is not None  # a parsed document has one
-    return root
-
-
-def _rdf(document: Document) -> Element | None:
-    root = _root(document)
-    found = [root, *document.getElementsByTagNameNS(RDF, "RDF")]
-    return next((element for element in found if element.localName == "RDF"), None)
-
-
-def _drop_stale(description: Element) -> None:
-    for attribute in _attributes(description):
-        if _is_stale(attribute.namespaceURI, attribute.localName):
-            description.removeAttributeNode(attribute)
-    for element in _elements(description):
-        if _is_stale(element.namespaceURI, element.localName):
-            description.removeChild(element)
-
-
-def _is_stale(namespace: str | None, name: str | None) -> bool:
-    return namespace in STALE_NAMESPACES or (namespace, name) in STALE_NAMES
-
-
-def _correct(document: Document, description: Element, namespace: str, name: str, value: str) -> None:
-    """Write a value over a property that is there; add none."""
-    if (attribute := description.getAttributeNodeNS(namespace, name)) is not None:
-        attribute.value = value
-    for element in _elements(description):
-        if (element.namespaceURI, element.localName) == (namespace, name):
-            for child in list(element.childNodes):
-                element.removeChild(child)
-            element.appendChild(document.createTextNode(value))
-
-
-def _description(document: Document, about: Mapping[str, str]) -> Element:
-    """Return our own rdf:Description."""
-    description = document.createElementNS(RDF, "nstrdf:Description")
-    description.setAttributeNS(XMLNS, "xmlns:nstrdf", RDF)  # the packet may use the prefix rdf for another
-    description.setAttributeNS(XMLNS, "xmlns:nst", NST)
-    description.setAttributeNS(RDF, "nstrdf:about", "")
-    for name, value in about.items():
-        element = document.createElementNS(NST, f"nst:{_camel(name)}")
-        element.appendChild(document.createTextNode(printable(value)))
-        description.appendChild(element)
-    return description
-
-
-def _attributes(element: Element) -> list[Attr]:
+def attributes(element: Element) -> list[Attr]:
+    """Return the attributes of an element."""
     return list(element.attributes.values())
-
-
-def _camel(name: str) -> str:
-    return "".join(word.capitalize() for word in re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def _snake(name: str) -> str:

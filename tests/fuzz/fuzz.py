@@ -19,9 +19,11 @@ with atheris.instrument_imports(include=["nst_daemon", "PIL", "yaml", "defusedxm
     from nst_daemon import provenance
     from nst_daemon.config import parse_sidecar
     from nst_daemon.errors import ConfigError, PhotoError
-    from nst_daemon.images import exif, load_photo, read_keywords, read_provenance, xmp
+    from nst_daemon.images import exif, load_photo, read_keywords, read_provenance, xmp, xmp_result
+    from nst_daemon.images.made import Made
 
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".gif", ".bmp")
+MADE = Made(width=1, height=1, of_width=1, of_height=1)
 FOLDER = Path(tempfile.mkdtemp(prefix="nst-fuzz-"))
 
 
@@ -45,9 +47,9 @@ def packet(content: bytes) -> None:
     """Read and mend a packet and an EXIF block; neither raises."""
     xmp.keywords(content)
     xmp.provenance(content)
-    xmp.for_result(content, {"style": "a"}, 1, 1)
+    xmp_result.for_result(content, {"style": "a"}, MADE)
     xmp.without_gps(content)
-    exif.for_result(exif.without_gps(content), 1, 1)
+    exif.for_result(exif.without_gps(content), MADE)
     exif.tree_of(content)
 
 
