@@ -122,7 +122,7 @@ def test_every_pixel_counts_in_the_mean_of_its_block(
 ) -> None:
     picture = np.random.default_rng(height * 71 + width).random((height, width, 3), np.float32)
     pixels: NDArray[Any] = sixteen(picture) if deep else eight(picture)
-    small = reduced(pixels, longer)
+    small = reduced(pixels, longer, pixels.shape[2])
     wide, high = least(width, height, longer)
     block = min(width // wide, height // high)
     if block < 2:

@@ -11,6 +11,7 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.errors import FileConditionError, IncompletePhotoError, PhotoError, Trouble
 from nst_daemon.images import containers
+from nst_daemon.images.tiff_picture import UnknownScaleError
 
 MAX_BYTES: Final = 2 << 30  # of a file; 250 megapixels of 16 bits, not packed, have 1.5 GB
 MAX_SIDE: Final = 65_500  # px; JPEG ends at 65,535
@@ -109,4 +110,9 @@ def undecodable(content: bytes, name: str, error: BaseException) -> PhotoError:
             f"{name} {what}.", remedy="Export it as JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF or BMP."
         )
     reason = shown(str(error)) or type(error).__name__
+    if isinstance(error, UnknownScaleError):
+        return PhotoError(
+            f"{name} has {reason}, and nothing in it says which of them is white.",
+            remedy="Export it with 8 or 16 bits a channel, or with floats of 0 to 1.",
+        )
     return PhotoError(f"{name} cannot be decoded ({kind}): {reason}.", remedy="Export it again.")

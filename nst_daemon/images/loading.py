@@ -39,7 +39,7 @@ from nst_daemon.images import (
 )
 from nst_daemon.images.limits import Limits, cut, no_memory, read_file, shown, undecodable
 from nst_daemon.images.metadata import Metadata
-from nst_daemon.images.photo import Photo, Picture, over_white, unit
+from nst_daemon.images.photo import Photo, Picture, filled, over_white, unit
 from nst_daemon.images.reducing import least, reduced
 from nst_daemon.images.wholeness import Wholeness, judge
 
@@ -269,12 +269,15 @@ def _orientation(about: Metadata) -> int:
 
 def _finished(decoded: Decoded, kind: str, name: str, longer: int | None) -> Photo:
     """Return the photo of decoded pixels: sRGB, float, upright."""
-    pixels = reduced(decoded.pixels, longer)
+    pixels = reduced(decoded.pixels, longer, decoded.colors)
     colors, rest = pixels[..., : decoded.colors], pixels[..., decoded.colors :]
     alpha = unit(rest[..., 0]) if rest.shape[-1] else None
+    if alpha is not None and kind == "bmp" and not alpha.any():
+        alpha = None  # whoever wrote it knew no alpha: every viewer shows it
     if alpha is not None and not alpha.any():
         raise PhotoError(f"{name} is wholly transparent.", remedy="Export it without the transparency.")
     rgb, about, notes = profiles.to_srgb(colors, decoded.metadata)
+    rgb = rgb if alpha is None else filled(rgb, alpha)
     size = decoded.size or (decoded.pixels.shape[1], decoded.pixels.shape[0])
     width, height = size if decoded.orientation < 5 else reversed(size)
     return Photo(

@@ -45,3 +45,35 @@ def stored(values: Picture, bits: int) -> NDArray[Any]:
 def over_white(rgb: Picture, alpha: Picture) -> Picture:
     """Return a picture without its transparency, laid over white."""
     return 1 - (1 - rgb) * alpha[..., None]
+
+
+def filled(rgb: Picture, alpha: Picture) -> Picture:
+    """Return a picture whose invisible pixels have colours of the visible ones around them.
+
+    What a program left under full transparency is nobody's colour: it must not tint what is seen, by a
+    filter, by statistics or by a search for faces.
+    """
+    is_seen = (alpha > 0)[..., None]
+    if is_seen.all():
+        return rgb
+    weights = alpha[..., None]
+    return np.where(is_seen, rgb, _spread(rgb * weights, weights)).astype(np.float32, copy=False)
+
+
+def _spread(weighed: Picture, weights: Picture) -> Picture:
+    """Return means of the weighed colours; where nothing weighs, those of a picture of half the size."""
+    known = weights > 0
+    own: Picture = (weighed / np.where(known, weights, 1)).astype(np.float32)
+    if known.all() or weights.size == 1:
+        return own
+    spread = _spread(_halved(weighed), _halved(weights))
+    height, width = weights.shape[:2]
+    return np.where(known, own, spread.repeat(2, axis=0).repeat(2, axis=1)[:height, :width])
+
+
+def _halved(values: Picture) -> Picture:
+    """Return the sums of blocks of four."""
+    height, width = values.shape[:2]
+    even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
+    rows = even[0::2] + even[1::2]
+    return np.asarray(rows[:, 0::2] + rows[:, 1::2])

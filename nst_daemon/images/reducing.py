@@ -21,22 +21,32 @@ def least(width: int, height: int, longer: int | None) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def reduced(pixels: NDArray[Any], longer: int | None) -> NDArray[Any]:
+def reduced(pixels: NDArray[Any], longer: int | None, colors: int) -> NDArray[Any]:
     """Return stored pixels as means of blocks, if enough are left; blocks at the far edges may be smaller.
+
+    Channels behind the `colors` are alpha: what is transparent counts as little for a block's colour.
 
     Shapes: (H, W, C) -> (h, w, C), float32 in 0..1; the same array where there is nothing to spare.
     """
-    height, width = pixels.shape[:2]
+    height, width, channels = pixels.shape
     wide, high = least(width, height, longer)
     block = min(width // wide, height // high)
     if block < 2:
         return pixels
-    rows = max(1, BAND // (width * pixels.shape[2] * block)) * block
+    rows = max(1, BAND // (width * channels * block)) * block
     parts = []
     for top in range(0, height, rows):
-        shorter = _means(unit(pixels[top : top + rows]), block)
+        values = unit(pixels[top : top + rows])
+        if channels > colors:
+            alpha = values[..., colors : colors + 1]
+            values = np.concatenate([values[..., :colors] * alpha, alpha], axis=-1)
+        shorter = _means(values, block)
         parts.append(_means(shorter.swapaxes(0, 1), block).swapaxes(0, 1))
-    return np.concatenate(parts)
+    result = np.concatenate(parts)
+    if channels > colors:
+        result[..., :colors] /= np.maximum(result[..., colors:], np.float32(1e-6))
+        np.clip(result, 0.0, 1.0, out=result)
+    return result
 
 
 def _means(values: NDArray[np.float32], block: int) -> NDArray[np.float32]:

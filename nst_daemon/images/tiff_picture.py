@@ -25,6 +25,8 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 BYTEWISE: Final = frozenset(
     {1, 5, 8, 32773, 32946, 34925, 50000}
 )  # none, LZW, Deflate, PackBits, …, LZMA, Zstandard
+LIGHT: Final = 16.0  # times white: brighter is the sun itself, or no light at all
+CLIPPED: Final = 0.5  # of a picture's numbers that may be beyond white; more would paint it white
 PLAIN_DPI: Final = (72.0, 72.0)  # where the photo says nothing: TIFF 6.0 demands a resolution
 BAND: Final = 1 << 20  # bytes of a strip, before packing
 
@@ -69,9 +71,7 @@ def deep_layout(raw: bytes) -> Layout | None:
         return block.number(fields.get(tag), default)
 
     photometric = number(PHOTOMETRIC, -1)
-    bits = set(block.numbers(fields.get(BITS)))
-    kinds = set(block.numbers(fields.get(FORMAT))) or {1}
-    dtype = "u2" if (bits, kinds) == ({16}, {1}) else "f4" if (bits, kinds) == ({32}, {3}) else None
+    dtype = _dtype(set(block.numbers(fields.get(BITS))), set(block.numbers(fields.get(FORMAT))) or {1})
     if dtype is None or photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
         return None
     if number(COMPRESSION, 1) not in BYTEWISE:
@@ -93,6 +93,25 @@ def deep_layout(raw: bytes) -> Layout | None:
     return layout
 
 
+def _dtype(bits: set[int], kinds: set[int]) -> str | None:
+    """Return numpy's word for numbers of this kind; None for those that Pillow reads.
+
+    Raises:
+        UnknownScaleError: nothing says which of them is white.
+    """
+    if kinds == {3} and bits in ({16}, {32}, {64}):
+        return f"f{min(bits) // 8}"
+    if bits == {16} and kinds == {1}:
+        return "u2"
+    if kinds == {2} or (kinds == {1} and max(bits, default=1) > 16):
+        raise UnknownScaleError(f"pixels of {max(bits, default=1)}-bit {'signed ' * (kinds == {2})}integers")
+    return None
+
+
+class UnknownScaleError(ValueError):
+    """Nothing in the file says which number is white."""
+
+
 def read(layout: Layout, unpack: Unpack) -> Pixels:
     """Return the pixels: colours first, then extra channels, as stored. Shapes: (H, W, samples)."""
     if not layout.is_planar:
@@ -105,15 +124,13 @@ def as_light(layout: Layout, pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
     """Return colours and, last, alpha if there is one, with 0 for black; and notes.
 
     Raises:
-        ValueError: floats that are no numbers.
+        ValueError: floats that are no numbers, or whose white is anywhere.
     """
     notes: tuple[str, ...] = ()
-    if pixels.dtype == np.float32:
+    if pixels.dtype.kind == "f":
         if not np.isfinite(pixels).all():
             raise ValueError("some of its pixels are NaN or infinite")
-        if pixels.min() < 0.0 or pixels.max() > 1.0:
-            notes = ("Its light beyond 0 to 1 was clipped.",)
-            pixels = np.clip(pixels, 0.0, 1.0)
+        pixels, notes = _scaled(pixels.astype(np.float32, copy=False), layout.channels)
     kinds = layout.block.numbers(layout.fields.get(EXTRA))
     has_alpha = layout.samples > layout.channels and kinds[:1] in ((1,), (2,))
     pixels = pixels[..., : layout.channels + has_alpha]
@@ -123,6 +140,38 @@ def as_light(layout: Layout, pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
         top = pixels.dtype.type(65535 if pixels.dtype == np.uint16 else 1)
         pixels = np.concatenate([top - pixels[..., :1], pixels[..., 1:]], axis=-1)
     return pixels, notes
+
+
+def _scaled(pixels: Pixels, channels: int) -> tuple[Pixels, tuple[str, ...]]:
+    """Return floats within 0 to 1, which is what they should be, and notes.
+
+    Raises:
+        UnknownScaleError: many are beyond 1, and they are no 8 or 16 bits either.
+    """
+    colors = pixels[..., :channels]
+    lowest, highest = float(pixels.min()), float(colors.max())
+    if lowest >= 0.0 and float(pixels.max()) <= 1.0:
+        return pixels, ()
+    bright = float((colors > 1.0).mean())
+    lit = colors[colors > 0]
+    if highest > LIGHT and float(np.median(lit)) > 1.0:  # light of a scene is mostly below white
+        top = next((top for top in (255.0, 65535.0) if highest <= top), None)
+        if top is None:
+            raise UnknownScaleError(f"floats up to {highest:g}")
+        pixels = np.concatenate(
+            [colors / np.float32(top), pixels[..., channels:] / np.float32(_top_of(pixels[..., channels:]))],
+            -1,
+        )
+        return np.clip(pixels, 0.0, 1.0), (f"Its floats go up to {highest:g}: {top:g} was taken for white.",)
+    if bright > CLIPPED:
+        raise UnknownScaleError(f"floats up to {highest:g}, {bright:.0%} of them beyond 1")
+    return np.clip(pixels, 0.0, 1.0), ("Its light beyond 0 to 1 was clipped.",)
+
+
+def _top_of(alpha: Pixels) -> float:
+    """Return what is opaque in extra channels."""
+    highest = float(alpha.max(initial=0.0))
+    return next((top for top in (1.0, 255.0, 65535.0) if highest <= top), highest)
 
 
 def _unmultiplied(pixels: Pixels) -> Pixels:
