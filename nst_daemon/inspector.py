@@ -339,7 +339,7 @@ def read_photo(path: Path, max_megapixels: float) -> Inspection:
         width=photo.width,
         height=photo.height,
         format=photo.format,
-        keywords=images.read_keywords(path),
-        provenance=images.read_provenance(path),
+        keywords=images.read_keywords(path, photo.metadata),
+        provenance=images.read_provenance(path, photo.metadata),
         may_grow=photo.may_grow,
     )

@@ -1,8 +1,10 @@
 """A sick disk is never told as a sick photo: what cannot be read now is neither gone nor broken."""
 
+import builtins
 import errno
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image, features
 from nst_daemon.errors import ConditionError, FileConditionError, IncompletePhotoError, PhotoError, Trouble
 from nst_daemon.images import load_mask, load_photo, load_style, read_keywords, read_provenance, save_result
 from nst_daemon.images.limits import MAX_BYTES
-from nst_daemon.inspector import read_photo
+from nst_daemon.inspector import Readable, read_photo
 from nst_daemon.recipe import Format
 
 KINDS = ["a.jpg", "a.mpo", "a.png", "deep.png", "a.tif", "deep.tif", "lzw.tif", "a.webp", "a.gif", "a.bmp"]
@@ -104,7 +106,7 @@ def test_an_editor_s_sidecar_that_cannot_be_read_leaves_its_keywords_open(
     faults.fail("read", errno.EIO, at=sidecar)
     with pytest.raises(ConditionError):
         read_photo(path, 1)
-    faults.fail("stat", errno.ESTALE, at=tmp_path / "a.xmp")
+    faults.fail("scandir", errno.ESTALE, at=tmp_path)
     with pytest.raises(ConditionError):
         read_keywords(path)
     assert read_keywords(path) == ()
@@ -207,3 +209,42 @@ def test_a_result_that_cannot_be_written_is_a_condition(
 def test_a_folder_and_a_pipe_are_no_photos(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match="no ordinary file"):
         load_photo(tmp_path, name="a", max_megapixels=1)
+
+
+def test_a_decoder_that_the_system_cannot_load_is_no_word_about_the_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image().save(tmp_path / "a.png")
+    path = write_heic(tmp_path / "a.png", tmp_path / "a.heic")
+    real = builtins.__import__
+
+    def load_no_library(name: str, *rest: Any) -> Any:
+        if name in ("pi_heif", "rawpy"):
+            raise ImportError(f"{name}.so: cannot open shared object file: Too many open files")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", load_no_library)
+    with pytest.raises(ConditionError, match="Too many open files"):
+        load(path)
+    with pytest.raises(ConditionError, match="rawpy"):
+        load(photo_of(tmp_path, "a.tif").rename(tmp_path / "a.nef"))
+
+
+def test_memory_that_a_codec_lacks_is_known_by_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: object) -> None:
+        raise OSError("out of memory error when reading image file")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", short)
+    with pytest.raises(ConditionError, match="at the moment"):
+        load(photo_of(tmp_path, "a.bmp"))
+
+
+def test_a_photo_is_read_once(tmp_path: Path, faults: Faults) -> None:
+    path = photo_of(tmp_path, "a.jpg")
+    answer = read_photo(path, 1)
+    assert isinstance(answer, Readable)
+    assert [call for call, place in faults.made if place == path].count(
+        "read"
+    ) <= 3  # to its end, and once more

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nst_daemon.endings import RAWS
 from nst_daemon.errors import PhotoError
-from nst_daemon.images import metadata, tiff
+from nst_daemon.images import iptc, metadata, tiff
 from nst_daemon.images.limits import Limits
 from nst_daemon.images.metadata import Metadata
 
@@ -30,6 +30,7 @@ def read(content: bytes, limits: Limits) -> NDArray[np.uint16]:
 
     Raises:
         PhotoError: rawpy is not installed, or the photo is beyond a limit.
+        ImportError: rawpy is installed, and cannot be loaded now.
         ValueError: LibRaw cannot read it.
     """
     rawpy = _rawpy(limits.name)
@@ -43,6 +44,8 @@ def read(content: bytes, limits: Limits) -> NDArray[np.uint16]:
                 output_color=rawpy.ColorSpace.sRGB,
                 gamma=SRGB_GAMMA,
             )
+    except rawpy.LibRawUnsufficientMemoryError as error:  # its own spelling
+        raise MemoryError from error
     except rawpy.LibRawError as error:
         reason = error.args[0] if error.args else error
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
@@ -53,19 +56,22 @@ def read(content: bytes, limits: Limits) -> NDArray[np.uint16]:
 def _rawpy(name: str) -> Any:
     try:
         import rawpy
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise PhotoError(
             f"{name} is camera raw, and rawpy is not installed.",
             remedy="pip install 'nst-daemon[raw]', or export a JPEG or a 16-bit TIFF from a raw editor.",
         ) from error
+    except OSError as error:
+        raise ImportError(f"rawpy: {error}") from error
     return rawpy
 
 
 def about(content: bytes) -> tuple[Metadata, tuple[str, ...]]:
     """Return what a raw file says of the photo, where it is TIFF outside, and notes."""
     try:
-        # Its profile and Photoshop's resources are those of a preview.
+        # Its profile and Photoshop's other resources are those of a preview.
         found = metadata.of_tiff(tiff.parse(content))
     except ValueError:
         return Metadata(), (NO_EXIF,)
-    return Metadata(exif=found.exif, xmp=found.xmp), () if found.exif else (NO_EXIF,)
+    kept = {iptc.RECORD: found.iptc} if found.iptc else None
+    return Metadata(exif=found.exif, xmp=found.xmp, resources=kept), () if found.exif else (NO_EXIF,)

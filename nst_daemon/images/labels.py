@@ -9,40 +9,42 @@ from nst_daemon.beside import Role, companions_of
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import containers, iptc, xmp
 from nst_daemon.images.keywords import first_that_speaks
-from nst_daemon.images.limits import no_memory, read_file
+from nst_daemon.images.limits import no_memory, not_loaded, read_file
 from nst_daemon.images.loading import BROKEN, opened, quiet, read_metadata
 from nst_daemon.images.metadata import Metadata
 
 logger = logging.getLogger(__name__)
 
 
-def read_provenance(path: Path) -> dict[str, str] | None:
+def read_provenance(path: Path, about: Metadata | None = None) -> dict[str, str] | None:
     """Return what a painting wrote of itself into its file; None for a photo, and for what is no picture.
+
+    `about`: what was read of the file already.
 
     Raises:
         ConditionError: it cannot be read now.
     """
-    about = _metadata(path)
+    about = _metadata(path) if about is None else about
     return xmp.provenance(about.xmp) if about.xmp else None
 
 
-def read_keywords(path: Path) -> tuple[str, ...]:
+def read_keywords(path: Path, about: Metadata | None = None) -> tuple[str, ...]:
     """Return the keywords that an editor gave a photo, from the first place that names a style or a setting.
 
     Looked at in this order: `photo.ext.xmp`, `photo.xmp`, the photo's XMP, its IPTC record. If none of them
-    names a style, all their keywords. What is broken or hostile is left out.
+    names a style, all their keywords. What is broken or hostile is left out. `about`: what was read already.
 
     Raises:
         ConditionError: one of them cannot be read now: nobody knows what the editor asked for.
     """
-    return first_that_speaks(_sources(path))
+    return first_that_speaks(_sources(path, about))
 
 
-def _sources(path: Path) -> Iterator[tuple[str, ...]]:
+def _sources(path: Path, about: Metadata | None) -> Iterator[tuple[str, ...]]:
     for companion in companions_of(path):
         if companion.role is Role.XMP and (packet := _sidecar(companion.path)):
             yield xmp.keywords(packet)
-    about = _metadata(path)
+    about = _metadata(path) if about is None else about
     yield xmp.keywords(about.xmp) if about.xmp else ()
     yield iptc.keywords(about.iptc) if about.iptc else ()
 
@@ -66,6 +68,8 @@ def _metadata(path: Path) -> Metadata:
             return read_metadata(content, kind, image)
     except MemoryError as error:
         raise no_memory(path, path.name) from error
+    except ImportError as error:
+        raise not_loaded(path, path.name, error) from error
     except (PhotoError, *BROKEN) as error:
         logger.debug("No metadata in %s: %s", path.name, error)
         return Metadata()

@@ -96,6 +96,16 @@ def no_memory(path: Path, name: str) -> FileConditionError:
     )
 
 
+def not_loaded(path: Path, name: str, error: ImportError) -> FileConditionError:
+    """Return the condition of a photo whose decoder is installed, and cannot be loaded by the system now."""
+    return FileConditionError(
+        f"{name} waits for its decoder, which cannot be loaded: {error}.",
+        path=path,
+        trouble=Trouble.BUSY,
+        remedy="It is tried again; if it stays, install the decoder anew, and start the daemon again.",
+    )
+
+
 def undecodable(content: bytes, name: str, error: BaseException) -> PhotoError:
     """Return the error that says why bytes that were read well are no picture."""
     kind = containers.kind(content)

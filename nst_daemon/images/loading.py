@@ -37,7 +37,7 @@ from nst_daemon.images import (
     tiff,
     tiff_picture,
 )
-from nst_daemon.images.limits import Limits, cut, no_memory, read_file, shown, undecodable
+from nst_daemon.images.limits import Limits, cut, no_memory, not_loaded, read_file, shown, undecodable
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, filled, over_white, unit
 from nst_daemon.images.reducing import least, reduced
@@ -93,6 +93,8 @@ def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | No
             raise IncompletePhotoError(error.message, remedy=error.remedy) from error
     except MemoryError as error:
         raise no_memory(path, name) from error
+    except ImportError as error:
+        raise not_loaded(path, name, error) from error
     return replace(photo, may_grow=found is Wholeness.DOUBTFUL)
 
 
@@ -102,6 +104,8 @@ def _photo(content: bytes, limits: Limits, longer: int | None) -> Photo:
         with quiet():
             return _finished(_decoded(content, kind, limits, longer), kind, limits.name, longer)
     except BROKEN as error:
+        if "out of memory" in str(error).lower():  # in the words of Pillow's codecs
+            raise MemoryError from error
         raise undecodable(content, limits.name, error) from error
 
 
@@ -227,11 +231,13 @@ def opened(content: bytes, kind: str, name: str) -> Iterator[Image.Image]:
 def _register_heic(name: str) -> None:
     try:
         import pi_heif
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise PhotoError(
             f"{name} is HEIC, and pi-heif is not installed.",
             remedy="pip install 'nst-daemon[heic]', or export the photo as JPEG.",
         ) from error
+    except OSError as error:
+        raise ImportError(f"pi-heif: {error}") from error
     pi_heif.register_heif_opener()
 
 
