@@ -3,6 +3,7 @@
 Reads a file, and decodes nothing.
 """
 
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from nst_daemon.images.tiff_picture import UnknownScaleError
 MAX_BYTES: Final = 2 << 30  # of a file; 250 megapixels of 16 bits, not packed, have 1.5 GB
 MAX_SIDE: Final = 65_500  # px; JPEG ends at 65,535
 MIN_SIDE: Final = 16  # px; the network halves a picture four times
+UNIDENTIFIED: Final = re.compile("cannot identify image file .*")  # Pillow's words; it names no file here
 MAX_ASPECT: Final = 64  # longer by shorter side
 
 
@@ -119,7 +121,7 @@ def undecodable(content: bytes, name: str, error: BaseException) -> PhotoError:
         return PhotoError(
             f"{name} {what}.", remedy="Export it as JPEG, PNG, TIFF, WebP, AVIF, HEIC, GIF or BMP."
         )
-    reason = shown(str(error)) or type(error).__name__
+    reason = UNIDENTIFIED.sub("its beginning makes no sense", shown(str(error))) or type(error).__name__
     if isinstance(error, UnknownScaleError):
         return PhotoError(
             f"{name} has {reason}, and nothing in it says which of them is white.",
