@@ -35,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     for name in (STARRY, SCREAM):
         Image.fromarray(eight(stripes)).save(made.styles / f"{name}.jpg")
     made.folders = [replace(made.folders[0], set=SMALL, style=SCREAM)]
-    with Inspector() as inspector:
+    with Inspector(idle_seconds=1e9) as inspector:  # one process for all tests here
         made.reader = inspector  # type: ignore[assignment]
         made.open()
         yield made
