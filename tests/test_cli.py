@@ -1,14 +1,16 @@
 # ruff: noqa: F811  fixtures are imported by name
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from commands import SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
+from faults import CALLS, Faults
 
 from nst_daemon import __version__, config, locks, logs
+from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import common as cli_common
-from nst_daemon.cli import setup as cli_setup
 from nst_daemon.cli.app import COMMANDS
 from nst_daemon.config import Config
 from nst_daemon.engine.settings import EngineSettings
@@ -314,8 +316,8 @@ def test_check_shows_a_disk_and_a_watch_limit_that_are_short(
     ask: Ask, tmp_path: Path, probe: list[EngineSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "limit").write_text("1\n")
-    monkeypatch.setattr(cli_setup, "INOTIFY", tmp_path / "limit")
-    monkeypatch.setattr(cli_setup, "LEAST_FREE", 10**18)
+    monkeypatch.setattr(cli_checks, "INOTIFY", tmp_path / "limit")
+    monkeypatch.setattr(cli_checks, "LEAST_FREE", 10**18)
     answer = ask("check")
     assert answer.code == 3
     assert "PROBLEM  watch limit 1 folders, 1 needed\n         sudo sysctl" in answer.out
@@ -323,13 +325,78 @@ def test_check_shows_a_disk_and_a_watch_limit_that_are_short(
     assert probe
 
 
-def test_check_shows_a_folder_that_cannot_be_written(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**_: object) -> None:
-        raise PermissionError(13, "Permission denied")
+def looked_at(home: Path) -> list[cli_checks.Finding]:
+    """Return all findings but the engine's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli_checks, "_engines", lambda config: iter(()))
+        return list(cli_checks.findings(config.load(home / "config.yaml")))
 
-    monkeypatch.setattr("nst_daemon.cli.setup.tempfile.TemporaryFile", refuse)
-    finding = next(cli_setup.findings(config.load(home / "config.yaml")))
-    assert (finding.is_ok, finding.what) == (
-        False,
-        f"inbox {home / 'inbox'} cannot be written: Permission denied",
+
+def wrong(home: Path) -> list[tuple[str, str]]:
+    return [(finding.what, finding.code) for finding in looked_at(home) if not finding.is_ok]
+
+
+@pytest.mark.parametrize("key", ["inbox", "outbox"])
+def test_check_shows_a_folder_that_cannot_be_written(home: Path, faults: Faults, key: str) -> None:
+    faults.fail_for_ever("open", number=errno.EACCES, at=lambda path: path.parent == home / key)
+    assert wrong(home) == [(f"{key} {home / key} cannot be written: Permission denied", "read_only")]
+    assert not list((home / key).iterdir())
+
+
+def test_check_needs_no_right_to_write_where_originals_stay(home: Path, faults: Faults) -> None:
+    text = (home / "config.yaml").read_text()
+    (home / "config.yaml").write_text(text.replace("#originals: move", "originals: keep"))
+    faults.fail_for_ever("open", number=errno.EROFS, at=lambda path: path.parent == home / "inbox")
+    assert wrong(home) == []
+
+
+@pytest.mark.parametrize("call", ["scandir", "lstat"])
+def test_check_shows_an_inbox_that_may_not_be_read(home: Path, faults: Faults, call: str) -> None:
+    inbox = home / "inbox"
+    (inbox / "a.jpg").write_bytes(b"x")
+    faults.fail_for_ever(call, number=errno.EACCES, at=lambda path: inbox in (path, path.parent))
+    assert wrong(home)[0] == (f"inbox {inbox} may not be read: Permission denied", "inbox_unreadable")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOLCK, errno.EROFS])
+@pytest.mark.parametrize("call", CALLS)
+def test_check_survives_every_fault_that_it_is_to_find(
+    home: Path, faults: Faults, call: str, number: int
+) -> None:
+    (home / "inbox" / "a.jpg").write_bytes(b"x")
+    faults.fail_for_ever(
+        call, number=number, at=lambda path: path.is_relative_to(home) and path.suffix != ".yaml"
     )
+    for finding in looked_at(home):
+        assert finding.is_ok or finding.code
+
+
+def test_check_tells_a_file_in_place_of_a_folder(home: Path) -> None:
+    state = config.load(home / "config.yaml").state_dir
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.write_bytes(b"x")
+    assert wrong(home) == [(f"state_dir {state} is no folder", "state_dir_missing")]
+
+
+def test_check_opens_the_ledger_and_tells_of_a_state_folder_that_others_may_read(home: Path) -> None:
+    state = config.load(home / "config.yaml").state_dir
+    state.mkdir(parents=True)
+    state.chmod(0o755)
+    assert wrong(home) == [(f"state_dir {state} may be read by others", "state_dir_open")]
+    with Ledger(state / "ledger.db"):
+        pass
+    state.chmod(0o755)
+    assert "state_dir could be read by others until now, and is closed" in [
+        each.what for each in looked_at(home)
+    ]
+    assert wrong(home) == []
+
+
+def test_check_says_what_lies_in_an_inbox_before_the_first_start(home: Path) -> None:
+    for number in range(3):
+        (home / "inbox" / f"{number}.jpg").write_bytes(b"x")
+    lines = [finding.what for finding in looked_at(home) if "already" in finding.what]
+    archive = home / "archive"
+    assert lines == [
+        f"inbox 3 photos are in the inbox {home / 'inbox'} already: to be painted, and moved to {archive}."
+    ]

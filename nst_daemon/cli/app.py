@@ -15,6 +15,7 @@ import typer
 
 from nst_daemon import __version__
 from nst_daemon.cli import bench as cli_bench
+from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import explain as cli_explain
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import service as cli_service
@@ -276,7 +277,7 @@ COMMANDS = (
     cli_paint.render,
     cli_explain.styles,
     cli_explain.explain,
-    cli_setup.check,
+    cli_checks.check,
     cli_paint.demo,
     cli_service.service,
     logs,

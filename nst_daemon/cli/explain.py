@@ -1,7 +1,10 @@
 """The commands that say what would be painted and in what: styles, explain."""
 
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nst_daemon import disk
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.common import (
     ConfigOption,
@@ -13,6 +16,9 @@ from nst_daemon.cli.common import (
     say,
     table,
 )
+
+if TYPE_CHECKING:
+    from nst_daemon.config import Config
 
 
 def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -47,8 +53,10 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
 
     path = absolute(photo)
     loaded = config_if_any(config)
+    if loaded is not None and _is_left_alone(path, loaded):
+        return
     keywords: tuple[str, ...] = ()
-    if path.is_file():
+    if disk.is_file(path, follow=True):
         readable = cli_paint.inspected(path, loaded)
         keywords = readable.keywords
         if readable.provenance is not None:
@@ -61,10 +69,50 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
     _explain_photo(path, keywords, config)
 
 
+def _is_left_alone(path: Path, config: "Config") -> bool:
+    """Say of a file of an inbox that it will not be painted, and why; asks whom the daemon asks."""
+    from nst_daemon.beside import photos_of
+    from nst_daemon.inbox.walk import Kind, kind_of, why_left
+    from nst_daemon.masks import namers_of
+
+    place = _place_in_an_inbox(path, config)
+    if place is None:
+        return False
+    path, inbox, watch = place, _inbox_of(place, config), config.watch
+    relative = path.relative_to(inbox)
+    left = why_left(path, root=inbox, recursive=watch.recursive, ignore=watch.ignore)
+    if left is not None:
+        answer(f"{relative} is left alone, and never painted: {left}.")
+    elif kind_of(relative, watch.ignore) is Kind.SIDECAR:
+        photos = ", ".join(photo.name for photo in photos_of(path))
+        answer(f"{relative} is no photo: it belongs to {photos or 'a photo that is not there'}.")
+    elif namers := namers_of(path):
+        answer(f"{relative} is left alone, and never painted: it is a mask, by the word of {namers[0].name}.")
+    else:
+        return False
+    answer(f"  inbox: {inbox}")
+    say("`nst-daemon submit` paints a picture wherever it lies; see docs/pictures.md.")
+    return True
+
+
+def _place_in_an_inbox(path: Path, config: "Config") -> Path | None:
+    """Return a path as the daemon sees it: below an inbox, links above it followed and its own not."""
+    for folder in config.folders:
+        if path.is_relative_to(folder.inbox):
+            return path
+        with suppress(OSError, RuntimeError, ValueError):  # a loop of links; not in there
+            return folder.inbox / (path.parent.resolve() / path.name).relative_to(folder.inbox.resolve())
+    return None
+
+
+def _inbox_of(path: Path, config: "Config") -> Path:
+    return next(folder.inbox for folder in config.folders if path.is_relative_to(folder.inbox))
+
+
 def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -> None:
     from nst_daemon.library import Library
     from nst_daemon.pairing import Unpaired, spell_blend
-    from nst_daemon.sidecars import own_mask
+    from nst_daemon.sidecars import foreign_beside, own_mask
     from nst_daemon.submission import wish_for
 
     loaded = load_config(config)
@@ -77,5 +125,7 @@ def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -
     answer(f"  inbox: {wish.folder.inbox}")
     for reason in outcome.reasons:
         answer(f"  {reason}")
+    for foreign in foreign_beside(path):
+        answer(f"  {foreign.name}: another program's, it asks for nothing (it has no key of a sidecar)")
     if (mask := own_mask(path)) is not None:
         answer(f"  mask: {mask.name}")

@@ -24,9 +24,13 @@ def start(config: ConfigOption = None) -> None:
 
     Example: nst-daemon start
     """
+    from nst_daemon.first_look import words_before
     from nst_daemon.service import background
 
-    pid = background.start(load_config(config))
+    loaded = load_config(config)
+    for line in words_before(loaded):
+        say(line)
+    pid = background.start(loaded)
     say(f"It is running (process {pid}). `nst-daemon stop` ends it.")
 
 

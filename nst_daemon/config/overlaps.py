@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nst_daemon import disk
 from nst_daemon.config.text import Fault, KeyPath
+from nst_daemon.errors import ConditionError
 
 Place = tuple[KeyPath, Path]  # a key of the config, and the folder that it names
 
@@ -41,6 +43,6 @@ def _real(path: Path) -> Path:
 
 def _is_same(one: Path, other: Path) -> bool:
     try:
-        return one.samefile(other)
-    except OSError:
+        return disk.is_same_file(one, other)
+    except ConditionError:
         return False

@@ -25,7 +25,7 @@ class Left(StrEnum):
     CONFLICT = "it is the copy that a sync program made of a conflict"
     LINK = "links are not followed"
     SPECIAL = "it is no ordinary file"
-    UNKNOWN = "its name has none of the endings of pictures that are painted"
+    UNKNOWN = "its name has none of the endings of pictures that are painted (docs/pictures.md lists them)"
     RAW = "the picture of the same name beside it speaks for both"
 
 

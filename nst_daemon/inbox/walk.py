@@ -162,6 +162,36 @@ def has_speaker(raw: Path, *, root: Path, ignore: Sequence[str] = ()) -> bool:
     return is_spoken_for(raw.name, stems_of_pictures(photos))
 
 
+def why_left(path: Path, *, root: Path, recursive: bool = True, ignore: Sequence[str] = ()) -> Left | None:
+    """Return why a file of an inbox is left alone; None: it is a photo or a sidecar, or it is not there.
+
+    Asks what a reading of the whole inbox asks, of one path.
+
+    Raises:
+        ConditionError: nobody knows what there is.
+    """
+    relative = path.relative_to(root)
+    left = left_by_name(relative, ignore)
+    if left is not None and left in SILENT:
+        return left
+    above = [root / parent for parent in relative.parents if parent.parts]
+    if any(_is_link(each) for each in (path, *above)):
+        return Left.LINK
+    if left is not None:
+        return left
+    if above and not recursive:
+        return Left.DEEP
+    facts = disk.facts_of(path)
+    if facts is not None and not stat.S_ISREG(facts.st_mode):
+        return Left.SPECIAL
+    return Left.RAW if has_speaker(path, root=root, ignore=ignore) else None
+
+
+def _is_link(path: Path) -> bool:
+    facts = disk.facts_of(path)
+    return facts is not None and stat.S_ISLNK(facts.st_mode)
+
+
 def _is_folder(entry: disk.Entry) -> bool:
     if entry.is_folder is not None:
         return entry.is_folder
