@@ -10,8 +10,9 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.crash import CrashPoint, crash_at
-from nst_daemon.errors import ConditionError, FileConditionError
-from nst_daemon.files import is_left_over, temporary_in, write_whole
+from nst_daemon.errors import ConditionError, FileConditionError, PhotoError
+from nst_daemon.files import file_sha256, is_left_over, temporary_in, write_whole
+from nst_daemon.jobs import Job
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,25 @@ def _copied(photo: Path, folder: Path) -> tuple[Path, str]:
     disk.sync_folder(folder)
     crash_at(CrashPoint.COPIED)
     return target, digest.hexdigest()
+
+
+def source_of(job: Job) -> Path:
+    """Return the file to paint: the private copy or, where that was swept since, the unchanged original.
+
+    Raises:
+        PhotoError: both are gone, which is proven.
+        ConditionError: nobody knows.
+    """
+    if disk.is_file(job.copy):
+        return job.copy
+    with suppress(FileNotFoundError):
+        if disk.is_file(job.original) and file_sha256(job.original) == job.photo_sha256:
+            return job.original
+    if job.inbox is not None and not disk.is_folder(job.inbox):
+        raise disk.missing(job.inbox).named("inbox")
+    raise PhotoError(
+        f"{job.photo}: the photo is gone, and so is our copy of it.", remedy="Put it into the inbox again."
+    )
 
 
 def sweep_copies(folder: Path, needed: Collection[Path]) -> int:

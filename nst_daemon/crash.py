@@ -24,6 +24,7 @@ class CrashPoint(StrEnum):
     SEEN = "seen"
     CLAIMED = "claimed"  # the attempt is counted
     PAINTED = "painted"  # the engine has written the picture to the state folder
+    KEPT = "kept"  # the picture lies where the next start looks for it
     RESERVED = "reserved"  # the job has the name of its result
     WRITTEN = "written"  # the result is whole beside its place
     PUBLISHED = "published"  # it is in its place; the job is still running

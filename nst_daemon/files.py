@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import os
 import time
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,8 @@ from typing import BinaryIO, Final
 
 from nst_daemon import disk, machine
 from nst_daemon.crash import CrashPoint, crash_at
-from nst_daemon.errors import ConditionError, FileConditionError
+from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
+from nst_daemon.spelling import is_plain, spellings
 
 TEMPORARY: Final = ".nst-"  # a hidden name: file managers, indexers and our own inbox walk leave it alone
 SUFFIX: Final = ".tmp"
@@ -162,7 +164,7 @@ def move_beside(
 
     A crash leaves it in one place or in both, and never in none; a second call ends what the first began.
     A file that is there already stays. `stem`: another name before the suffix. Where the disk takes no such
-    name, it gets one that every disk takes.
+    name, it gets one that this disk takes.
 
     Raises:
         FileNotFoundError: the source is not there.
@@ -182,6 +184,22 @@ def move_beside(
 
 def _placed(source: Path, folder: Path, name: str, sha256_of: Callable[[Path], str]) -> Path:
     """Return where in a folder a file is now as well."""
+    refused: NameRefusedError | None = None
+    for spelling in spellings(name):
+        try:
+            return _placed_as(source, folder, spelling, sha256_of)
+        except NameRefusedError as error:
+            refused = error
+    assert refused is not None  # a name has at least one spelling
+    raise FileConditionError(
+        f"{folder} takes no file of the name {name}.",
+        path=folder,
+        trouble=Trouble.ERROR,
+        remedy=refused.remedy,
+    ) from refused
+
+
+def _placed_as(source: Path, folder: Path, name: str, sha256_of: Callable[[Path], str]) -> Path:
     for target in names_beside(folder, name):
         try:
             _move_to(source, target)
@@ -190,6 +208,57 @@ def _placed(source: Path, folder: Path, name: str, sha256_of: Callable[[Path], s
                 continue
         return target
     raise AssertionError("unreachable: there is always a further name")
+
+
+def folder_in(root: Path, place: PurePath) -> Path:
+    """Return a sub-folder of a folder, made where it is not there, under names that the disk takes.
+
+    Raises:
+        NameRefusedError: it takes none.
+        ConditionError: it cannot be made now.
+    """
+    folder = root
+    for part in place.parts:
+        folder = _sub_folder(folder, part)
+    return folder
+
+
+def _sub_folder(folder: Path, name: str) -> Path:
+    refused: NameRefusedError | None = None
+    for spelling in spellings(name):
+        try:
+            disk.make_folder(folder / spelling)
+        except NameRefusedError as error:
+            refused = error
+        else:
+            return folder / spelling
+    assert refused is not None  # a name has at least one spelling
+    raise refused
+
+
+def takes_name(folder: Path, name: str) -> bool:
+    """Return whether a folder's disk takes a name as it is: tried in a folder of ours within it.
+
+    Raises:
+        ConditionError: it cannot be tried now.
+    """
+    if is_plain(name):
+        return True
+    probe = temporary_in(folder)
+    try:
+        disk.make_folder(probe)
+        with disk.created(probe / name):
+            pass
+        # Some take a name and change it in silence: a last dot goes, what is behind a colon is a stream.
+        return [_folded(entry.path.name) for entry in disk.entries_of(probe)] == [_folded(name)]
+    except NameRefusedError:
+        return False
+    finally:
+        disk.remove_tree(probe)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def names_beside(folder: Path, name: str) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 
 from nst_daemon.admission import Reader
 from nst_daemon.config import ALL, Config
+from nst_daemon.delivery import Delivery
 from nst_daemon.disposal import Disposal
 from nst_daemon.easel import Easel, MakeEngine
 from nst_daemon.engine.process import EngineProcess, OnFacts
@@ -129,6 +130,7 @@ class RightHalf:
         self._config = config
         self._should_stop = should_stop  # asked by the thread of that name
         self._disposal = Disposal(ledger, config.folders)
+        self._delivery = Delivery(ledger, config.state_dir)
         self._easels: tuple[Easel, ...] = ()
         self._others: tuple[str, ...] = ()  # accelerators that the first engine has found beside its own
         self._telling = threading.Lock()
@@ -195,6 +197,7 @@ class RightHalf:
             ledger=self._ledger,
             engine=self._make(settings, self._tell),
             disposal=self._disposal,
+            delivery=self._delivery,
             state_dir=self._config.state_dir,
             idle_seconds=self._config.engine.idle_seconds,
             should_stop=lambda: self._should_stop(name),

@@ -1,57 +1,60 @@
-"""Names results; publishes them whole or not at all; brings originals to the archive or to `failed`.
-
-Never overwrites what is not the job's own, and deletes an original only after its copy is on the disk.
-"""
+"""Names results, and publishes them whole or not at all; never overwrites what is not the job's own."""
 
 import itertools
 import logging
-import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final
 
-from nst_daemon.belongings import Belonging, belongings_of
-from nst_daemon.conditions import condition_of, missing
-from nst_daemon.config import Folder, Originals
+from nst_daemon import disk
 from nst_daemon.endings import RESULTS
-from nst_daemon.errors import ConditionError, FileConditionError, JobError
+from nst_daemon.errors import ConditionError, FileConditionError, Trouble
 from nst_daemon.files import (
-    TEMPORARY,
     copy_whole,
-    file_sha256,
     is_left_over,
-    is_plain_file,
-    move_beside,
     names_beside,
 )
-from nst_daemon.jobs import PREVIEWS, Job, NewJob, Origin
+from nst_daemon.jobs import PREVIEWS, Job, NewJob
 from nst_daemon.recipe import blend_name
+from nst_daemon.spelling import spellings, with_letters_for_all
 
 logger = logging.getLogger(__name__)
 
 MAX_NAME: Final = 220  # bytes; file systems end at 255, and `.2`, `.report.png`, `.error.txt` want room
 MAX_STYLE: Final = 80  # bytes; a blend of many styles has a long name
-FORBIDDEN: Final = frozenset('/\\:*?"<>|')  # on one file system or another
+RESULT_SUFFIXES: Final = tuple(suffix for suffixes in RESULTS.values() for suffix in suffixes)
+
+Sha256Of = Callable[[Path], str]
 
 
-def choose_target(job: Job, extension: str, *, is_free: Callable[[Path], bool]) -> Path:
+def choose_target(
+    job: Job,
+    extension: str,
+    *,
+    is_free: Callable[[Path], bool],
+    folder: Path | None = None,
+    spelling: int = 0,
+) -> Path:
     """Return the path of a job's result: `outbox/<sub-folders>/<stem>.<style>.<ext>`, else `….2.<ext>`.
 
     A job that has a result, or a name reserved for one, keeps it. `is_free` says whether nobody else has a
-    name; ask the ledger (`results_of`) and the folder.
+    name; ask the ledger (`results_of`) and the folder. `folder`: where the sub-folders have other names.
+    `spelling`: how many ways to write it the disk has refused.
     """
     suffix = f".{extension.removeprefix('.')}"
     if job.result is not None and job.result.suffix.lower() == suffix.lower():
         return job.result
-    return next(target for target in _targets(job, job.style, suffix) if is_free(target))
+    targets = _targets(job, job.style, suffix, folder=folder, spelling=spelling)
+    return next(target for target in targets if is_free(target))
 
 
 def existing_results(new: NewJob) -> Iterator[Path]:
-    """Yield the files that have a name which the result of a job would get."""
-    for suffix in itertools.chain.from_iterable(RESULTS.values()):
-        for target in _targets(new, blend_name(new.styles), suffix):
-            if not target.is_file():
+    """Yield the files that have a name which the result of a job would get. Raises: ConditionError."""
+    style = blend_name(new.styles)
+    for spelling, suffix in itertools.product(range(len(_spelt(new, style, ".jpg"))), RESULT_SUFFIXES):
+        folder = new.outbox.joinpath(*(nth_spelling(part, spelling) for part in sub_folder(new).parts))
+        for target in _targets(new, style, suffix, folder=folder, spelling=spelling):
+            if not disk.is_file(target, follow=True):
                 break
             yield target
 
@@ -61,36 +64,45 @@ def report_target(target: Path) -> Path:
     return target.with_name(f"{target.stem}.report.png")
 
 
-def _targets(job: Job | NewJob, style: str, suffix: str) -> Iterator[Path]:
-    folder, stem = job.outbox / _sub_folder(job), _stem(job.original, style)
-    yield folder / f"{stem}{suffix}"
-    for count in itertools.count(2):
-        yield folder / f"{stem}.{count}{suffix}"
+def name_of(job: Job, suffix: str) -> str:
+    """Return the name that a job's result has where the disk takes it, and nobody else has it."""
+    return f"{_stem(job.original, job.style)}{suffix}"
+
+
+def _targets(
+    job: Job | NewJob, style: str, suffix: str, *, folder: Path | None = None, spelling: int = 0
+) -> Iterator[Path]:
+    name = nth_spelling(f"{_stem(job.original, style)}{suffix}", spelling)
+    return names_beside(job.outbox / sub_folder(job) if folder is None else folder, name)
+
+
+def _spelt(new: NewJob, style: str, suffix: str) -> tuple[str, ...]:
+    """Return the longest list of spellings that a part of a result's path has."""
+    parts = (f"{_stem(new.original, style)}{suffix}", *sub_folder(new).parts)
+    return max((tuple(spellings(part)) for part in parts), key=len)
+
+
+def nth_spelling(name: str, spelling: int) -> str:
+    """Return a name after so many refusals, or the last that there is."""
+    return list(itertools.islice(spellings(name), spelling + 1))[-1]
 
 
 def _stem(photo: Path, style: str) -> str:
-    style = _cut(_safe(style), MAX_STYLE)
-    return f"{_cut(_safe(photo.stem), MAX_NAME - len(style.encode()) - 1)}.{style}"
+    style = _cut(with_letters_for_all(style), MAX_STYLE)
+    return f"{_cut(with_letters_for_all(photo.stem), MAX_NAME - len(style.encode()) - 1)}.{style}"
 
 
-def _sub_folder(job: Job | NewJob) -> PurePath:
+def sub_folder(job: Job | NewJob) -> PurePath:
     """Return the photo's folder, relative to its inbox; empty for a photo from elsewhere."""
     if job.inbox is None:
         return PurePath()
+    if isinstance(job, Job) and job.place is not None:
+        return job.place  # wherever the photo has been since
     if job.original.is_relative_to(job.inbox):
         return job.original.relative_to(job.inbox).parent
-    # It has been to the archive or to `failed` and is painted again.
+    # A job from before places were kept, whose photo has been to the archive or to `failed`.
     parts = PurePath(job.photo).parent.parts
     return PurePath(*(part for part in parts if part != ".." and not PurePath(part).anchor))
-
-
-def _safe(name: str) -> str:
-    """Return a name that every file system takes: bytes that are no UTF-8 are read as Latin-1."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        name = os.fsencode(name).decode("latin-1")
-    return "".join("_" if char in FORBIDDEN or not char.isprintable() else char for char in name)
 
 
 def _cut(name: str, size: int) -> str:
@@ -105,196 +117,71 @@ def publish(source: Path, target: Path, *, outbox: Path | None = None, replace: 
     Raises:
         ConditionError: the disk is full or read-only, or the outbox is not there.
         FileExistsError: `replace` is false, and somebody was faster.
-        JobError: this file cannot be written there, e.g. its name is too long.
+        NameRefusedError: the disk takes no such name; it may take another.
     """
-    if outbox is not None and not outbox.is_dir():
-        raise missing(outbox, name="outbox")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if outbox is not None and not disk.is_folder(outbox):
+            raise missing(outbox, name="outbox")
+        disk.make_folder(target.parent)
         copy_whole(source, target, replace=replace)
-    except FileExistsError:
-        raise
     except FileConditionError as error:
-        raise error.named("outbox") from error
-    except OSError as error:
-        if condition := condition_of(error, outbox or target.parent, name="outbox"):
-            raise condition from error
-        raise JobError(f"{target}: cannot be written: {error.strerror}.") from error
+        raise error if error.is_named else error.named("outbox") from error
 
 
-def as_condition(error: OSError, folder: Path) -> ConditionError:
-    """Return the condition of the machine behind an error in a folder, of whatever kind it is."""
-    return condition_of(error, folder, name="folder") or ConditionError(
-        f"{folder}: {error.strerror or error}.",
-        remedy="Check this disk; it goes on by itself.",
-        code="disk_error",
-    )
-
-
-def dispose_original(job: Job, folder: Folder) -> Path | None:
-    """Do with a painted photo what `originals` says; return where it is now, None if it is no more.
-
-    Call it when every job of the photo has ended, and DONE is in the ledger. A file that was overwritten
-    since it was read stays where it is: nobody has painted it yet. So does a submitted photo.
-
-    Raises:
-        ConditionError: the archive cannot be written; call again later.
-    """
-    photo = job.original
-    if not _is_ours(job):
-        return photo if photo.exists() else _moved_before(job, folder, folder.archive, name="archive")
-    match folder.originals:
-        case Originals.KEEP:
-            _forget_failure(photo, folder)
-            return photo
-        case Originals.DELETE:
-            _delete(job, folder)
-            return None
-        case Originals.MOVE:
-            return _move(job, folder.archive, folder, name="archive")
-
-
-def fail_original(job: Job, folder: Folder, reason: str) -> Path | None:
-    """Move a failed photo and its sidecars to `failed`, with `<name>.error.txt`; return where it is now.
-
-    None if it is no more. A submitted photo, and one that was overwritten meanwhile, stays.
-
-    Raises:
-        ConditionError: the folder cannot be written; call again later.
-    """
-    photo = job.original
-    if _is_ours(job):
-        is_there = photo.is_relative_to(folder.failed)
-        moved = photo if is_there else _move(job, folder.failed, folder, name="failed")
-    elif photo.exists() or (found := _moved_before(job, folder, folder.failed, name="failed")) is None:
-        return photo if photo.exists() else None
-    else:
-        moved = found
-    try:
-        with _failure_note(moved).open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{photo.name}: {reason}\nTo try again: nst-daemon retry {job.id}\n")
-    except OSError as error:
-        raise as_condition(error, folder.failed) from error
-    return moved
+def missing(folder: Path, *, name: str) -> FileConditionError:
+    """Return the condition of a folder that is not there; `name` is what the config calls it."""
+    return FileConditionError(
+        f"The {name} {folder} is not there.",
+        path=folder,
+        trouble=Trouble.MISSING,
+        remedy="Make the folder, or mount its disk; it goes on by itself.",
+    ).named(name)
 
 
 def sweep(folder: Path) -> int:
     """Remove what a crash of ours left in a folder and below, temporary files and previews; return how many.
 
-    At the start only: no job of ours runs. Another daemon's preview comes back by itself.
+    At the start only: no job of ours runs. Another daemon's preview comes back by itself. Never raises.
     """
-    if not folder.is_dir():
-        return 0
-    swept = sum(_remove(path) for path in folder.rglob(f"{TEMPORARY}*") if is_left_over(path))
-    previews = folder / PREVIEWS
-    swept += sum(_remove(path) for path in previews.glob("*.jpg") if path.stem.isdecimal())
-    _remove_if_empty(previews)
+    swept, previews = 0, folder / PREVIEWS
+    for entry in _entries(folder):
+        if is_left_over(entry.path):
+            swept += _remove(entry)
+        elif entry.path == previews:
+            swept += sum(_remove(each) for each in _entries(previews) if entry_is_ours(each))
+            disk.remove_if_empty(previews)
+        elif entry.is_folder and not entry.is_link:
+            swept += sweep(entry.path)
     return swept
+
+
+def entry_is_ours(entry: disk.Entry) -> bool:
+    """Return whether something in the folder of previews is one, or is left of one."""
+    return (entry.path.suffix == ".jpg" and entry.path.stem.isdecimal()) or is_left_over(entry.path)
 
 
 def end_preview(job: Job) -> None:
     """Take a job's preview away, and what an engine that was killed left of it; never raises."""
     previews = job.preview.parent
-    for path in (job.preview, *(path for path in _listed(previews) if is_left_over(path))):
-        _remove(path)
-    _remove_if_empty(previews)
+    for entry in _entries(previews):
+        if entry.path == job.preview or is_left_over(entry.path):
+            _remove(entry)
+    disk.remove_if_empty(previews)
 
 
-def _listed(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[disk.Entry]:
     try:
-        return list(folder.iterdir())
-    except OSError:
+        return disk.entries_of(folder)
+    except (FileNotFoundError, ConditionError):
         return []
 
 
-def _remove(path: Path) -> bool:
+def _remove(entry: disk.Entry) -> bool:
+    if entry.is_folder and not entry.is_link:  # a name was tried in it
+        disk.remove_tree(entry.path)
+        return True
     try:
-        path.unlink()
-    except FileNotFoundError:
+        return disk.remove(entry.path)
+    except ConditionError as error:
+        logger.debug("%s could not be removed: %s", entry.path, error)
         return False
-    except OSError as error:
-        logger.debug("%s could not be removed: %s", path, error)
-        return False
-    return True
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
-
-
-def _is_ours(job: Job) -> bool:
-    """Return whether the original is ours to move, and still the file that was read. Reads it whole."""
-    try:
-        return job.origin is Origin.INBOX and file_sha256(job.original) == job.photo_sha256
-    except OSError:
-        return False
-
-
-def _delete(job: Job, folder: Folder) -> None:
-    """Delete a photo and what belongs to it; what nobody has painted, a raw file, goes to the archive."""
-    photo = job.original
-    try:
-        belongings = belongings_of(photo)
-        kept = [each.path for each in belongings if each.is_kept]
-        if kept:
-            place = folder.archive / _sub_folder(job)
-            place.mkdir(parents=True, exist_ok=True)
-            for path in kept:
-                move_beside(path, place)
-        for path in (*(each.path for each in belongings if not each.is_kept), photo):
-            path.unlink(missing_ok=True)
-        _forget_failure(photo, folder)
-    except OSError as error:
-        raise as_condition(error, photo.parent) from error
-
-
-def _move(job: Job, target: Path, folder: Folder, *, name: str) -> Path:
-    """Move a photo and its sidecars into a folder, under the sub-folders that it had."""
-    photo, place = job.original, target / _sub_folder(job)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        belongings = belongings_of(photo)
-        moved = move_beside(photo, place)
-        _move_after(photo, moved, belongings)
-        _forget_failure(photo, folder)
-    except OSError as error:
-        raise condition_of(error, target, name=name) or as_condition(error, target) from error
-    logger.debug("%s was moved to %s", photo, moved)
-    return moved
-
-
-def _move_after(photo: Path, moved: Path, belongings: list[Belonging]) -> None:
-    """Move what belongs to a photo to where the photo is now: photo.yaml becomes photo.2.yaml."""
-    for each in belongings:
-        move_beside(each.path, moved.parent, stem=each.stem_beside(photo, moved))
-
-
-def _moved_before(job: Job, folder: Folder, target: Path, *, name: str) -> Path | None:
-    """Return where a crash left a photo that it had moved and not recorded; what it left behind follows."""
-    if job.origin is not Origin.INBOX:
-        return None
-    photo = job.original
-    for path in names_beside(target / _sub_folder(job), photo.name):
-        if not is_plain_file(path):
-            return None
-        if file_sha256(path) != job.photo_sha256:
-            continue
-        try:
-            if photo.parent.is_dir():
-                _move_after(photo, path, belongings_of(photo))
-            _forget_failure(photo, folder)
-        except OSError as error:
-            raise condition_of(error, target, name=name) or as_condition(error, target) from error
-        return path
-    return None
-
-
-def _failure_note(photo: Path) -> Path:
-    name = os.fsdecode(os.fsencode(photo.name)[: 255 - len(".error.txt")])
-    return photo.with_name(f"{name}.error.txt")
-
-
-def _forget_failure(photo: Path, folder: Folder) -> None:
-    if photo.is_relative_to(folder.failed):
-        _failure_note(photo).unlink(missing_ok=True)

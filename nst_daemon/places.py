@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nst_daemon import disk
-from nst_daemon.errors import ConditionError
+from nst_daemon.errors import FileConditionError, Trouble
 from nst_daemon.inbox import mounts
 from nst_daemon.ledger import Ledger
 
@@ -34,6 +34,8 @@ class Places:
         bareness = mounts.bareness_of(folder, mount=mount, expected=None if known is None else Path(known))
         if bareness is not None:
             what, remedy = bareness
-            raise ConditionError(f"The {name} {folder} {what}.", remedy=remedy, code=f"{name}_missing")
+            raise FileConditionError(
+                f"The {name} {folder} {what}.", path=folder, trouble=Trouble.MISSING, remedy=remedy
+            ).named(name)
         if known != str(mount):
             self._ledger.remember(fact, str(mount))

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from nst_daemon import __version__
+from nst_daemon import __version__, disk
 from nst_daemon.blends import Blend, Regions, style_key
 from nst_daemon.config import Config, Folder
 from nst_daemon.config.overlaps import is_inside
 from nst_daemon.copies import private_copy
-from nst_daemon.errors import ConfigError, MissingError, PhotoError
+from nst_daemon.errors import ConditionError, ConfigError, FileConditionError, MissingError, PhotoError
 from nst_daemon.jobs import JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.library import Library
@@ -167,7 +167,7 @@ def _take_up(job: int, new: NewJob, ledger: Ledger) -> bool:
         return False
     if known.state in (JobState.FAILED, JobState.CANCELLED):
         return ledger.revive(job, new)
-    if known.state is JobState.DONE and not (known.result and known.result.exists()):
+    if known.state is JobState.DONE and not (known.result and disk.is_there(known.result)):
         return ledger.retry(job)
     return False
 
@@ -178,15 +178,20 @@ def copy_of(photo: Path, config: Config) -> tuple[Path, str]:
     No sweep takes it before its job is in the ledger: a copy stays for a day, and this one is new.
 
     Raises:
-        PhotoError: it is gone, or cannot be read.
-        ConditionError, MissingError: the folder cannot be written.
+        PhotoError: it is gone.
+        FileConditionError: it cannot be read now.
+        MissingError: the folder cannot be written.
     """
     folder = config.state_dir / "photos"
     try:
         return private_copy(photo, folder)
     except FileNotFoundError as error:
         raise PhotoError(f"{photo}: is gone.") from error
-    except OSError as error:
+    except FileConditionError:
+        raise  # of the photo
+    except ConditionError as error:
         raise MissingError(
-            f"{folder}: cannot be written: {error.strerror}.", remedy="Check state_dir in config.yaml."
+            f"{folder}: cannot be written: {error.message}",
+            remedy="Check state_dir in config.yaml.",
+            code=error.code,
         ) from error

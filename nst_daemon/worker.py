@@ -7,40 +7,44 @@ again can help.
 
 import logging
 import random
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from nst_daemon import logs, outbox
-from nst_daemon.conditions import condition_of, lies_ahead
+from nst_daemon import checkpoints, disk, logs, outbox
+from nst_daemon.checkpoints import Checkpoints
+from nst_daemon.conditions import lies_ahead
+from nst_daemon.copies import source_of
 from nst_daemon.crash import CrashPoint, crash_at
-from nst_daemon.disposal import UNFINISHED, Disposal
+from nst_daemon.delivery import Delivery
+from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
     DaemonError,
     EngineError,
+    FileConditionError,
     JobError,
     NstError,
-    PhotoError,
+    StyleError,
     with_section,
 )
-from nst_daemon.files import file_sha256, is_left_over
 from nst_daemon.jobs import EngineFacts, Job, JobState, Problem
 from nst_daemon.ledger import Ledger
-from nst_daemon.places import Places
-from nst_daemon.recipe import Order, Painting, Progress
+from nst_daemon.recipe import Order, Painting, Progress, Recipe
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 3  # a photo that broke the engine this often is quarantined
-MAX_INTERRUPTIONS: Final = 5  # attempts that never came to an end: this photo ends the daemon itself
+MAX_ATTEMPTS: Final = 3  # a photo that broke engine or daemon this often, and came no further, is quarantined
 BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
 CONDITION_SECONDS: Final = 15.0  # between looks at a full disk, a missing folder or a missing device
 PROGRESS_SECONDS: Final = 0.5  # between two entries of the progress in the ledger
+SWEEP_SECONDS: Final = 5.0  # between looks for checkpoints that no job needs
+KEEP_SECONDS: Final = (
+    30 * 24 * 3600.0
+)  # for the checkpoint of a job that its engine failed: it may be retried
 CHECKPOINT: Final = ".checkpoint"
 
 
@@ -55,6 +59,10 @@ class Engine(Protocol):
     @property
     def is_warm(self) -> bool:
         """Whether the network is loaded."""
+        ...
+
+    def warm_up(self, should_stop: Callable[[], bool]) -> object:
+        """Load the network unless it is loaded, or raise CancelledError or DaemonError."""
         ...
 
     def paint(
@@ -81,14 +89,17 @@ class Worker:
         idle_seconds: float,
         should_stop: Callable[[], bool],
         may_claim: Callable[[], bool] = lambda: True,
+        delivery: Delivery | None = None,
         name: str = "worker 1",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
         self.engine = engine
         self.disposal = disposal
+        self.delivery = delivery or Delivery(ledger, state_dir, clock=clock)
+        self.state_dir = state_dir
         self.work_dir = state_dir / "work"  # of one attempt: swept at the start
-        self.checkpoints = state_dir / "checkpoints"  # of paintings that are not finished: outlive a crash
+        self.checkpoints = Checkpoints(ledger, state_dir / "checkpoints", clock=clock)  # outlive a crash
         self.idle_seconds = idle_seconds
         self.should_stop = should_stop
         self.may_claim = may_claim
@@ -97,10 +108,10 @@ class Worker:
         self.blocked: ConditionError | None = None  # why nothing can be painted at the moment
         self.missing: DaemonError | None = None  # why its engine cannot start
         self.is_to_unload = False  # the user wants the engine's memory back
-        self._places = Places(ledger)
         self._last_work = clock()
         self._rests_until = float("-inf")  # the ledger cannot be written
         self._engine_due = float("-inf")  # the next try of an engine that cannot start
+        self._excused: int | None = None  # the job that was told to stop
         self._in_hand: int | None = None  # a claimed job whose end is not in the ledger yet
 
     @property
@@ -115,6 +126,7 @@ class Worker:
         try:
             self._put_back()
             self.disposal.sweep()
+            self.delivery.look()
             was_working = self._work()
             self._unblock_if_over()
             return was_working
@@ -147,7 +159,7 @@ class Worker:
             self._attempt(job)
         self._in_hand = None
         self._last_work = self.clock()
-        self._sweep_checkpoints()
+        self.checkpoints.sweep()
         return True
 
     def _put_back(self) -> None:
@@ -161,117 +173,116 @@ class Worker:
 
     def _rest(self) -> None:
         """End an engine that nobody needed for `keep_warm`, or that the user wants ended."""
-        self._sweep_checkpoints()
+        self.checkpoints.sweep()
         is_asked, self.is_to_unload = self.is_to_unload, False
         self._last_work = min(self._last_work, self.clock())  # the clock may have been set back
         is_idle = self.clock() - self._last_work >= self.idle_seconds
         if self.engine.is_warm and (is_asked or is_idle):
             self.engine.end()
 
-    def _sweep_checkpoints(self) -> None:
-        """Remove those of jobs that have ended, and what a killed engine left half written."""
-        for path in sorted(self.checkpoints.glob("*")):
-            job = self.ledger.job_of_key(path.stem)
-            is_needed = job is not None and job.state in UNFINISHED
-            if is_left_over(path) if path.suffix != CHECKPOINT else not is_needed:
-                with suppress(OSError):  # the next look finds it again
-                    path.unlink()
-
     def _attempt(self, job: Job) -> None:
         """Paint and publish a claimed job, and record how it ended."""
         desk = self.work_dir / f"{job.id} {self.name}"  # given back, it may be another worker's at once
         try:
-            shutil.rmtree(desk, ignore_errors=True)
-            desk.mkdir(parents=True)
-            painting = self._paint(job, desk)
-            crash_at(CrashPoint.PAINTED)
-            result = self._publish(job, painting)
+            painting = self.delivery.kept(job) or self._painted(job, desk)
+            result = self.delivery.deliver(job, painting)
         except CancelledError:
             self._hand_back(job)
+        except FileConditionError as error:
+            self._wait(job, error)
         except ConditionError as error:
             self._wait_for_the_machine(job, error)
         except DaemonError as error:
             self._wait_for_the_engine(job, error)
+        except StyleError as error:
+            self._hold(job, error)
         except JobError as error:
             self._failed(job, error)
-        except Exception as error:  # a bug, or the state folder's disk
-            if isinstance(error, OSError) and (condition := condition_of(error, desk, name="state_dir")):
-                self._wait_for_the_machine(job, condition)
-                return
+        except Exception as error:  # a bug
             logger.exception("job %d met a bug", job.id)
             self._failed(job, JobError(f"{job.photo}: {type(error).__name__}: {error}"))
         else:
             self._done(job, painting, result)
         finally:
             outbox.end_preview(job)
-            shutil.rmtree(desk, ignore_errors=True)
+            disk.remove_tree(desk)
 
-    def _paint(self, job: Job, desk: Path) -> Painting:
+    def _painted(self, job: Job, desk: Path) -> Painting:
+        """Return a new painting of a job whose outbox would take it."""
         if job.recipe is None or not job.styles:
             raise JobError(f"{job.photo}: the job has no style.", remedy="Hand the photo over again.")
-        if job.attempts > MAX_INTERRUPTIONS:
+        if job.strikes >= MAX_ATTEMPTS:
             raise JobError(
-                f"{job.photo}: the daemon ended {job.attempts - 1} times while it was painted.",
+                f"{job.photo}: the daemon, or the engine's process, ended {job.strikes} times while it was "
+                "painted, and it came no further.",
                 remedy="Lower `size` or engine.memory_limit, and try again.",
+                code="engine_failed",
             )
-        logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
-        order = Order(
+        self.delivery.ask(job)
+        disk.remove_tree(desk)
+        disk.make_folder(desk)
+        painting = self._paint(job, self._order(job, job.recipe, desk))
+        crash_at(CrashPoint.PAINTED)
+        return self.delivery.keep(job, painting, desk)
+
+    def _order(self, job: Job, recipe: Recipe, desk: Path) -> Order:
+        return Order(
             job=job.id,
-            photo=_source(job),
+            photo=source_of(job),
             photo_name=job.photo,
             styles=job.styles,
-            recipe=job.recipe,
+            recipe=recipe,
             result=desk / "painting",
             key=job.key,
             areas=job.areas,
-            checkpoint=self.checkpoints / f"{job.key}{CHECKPOINT}",
-            preview=self._preview(job),
+            checkpoint=self.checkpoints.path_of(job),
+            preview=job.preview,
         )
+
+    def _paint(self, job: Job, order: Order) -> Painting:
+        """Have an order painted. Once the engine has the photo, an end may be that photo's fault.
+
+        Raises:
+            JobError, DaemonError, ConditionError: there is no painting.
+        """
+        logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
+        self.engine.warm_up(lambda: self._should_stop(job))
+        self.ledger.begin(job.id)
         painting = self.engine.paint(
             order,
-            on_progress=_seldom(lambda progress: self._report(job, progress)),
-            should_stop=lambda: self.should_stop() or self._is_cancelled(job),
+            on_progress=_seldom(self._reporter(job, order.checkpoint)),
+            should_stop=lambda: self._should_stop(job),
         )
+        with suppress(ConditionError):
+            self.ledger.report_painted(job.id)
         if self._is_cancelled(job):
             raise CancelledError(f"{job.photo}: cancelled.")
         return painting
 
-    def _preview(self, job: Job) -> Path | None:
-        """Return where the engine may show the painting so far; nowhere on a disk that is not mounted."""
-        with suppress(ConditionError):
-            self._places.check(job.outbox, name="outbox")
-            return job.preview
-        return None
+    def _should_stop(self, job: Job) -> bool:
+        if not self.should_stop():
+            return self._is_cancelled(job)
+        if self._excused != job.id:
+            with suppress(ConditionError):
+                self.ledger.excuse(job.id)  # should we be killed before it stops, that is not its fault
+            self._excused = job.id
+        return True
 
-    def _report(self, job: Job, progress: Progress) -> None:
-        with suppress(ConditionError):  # hours of painting are not thrown away for a line of progress
-            self.ledger.report_progress(job.id, progress)
+    def _reporter(self, job: Job, checkpoint: Path | None) -> Callable[[Progress], None]:
+        """Return what keeps a painting's progress, and whether it would go on further than it began."""
+        at_first = checkpoints.stamp_of(checkpoint)
+
+        def report(progress: Progress) -> None:
+            is_safe = checkpoints.stamp_of(checkpoint) not in (None, at_first)
+            with suppress(ConditionError):  # hours of painting are not thrown away for a line of progress
+                self.ledger.report_progress(job.id, progress, is_safe=is_safe)
+
+        return report
 
     def _is_cancelled(self, job: Job) -> bool:
         with suppress(ConditionError):
             return self.ledger.is_cancelled(job.id)
         return False
-
-    def _publish(self, job: Job, painting: Painting) -> Path:
-        """Bring the finished files to the outbox; return the result's path."""
-        self._places.check(job.outbox, name="outbox")
-        target = self._reserved_target(job, painting.picture.suffix)
-        if painting.report is not None:
-            outbox.publish(painting.report, outbox.report_target(target), outbox=job.outbox)
-        crash_at(CrashPoint.REPORTED)
-        outbox.publish(painting.picture, target, outbox=job.outbox)
-        return target
-
-    def _reserved_target(self, job: Job, extension: str) -> Path:
-        """Return a name that is this job's alone, and stays so if we are killed now."""
-        while True:
-            target = outbox.choose_target(job, extension, is_free=lambda path: self._is_free(job, path))
-            if self.ledger.reserve_result(job.id, target):
-                return target
-
-    def _is_free(self, job: Job, path: Path) -> bool:
-        owner = self.ledger.results_of(path)
-        return owner == job.id or (owner is None and not path.exists())
 
     def _done(self, job: Job, painting: Painting, result: Path) -> None:
         self.ledger.move(
@@ -280,18 +291,33 @@ class Worker:
         logger.info("job %d: done in %.1f s: %s", job.id, painting.seconds, result.name)
         for note in painting.notes:
             logger.info("job %d: %s", job.id, note)
+        self.delivery.forget(job)
         self._forget_missing()
         self._unblock()
+        self.delivery.is_over(job)
         self.disposal.dispose(job.id)
 
     def _hand_back(self, job: Job) -> None:
-        """A stop gives the job back unspent; the user's cancel ends it."""
+        """A stop gives the job back unspent; whoever asked for its end has said why."""
         if self.ledger.is_cancelled(job.id):
-            self.ledger.move(job.id, JobState.RUNNING, JobState.CANCELLED, error="cancelled")
-            logger.info("job %d: cancelled", job.id)
+            self.ledger.move(job.id, JobState.RUNNING, JobState.CANCELLED)
+            ended = self.ledger.job(job.id)
+            logger.info("job %d was cancelled: %s", job.id, ended.error if ended else "it is gone")
         else:
             self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
             logger.info("job %d: handed back, it goes on at the next start", job.id)
+
+    def _hold(self, job: Job, error: StyleError) -> None:
+        """Its style is at fault, and not the photo: it waits until that is mended."""
+        self.ledger.move(job.id, JobState.RUNNING, JobState.HELD, error=str(error), refund_attempt=True)
+        logger.warning("job %d is held: %s", job.id, error)
+
+    def _wait(self, job: Job, error: FileConditionError) -> None:
+        """Wait for what is at a path: alone, or with all that go to the same outbox; ours stops all."""
+        if error.path.is_relative_to(self.state_dir) and not error.path.is_relative_to(job.outbox):
+            self._wait_for_the_machine(job, error if error.is_named else error.named("state_dir"))
+        else:
+            self.delivery.wait(job, error)
 
     def _wait_for_the_machine(self, job: Job, condition: ConditionError) -> None:
         """Nobody's fault: the job keeps its attempts, and the condition shows until it is over."""
@@ -316,8 +342,12 @@ class Worker:
 
     def _failed(self, job: Job, error: JobError) -> None:
         """Try again where that can help; else the job ends, and says why."""
-        if isinstance(error, EngineError) and job.attempts < MAX_ATTEMPTS:
-            pause = BACK_OFF_SECONDS * 2 ** (job.attempts - 1) * random.uniform(0.8, 1.2)
+        strikes = MAX_ATTEMPTS
+        if isinstance(error, EngineError):
+            self.engine.end()  # what broke may stick to its process
+            strikes = self.ledger.strike(job.id)
+        if strikes < MAX_ATTEMPTS:
+            pause = BACK_OFF_SECONDS * 2 ** max(0, strikes - 1) * random.uniform(0.8, 1.2)
             logger.warning(
                 "job %d: attempt %d failed, next in %.0f s: %s", job.id, job.attempts, pause, error
             )
@@ -339,7 +369,7 @@ class Worker:
     def _unblock_if_over(self) -> None:
         """End a condition that no job is left to end: the ledger's own, or a cancelled job's."""
         was_ledgers, self._rests_until = self._rests_until > float("-inf"), float("-inf")
-        if self.blocked and (was_ledgers or not self.ledger.jobs(state=JobState.QUEUED, limit=1)):
+        if self.blocked and (was_ledgers or not self.ledger.has_work()):
             self._unblock()
 
     def _block(self, condition: ConditionError, words: str) -> None:
@@ -361,17 +391,6 @@ class Worker:
 
     def _show(self, source: str, error: NstError, code: str) -> None:
         self.ledger.set_problems(source, [Problem(code=code, message=error.message, remedy=error.remedy)])
-
-
-def _source(job: Job) -> Path:
-    """Return the file to paint: the private copy or, where that was swept since, the unchanged original."""
-    if job.copy.is_file():
-        return job.copy
-    if job.original.is_file() and file_sha256(job.original) == job.photo_sha256:
-        return job.original
-    raise PhotoError(
-        f"{job.photo}: the photo is gone, and so is our copy of it.", remedy="Put it into the inbox again."
-    )
 
 
 def _seldom(report: Callable[[Progress], None]) -> Callable[[Progress], None]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from place import FakeReader
 
-from nst_daemon import child, disposal, intake, worker
+from nst_daemon import child, delivery, disposal, intake, worker
 from nst_daemon import daemon as daemons_daemon
 from nst_daemon.config import Config, load
 from nst_daemon.crash import VARIABLE
@@ -81,11 +81,13 @@ class PlayedEngine:
         self.device = device
         self.diary = diary
 
+    def warm_up(self, should_stop: Callable[[], bool]) -> None:
+        if self.device == "xpu":  # of all devices the one that is broken here
+            raise MissingError("This machine cannot use the device 'xpu'.")
+
     def paint(
         self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
     ) -> Painting:
-        if self.device == "xpu":  # of all devices the one that is broken here
-            raise MissingError("This machine cannot use the device 'xpu'.")
         with self.diary.open("a") as diary:
             diary.write(f"{order.job}\n")
         end = time.monotonic() + self.seconds
@@ -278,7 +280,8 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     """Run a daemon; in its process."""
     os.setsid()
     os.environ[VARIABLE] = crash_at
-    worker.CONDITION_SECONDS = disposal.CONDITION_SECONDS = 0.3  # type: ignore[misc]
+    for module in (worker, disposal, delivery):
+        module.CONDITION_SECONDS = 0.3  # type: ignore[attr-defined]
     intake.BLOCK_SECONDS = 0.3  # type: ignore[misc]
     child.START_METHOD = "forkserver"  # type: ignore[misc]
     tempfile.tempdir = str(source.parent.parent)  # leases of local inboxes

@@ -14,18 +14,19 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
     # values and pure functions
-    "blends colors endings errors faces globs pulse",
+    "blends colors endings errors faces globs pulse spelling",
     "child conditions crash disk machine recipe",
     "beside locks logs",
     "config files images jobs report_picture settling",
     # pure decisions, and the outside world
     "copies inbox inspector ledger networks pairing reloading report",
-    "library places provenance service sidecars",
+    "checkpoints library places provenance service sidecars",
     "engine masks shelf supervision",
     "arrivals belongings delays first_look growing second_looks",
     "outbox",
+    "originals",
     # the flow
-    "admission disposal submission",
+    "admission delivery disposal submission",
     "desktop mending worker",
     "easel intake",
     "halves",

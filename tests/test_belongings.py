@@ -9,7 +9,7 @@ from conftest import FakeClock
 from place import SCREAM, Place
 from test_outbox import folder, job_of, put
 
-from nst_daemon import outbox
+from nst_daemon import originals
 from nst_daemon.config import Folder, Originals
 from nst_daemon.jobs import LEFT_ALONE, JobState
 
@@ -31,7 +31,7 @@ def test_companions_in_capitals_go_with_their_photo_and_keep_their_spelling(fold
     names = {"IMG_1.JPG", "IMG_1.XMP", "IMG_1.JPG.Yaml", "img_1.yml", "IMG_1.MASK.PNG", "IMG_1.JPG.mask.PNG"}
     for name in names:
         put(folder, name, name.encode())
-    outbox.dispose_original(job_of(folder, "IMG_1.JPG"), folder)
+    originals.dispose_original(job_of(folder, "IMG_1.JPG"), folder)
     assert all_in(folder.inbox) == set()
     assert all_in(folder.archive) == names
 
@@ -40,7 +40,7 @@ def test_beside_a_photo_of_another_name_they_are_called_as_it_is(folder: Folder)
     for number in (1, 2):
         for name in ("A.JPG", "A.XMP", "a.jpg.YAML", "A.Mask.PNG"):
             put(folder, name, b"%d" % number)
-        outbox.dispose_original(job_of(folder, "A.JPG"), folder)
+        originals.dispose_original(job_of(folder, "A.JPG"), folder)
     assert all_in(folder.archive) == {
         *("A.JPG", "A.XMP", "a.jpg.YAML", "A.Mask.PNG"),
         *("A.2.JPG", "A.2.XMP", "A.2.JPG.YAML", "A.2.Mask.PNG"),
@@ -50,7 +50,7 @@ def test_beside_a_photo_of_another_name_they_are_called_as_it_is(folder: Folder)
 def test_a_photo_takes_no_companion_of_its_namesake_in_other_letters(folder: Folder) -> None:
     for name in ("a.jpg", "a.yaml", "A.jpg", "A.yaml"):
         put(folder, name, name.encode())
-    outbox.dispose_original(job_of(folder, "a.jpg"), folder)
+    originals.dispose_original(job_of(folder, "a.jpg"), folder)
     assert all_in(folder.archive) == {"a.jpg", "a.yaml"}
 
 
@@ -60,7 +60,7 @@ RAW = ("IMG_1.CR2", "IMG_1.CR2.xmp")
 def test_the_raw_file_of_a_shot_goes_with_its_picture(folder: Folder) -> None:
     for name in ("IMG_1.JPG", "IMG_1.xmp", *RAW):
         put(folder, name, name.encode())
-    outbox.dispose_original(job_of(folder, "IMG_1.JPG"), folder)
+    originals.dispose_original(job_of(folder, "IMG_1.JPG"), folder)
     assert all_in(folder.archive) == {"IMG_1.JPG", "IMG_1.xmp", *RAW}
     assert all_in(folder.inbox) == set()
 
@@ -68,14 +68,14 @@ def test_the_raw_file_of_a_shot_goes_with_its_picture(folder: Folder) -> None:
 def test_the_raw_file_of_a_failed_picture_goes_with_it(folder: Folder) -> None:
     for name in ("IMG_1.JPG", *RAW):
         put(folder, name, name.encode())
-    outbox.fail_original(job_of(folder, "IMG_1.JPG"), folder, "it breaks off")
+    originals.fail_original(job_of(folder, "IMG_1.JPG"), folder, "it breaks off")
     assert all_in(folder.failed) == {"IMG_1.JPG", "IMG_1.JPG.error.txt", *RAW}
 
 
 def test_a_raw_file_is_never_deleted_with_its_picture(folder: Folder) -> None:
     for name in ("IMG_1.JPG", "IMG_1.yaml", *RAW):
         put(folder, name, name.encode())
-    outbox.dispose_original(job_of(folder, "IMG_1.JPG"), replace(folder, originals=Originals.DELETE))
+    originals.dispose_original(job_of(folder, "IMG_1.JPG"), replace(folder, originals=Originals.DELETE))
     assert all_in(folder.inbox) == set()
     assert all_in(folder.archive) == set(RAW)
 
@@ -83,9 +83,9 @@ def test_a_raw_file_is_never_deleted_with_its_picture(folder: Folder) -> None:
 def test_a_raw_file_stays_until_the_last_of_its_pictures_goes(folder: Folder) -> None:
     for name in ("IMG_1.JPG", "IMG_1.png", *RAW):
         put(folder, name, name.encode())
-    outbox.dispose_original(job_of(folder, "IMG_1.JPG"), folder)
+    originals.dispose_original(job_of(folder, "IMG_1.JPG"), folder)
     assert all_in(folder.inbox) == {"IMG_1.png", *RAW}
-    outbox.dispose_original(job_of(folder, "IMG_1.png"), folder)
+    originals.dispose_original(job_of(folder, "IMG_1.png"), folder)
     assert all_in(folder.inbox) == set()
 
 

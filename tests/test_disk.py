@@ -180,3 +180,20 @@ def test_a_hole_cannot_be_asked_for_on_a_sick_disk(tmp_path: Path, faults: Fault
     faults.fail("open", errno.EIO, at=tmp_path / "a")
     with pytest.raises(ConditionError):
         disk.has_hole(tmp_path / "a")
+
+
+def test_a_tree_is_removed_as_far_as_it_can_be_and_a_link_is_not_followed(
+    tmp_path: Path, faults: Faults
+) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    for folder in (tree / "a" / "b", outside):
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"x")
+    (tree / "link").symlink_to(outside)
+    faults.fail("unlink", errno.EIO, at=tree / "a" / "b" / "file")
+    disk.remove_tree(tree)
+    assert [path.name for path in tree.rglob("*")] == ["a", "b", "file"]
+    disk.remove_tree(tree)
+    disk.remove_tree(tree)
+    assert list(tmp_path.iterdir()) == [outside]
+    assert (outside / "file").exists()

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_worker import Desk
 
-from nst_daemon import outbox
+from nst_daemon import originals
 from nst_daemon.config import Folder, Originals
 from nst_daemon.disposal import Disposal
 from nst_daemon.jobs import Job, JobState
@@ -53,14 +54,14 @@ def test_two_workers_that_end_the_last_jobs_of_a_photo_move_it_once(
     jobs = [desk.drop(style=style) for style in ("dots", "waves")]
     disposal = Disposal(desk.ledger, (replace(desk.folder, originals=policy),), clock=clock)
     meet, moves = threading.Barrier(2), []
-    real = outbox.dispose_original
+    real = originals.dispose_original
 
-    def slowly(job: Job, folder: Folder) -> Path | None:
+    def slowly(job: Job, folder: Folder, **how: Any) -> Path | None:
         moves.append(job.id)
         time.sleep(0.05)
-        return real(job, folder)
+        return real(job, folder, **how)
 
-    monkeypatch.setattr(outbox, "dispose_original", slowly)
+    monkeypatch.setattr(originals, "dispose_original", slowly)
 
     def end(job: int) -> None:
         desk.ledger.move(job, JobState.RUNNING, JobState.DONE)
@@ -85,16 +86,16 @@ def test_a_sweep_does_not_wait_for_another_workers(desk: Desk, monkeypatch: pyte
     desk.ledger.claim()
     desk.ledger.move(job, JobState.RUNNING, JobState.DONE)
     disposal = desk.worker.disposal
-    real = outbox.dispose_original
+    real = originals.dispose_original
     calls = []
 
-    def sweep_meanwhile(job: Job, folder: Folder) -> Path | None:
+    def sweep_meanwhile(job: Job, folder: Folder, **how: Any) -> Path | None:
         calls.append(job.id)
         disposal._due = float("-inf")
         disposal.sweep()
-        return real(job, folder)
+        return real(job, folder, **how)
 
-    monkeypatch.setattr(outbox, "dispose_original", sweep_meanwhile)
+    monkeypatch.setattr(originals, "dispose_original", sweep_meanwhile)
     disposal.sweep()
     assert calls == [job]
     assert (desk.folder.archive / "cat.jpg").exists()

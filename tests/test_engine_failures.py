@@ -22,7 +22,7 @@ from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
-from nst_daemon.worker import MAX_ATTEMPTS, MAX_INTERRUPTIONS
+from nst_daemon.worker import MAX_ATTEMPTS
 
 WaitFor = Callable[..., None]
 SILENCE_SECONDS = 0.5
@@ -101,14 +101,26 @@ def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_
 
 
 def test_a_photo_that_ends_the_daemon_itself_is_quarantined(desk: Desk) -> None:
+    desk.ledger.recover()  # the daemon begins
     job = desk.drop()
-    for _ in range(MAX_INTERRUPTIONS):  # the system ends the whole service for the engine's memory
+    for _ in range(MAX_ATTEMPTS):  # the system ends the whole service for the engine's memory
         assert desk.ledger.claim() is not None
+        desk.ledger.begin(job)
         assert desk.ledger.recover() == [job]
     desk.worker.tick()
     assert desk.job(job).state is JobState.FAILED
-    assert "5 times" in (desk.job(job).error or "")
+    assert "3 times" in (desk.job(job).error or "")
     assert (desk.folder.failed / "cat.jpg").exists()
+
+
+def test_kills_while_the_engine_starts_are_no_fault_of_the_photo(desk: Desk) -> None:
+    desk.ledger.recover()
+    job = desk.drop()
+    for _ in range(2 * MAX_ATTEMPTS):
+        assert desk.ledger.claim() is not None
+        assert desk.ledger.recover() == [job]
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
 
 
 def test_a_cancel_reaches_an_engine_that_does_not_listen(

@@ -751,26 +751,27 @@ def test_an_end_counts_against_a_photo_that_came_no_further_than_before(ledger: 
     job = put(ledger, "1", JobState.QUEUED)
     assert ends_badly(ledger, job) == 1
     assert ends_badly(ledger, job) == 2
-    assert ends_badly(ledger, job, 0.1, 0.2) == 0
-    assert ends_badly(ledger, job, 0.2) == 1
-    assert ends_badly(ledger, job, 0.2, 0.3) == 0
+    assert ends_badly(ledger, job, 0.1, 0.2) == 1
+    assert ends_badly(ledger, job, 0.2) == 2
+    assert ends_badly(ledger, job, 0.2, 0.3) == 1
     claimed = ledger.claim()
     assert claimed is not None
     ledger.begin(job)
-    assert ledger.strike(job) == 1
+    assert ledger.strike(job) == 2
 
 
 def test_an_attempt_that_left_a_place_to_go_on_from_has_advanced(ledger: Ledger) -> None:
     ledger.recover()
     job = put(ledger, "1", JobState.QUEUED)
-    assert ends_badly(ledger, job, 0.5) == 0
+    assert ends_badly(ledger, job, 0.5) == 1
+    assert ends_badly(ledger, job, 0.5) == 2
     ledger.claim()
     ledger.begin(job)
     ledger.report_progress(job, replace(PROGRESS, fraction=0.4), is_safe=True)
     ledger.recover()
     found = ledger.job(job)
     assert found is not None
-    assert found.strikes == 0
+    assert found.strikes == 1
 
 
 def test_a_stop_and_a_power_cut_count_for_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -801,13 +802,15 @@ def test_a_job_that_is_retried_has_a_clean_sheet(ledger: Ledger) -> None:
 def test_jobs_of_a_blocked_outbox_wait_and_others_are_claimed(ledger: Ledger) -> None:
     for number in (1, 2):
         ledger.add(new_job(str(number), outbox=Path(f"/outbox{number}")))
-    ledger.set_blocked([Path("/outbox1")])
+    ledger.set_blocked([(Path("/outbox1"), None), (Path("/outbox2"), PurePath("another"))])
     claimed = ledger.claim()
     assert claimed is not None
     assert claimed.outbox == Path("/outbox2")
     ledger.move(claimed.id, JobState.RUNNING, JobState.DONE)
     assert ledger.claim() is None
     assert not ledger.has_work()
+    ledger.set_blocked([(Path("/outbox1"), PurePath("trip"))])
+    assert ledger.claim() is None
     ledger.set_blocked([])
     assert ledger.has_work()
     assert ledger.claim() is not None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from place import SCREAM, STARRY, Place
 
-from nst_daemon import config, outbox
+from nst_daemon import config, originals
 from nst_daemon.beside import photos_of
 from nst_daemon.blends import blend_of, mask_name, regions_of
 from nst_daemon.inbox.walk import Kind, kind_of
@@ -239,9 +239,9 @@ def test_masks_move_with_the_original(place: Place, has_failed: bool) -> None:
     folder = place.folders[0]
     for job in place.jobs():
         if has_failed:
-            outbox.fail_original(job, folder, "it broke")
+            originals.fail_original(job, folder, "it broke")
         else:
-            outbox.dispose_original(job, folder)
+            originals.dispose_original(job, folder)
     there = folder.failed if has_failed else folder.archive
     moved = {path.name for path in there.iterdir()}
     expected = {"sky.png", "ground.png", "all.png", "a.jpg", "a.yaml", "b.jpg", "b.mask.png"}
@@ -256,9 +256,9 @@ def test_a_mask_of_two_photos_stays_for_the_other(place: Place) -> None:
         place.drop(f"{name}.yaml", b"mask: sky.png")
     place.run()
     first, second = place.jobs()
-    outbox.dispose_original(first, place.folders[0])
+    originals.dispose_original(first, place.folders[0])
     assert (place.inbox / "sky.png").exists()
-    outbox.dispose_original(second, place.folders[0])
+    originals.dispose_original(second, place.folders[0])
     assert list(place.inbox.iterdir()) == []
 
 
@@ -268,7 +268,7 @@ def test_a_mask_gets_the_number_of_its_photo(place: Place) -> None:
     place.drop("a.jpg")
     place.drop("a.jpg.mask.png", b"mask")
     place.run()
-    outbox.dispose_original(place.only_job(), place.folders[0])
+    originals.dispose_original(place.only_job(), place.folders[0])
     assert {path.name for path in place.folders[0].archive.iterdir()} == {
         "a.jpg",
         "a.2.jpg",

@@ -33,6 +33,9 @@ class FakeEngine:
         self.facts = EngineFacts(state=state, device=self.settings.device, others=others)
         self.on_facts(self.facts)
 
+    def warm_up(self, should_stop: Callable[[], bool]) -> None:
+        raise AssertionError("nothing is painted here")
+
     def paint(
         self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
     ) -> Painting:

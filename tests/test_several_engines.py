@@ -156,8 +156,9 @@ def test_a_condition_that_all_engines_meet_is_shown_once(home: Home, wait_for: W
         (home.path / "outbox").rmdir()
         drop_pairs(home, 2)
         wait_for(lambda: "outbox_missing" in home.codes(), seconds=WAIT_SECONDS)
-        wait_for(lambda: sum(map(len, home.diaries())) >= 4, seconds=WAIT_SECONDS)
+        wait_for(lambda: len(home.jobs()) == 4, seconds=WAIT_SECONDS)
         assert home.codes() == ["outbox_missing"]
+        assert sum(map(len, home.diaries())) == 0  # it is asked before anything is painted
         (home.path / "outbox").mkdir()
         wait_for(lambda: done(home) == 4, seconds=WAIT_SECONDS)
         wait_for(lambda: home.codes() == [])

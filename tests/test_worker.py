@@ -9,6 +9,7 @@ import pytest
 from conftest import FakeClock
 
 from nst_daemon import worker as worker_module
+from nst_daemon.checkpoints import SWEEP_SECONDS
 from nst_daemon.config import Folder, Originals
 from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
@@ -37,6 +38,9 @@ class FakeEngine:
     is_warm: bool = False
     ended: int = 0
     facts: EngineFacts = field(default_factory=EngineFacts)
+
+    def warm_up(self, should_stop: Callable[[], bool]) -> None:
+        self.is_warm = True
 
     def paint(
         self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
@@ -74,6 +78,7 @@ class Desk:
 
     def __init__(self, root: Path, ledger: Ledger, clock: Callable[[], float]) -> None:
         self.root, self.ledger, self.stop = root, ledger, False
+        self.state_dir = root / "state"
         self.folder = Folder(
             inbox=root / "inbox",
             outbox=root / "outbox",
@@ -92,7 +97,7 @@ class Desk:
             ledger=self.ledger,
             engine=self.engine,
             disposal=Disposal(self.ledger, (folder,), clock=clock),
-            state_dir=self.root,
+            state_dir=self.state_dir,
             idle_seconds=60.0,
             should_stop=lambda: self.stop,
             clock=clock,
@@ -102,8 +107,8 @@ class Desk:
         original = self.folder.inbox / name
         original.parent.mkdir(parents=True, exist_ok=True)
         original.write_bytes(content)
-        copy = self.root / "photos" / name.replace("/", "_")
-        copy.parent.mkdir(exist_ok=True)
+        copy = self.state_dir / "photos" / name.replace("/", "_")
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(content)
         added = self.ledger.add(
             NewJob(
@@ -171,20 +176,10 @@ def test_a_preview_is_there_while_a_job_runs_and_gone_when_it_ends(
     assert not shown[0].parent.exists()
 
 
-def test_nothing_is_shown_on_a_disk_that_is_not_mounted(desk: Desk) -> None:
-    def refuse(folder: Path, *, name: str) -> None:
-        raise ConditionError(f"The {name} has no disk.", code=f"{name}_missing")
-
-    desk.worker._places.check = refuse  # type: ignore[method-assign]
-    desk.drop()
-    desk.worker.tick()
-    assert [order.preview for order in desk.engine.orders] == [None]
-
-
 def test_the_work_folder_is_empty_after_each_job(desk: Desk) -> None:
     desk.drop()
     desk.worker.tick()
-    assert list((desk.root / "work").iterdir()) == []
+    assert list((desk.state_dir / "work").iterdir()) == []
 
 
 def _write_checkpoint(order: Order) -> None:
@@ -198,7 +193,7 @@ def test_a_checkpoint_goes_when_its_job_has_ended(desk: Desk, answers: list[Exce
     desk.drop()
     desk.engine.during, desk.engine.answers = _write_checkpoint, answers
     desk.worker.tick()
-    assert list(desk.worker.checkpoints.iterdir()) == []
+    assert list(desk.worker.checkpoints.folder.iterdir()) == []
 
 
 def test_a_checkpoint_stays_for_the_next_attempt_and_goes_when_the_waiting_job_is_cancelled(
@@ -207,14 +202,16 @@ def test_a_checkpoint_stays_for_the_next_attempt_and_goes_when_the_waiting_job_i
     job = desk.drop()
     desk.engine.during, desk.engine.answers = _write_checkpoint, [EngineError("the driver crashed")]
     desk.worker.tick()
-    (path,) = desk.worker.checkpoints.iterdir()
+    (path,) = desk.worker.checkpoints.folder.iterdir()
     assert desk.job(job).state is JobState.QUEUED
     (path.parent / "unknown.checkpoint").touch()  # of a ledger that was lost
     (path.parent / f"{TEMPORARY}nobody-0-0{SUFFIX}").touch()  # no process of ours
     os.utime(path.parent / f"{TEMPORARY}nobody-0-0{SUFFIX}", (0, 0))
+    clock.advance(SWEEP_SECONDS)
     desk.worker.tick()
     assert list(path.parent.iterdir()) == [path]
     desk.ledger.cancel(job)
+    clock.advance(SWEEP_SECONDS)
     desk.worker.tick()
     assert list(path.parent.iterdir()) == []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nst_daemon.disk import system
-from nst_daemon.disk.facts import facts_of, is_folder, is_owners_alone
+from nst_daemon.disk.facts import entries_of, facts_of, is_folder, is_owners_alone
 from nst_daemon.disk.verdicts import NO_LINKS, NO_NAME, ask, condition_at, missing
 from nst_daemon.errors import FileConditionError, NameRefusedError, Trouble
 
@@ -73,6 +73,18 @@ def remove_if_empty(folder: Path) -> None:
     """Remove a folder with nothing in it; never raises."""
     with suppress(OSError):
         system.calls.rmdir(folder)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours with all that is in it, as far as that can be; never raises."""
+    with suppress(FileNotFoundError, FileConditionError):
+        for entry in entries_of(folder):
+            if entry.is_folder and not entry.is_link:
+                remove_tree(entry.path)
+            else:
+                with suppress(FileConditionError):
+                    remove(entry.path)
+    remove_if_empty(folder)
 
 
 def touch(path: Path) -> None:

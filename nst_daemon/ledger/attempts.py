@@ -6,7 +6,7 @@ before. Kills while the engine starts, power cuts and stops count for nothing.
 
 import sqlite3
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from nst_daemon import machine
@@ -118,15 +118,29 @@ class Attempts(Facts):
         self.set_blocked(())
         return [row["id"] for row in rows]
 
-    def set_blocked(self, outboxes: Collection[Path]) -> None:
-        """Replace the outboxes that take no result at the moment: their jobs wait, and others go on."""
-        rows = {path_in(outbox) for outbox in outboxes}
+    def set_blocked(self, places: Collection[tuple[Path, PurePath | None]]) -> None:
+        """Replace what takes no result at the moment, outboxes or sub-folders of them: their jobs wait."""
+        rows = {
+            (path_in(outbox), None if place is None else path_in(Path(place))) for outbox, place in places
+        }
         with self.file.read() as db:
-            if {row["path"] for row in db.execute("SELECT path FROM blocked_outboxes")} == rows:
+            if {(row["path"], row["place"]) for row in db.execute("SELECT * FROM blocked_outboxes")} == rows:
                 return  # said every tick, written once
         with self.file.write(durable=False) as db:
             db.execute("DELETE FROM blocked_outboxes")
-            db.executemany("INSERT INTO blocked_outboxes VALUES (?)", [(path,) for path in rows])
+            db.executemany("INSERT INTO blocked_outboxes VALUES (?, ?)", list(rows))
+
+    def unfinished_keys(self) -> set[str]:
+        """Return the keys of all jobs that have not ended."""
+        return self._keys("state IN (?, ?, ?)", JobState.HELD, JobState.QUEUED, JobState.RUNNING)
+
+    def struck_keys(self) -> set[str]:
+        """Return the keys of the jobs that failed because their attempts ended badly: they may be retried."""
+        return self._keys("state = ? AND strikes > 0", JobState.FAILED)
+
+    def _keys(self, condition: str, *values: object) -> set[str]:
+        with self.file.read() as db:
+            return {row["key"] for row in db.execute(f"SELECT key FROM jobs WHERE {condition}", values)}
 
 
 def refund(row: sqlite3.Row) -> dict[str, object]:
@@ -139,5 +153,5 @@ def verdict_on(row: sqlite3.Row) -> dict[str, object]:
     if row["reached"] is None:
         return {}  # the engine never had the photo, or was told to stop
     if row["reached"] > row["best"]:
-        return {"best": row["reached"], "strikes": 0, "reached": None}
+        return {"best": row["reached"], "strikes": 1, "reached": None}  # the count begins anew
     return {"strikes": row["strikes"] + 1, "reached": None}

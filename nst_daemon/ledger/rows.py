@@ -23,12 +23,19 @@ AHEAD_SECONDS: Final = 600.0  # no job waits so long: the clock was set back
 CLAIMABLE: Final = """
     SELECT * FROM jobs WHERE state = ? AND (not_before <= ? OR not_before > ?)
     AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes))
-    AND outbox NOT IN (SELECT path FROM blocked_outboxes)
+    AND NOT EXISTS (
+        SELECT 1 FROM blocked_outboxes AS blocked
+        WHERE blocked.path = jobs.outbox AND (blocked.place IS NULL OR blocked.place IS jobs.place)
+    )
 """  # jobs that may begin
+UNDISPOSED: Final = "origin = 'inbox' AND is_disposed = 0 AND state IN (?, ?)"
 WORK: Final = """
     SELECT 1 FROM jobs WHERE state IN (?, ?)
     AND (inbox IS NULL OR inbox NOT IN (SELECT path FROM foreign_inboxes))
-    AND (state = 'running' OR outbox NOT IN (SELECT path FROM blocked_outboxes))
+    AND (state = 'running' OR NOT EXISTS (
+        SELECT 1 FROM blocked_outboxes AS blocked
+        WHERE blocked.path = jobs.outbox AND (blocked.place IS NULL OR blocked.place IS jobs.place)
+    ))
 """  # jobs that run or will
 FRESH: Final[dict[str, object]] = {
     "attempts": 0,

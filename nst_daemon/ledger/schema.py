@@ -103,8 +103,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE jobs ADD COLUMN reached REAL",
         "ALTER TABLE jobs ADD COLUMN best REAL NOT NULL DEFAULT 0",
         "ALTER TABLE jobs ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0",
-        # Outboxes that take no result at the moment: their jobs wait.
-        "CREATE TABLE blocked_outboxes (path PRIMARY KEY NOT NULL) WITHOUT ROWID",
+        # Outboxes, or sub-folders of them, that take no result at the moment: their jobs wait.
+        "CREATE TABLE blocked_outboxes (path NOT NULL, place)",  # place: one of its sub-folders; NULL: all
     ),
 )
 
