@@ -161,6 +161,22 @@ def test_a_sidecar_that_is_rewritten_at_the_wrong_moment_counts(
     assert place.codes() == []
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES], ids=["EIO", "ESTALE", "EACCES"])
+def test_a_sidecar_that_cannot_be_read_is_not_taken_for_none(
+    place: Place, faults: Faults, number: int
+) -> None:
+    place.drop("a.jpg")
+    sidecar = place.drop("a.jpg.yaml", f"style: {SCREAM}".encode())
+    faults.fail_for_ever("open", "read", number=number, at=sidecar)
+    place.run(130, step=2)
+    assert place.jobs(JobState.QUEUED) == []
+    assert place.codes()
+    faults.heal()
+    place.run(130, step=2)
+    assert (place.only_job().state, place.only_job().style) == (JobState.QUEUED, SCREAM)
+    assert place.codes() == []
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS], ids=["EIO", "ENOSPC", "EROFS"])
 def test_our_own_folder_that_cannot_be_written_stops_the_intake_and_blames_no_photo(
     place: Place, faults: Faults, number: int
