@@ -80,12 +80,9 @@ class Intake:
         self._condition: ConditionError | None = None
         self._blocked_until = float("-inf")
         self._sweep_due = float("-inf")
-        self._mounts: dict[Path, Path | None] = {}
         self._is_idle = False
         inbox.claim_for(ledger.identity)
-        for root in inbox.roots:
-            known = ledger.recall(f"mount {root.path}")
-            root.expected_mount = self._mounts[root.path] = None if known is None else Path(known)
+        inbox.recall_mounts(ledger.recall)
         self._look_back()
 
     def _look_back(self) -> None:
@@ -107,7 +104,7 @@ class Intake:
         """Do what is due; return whether there is more to do at once."""
         with self._conditions():
             self._inbox.tend()
-            self._remember_mounts()
+            self._inbox.remember_mounts(self._ledger.remember)
             ours = [root for root in self._inbox.roots if self._inbox.is_ours(root)]
             self._ledger.set_foreign([root.path for root in self._inbox.roots if root not in ours])
             for root in ours:
@@ -196,12 +193,6 @@ class Intake:
         else:
             self._settler.notice(path)
 
-    def _remember_mounts(self) -> None:
-        for root in self._inbox.roots:
-            if root.expected_mount != self._mounts[root.path]:
-                self._mounts[root.path] = root.expected_mount
-                self._ledger.remember(f"mount {root.path}", str(root.expected_mount))
-
     # What happened.
 
     def _follow(self, root: Root, path: Path, *, was_written: bool) -> None:
@@ -265,7 +256,7 @@ class Intake:
 
         Nothing is concluded from an error: its folder reads well and lacks it. `was_read`: just now.
         """
-        if disk.is_there(path) or not root.is_present():
+        if disk.is_there(path) or not root.is_present() or root.has_lost(path):
             return
         if not was_read and not disk.is_gone(path, root=root.path):
             return

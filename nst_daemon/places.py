@@ -7,7 +7,6 @@ soon as the disk is back.
 from collections.abc import Callable
 from pathlib import Path
 
-from nst_daemon import disk
 from nst_daemon.errors import FileConditionError, Trouble
 from nst_daemon.inbox import mounts
 from nst_daemon.ledger import Ledger
@@ -17,7 +16,7 @@ class Places:
     """Remembers in the ledger which disk each folder is on. Safe on any thread."""
 
     def __init__(
-        self, ledger: Ledger, *, mount_point_of: Callable[[Path], Path] = disk.mount_point_of
+        self, ledger: Ledger, *, mount_point_of: Callable[[Path], Path] = mounts.mount_point_of
     ) -> None:
         self._ledger = ledger
         self._mount_point_of = mount_point_of

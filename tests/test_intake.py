@@ -569,6 +569,28 @@ def test_a_missing_inbox_is_shown_fails_nothing_and_resumes_by_itself(place: Pla
     assert place.reader.read == ["a.jpg", "b.jpg"]
 
 
+def test_a_sub_folder_that_has_lost_its_disk_cancels_nothing_also_after_a_restart(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    mounted = [frozenset({tmp_path / "inbox" / "nas"})]
+    place = Place(tmp_path, clock, options={"mounts_below": lambda path: mounted[0]})
+    photo = place.drop("nas/a.jpg")
+    place.run(70)
+    mounted[0] = frozenset()
+    photo.unlink()  # the empty mount point
+    for _ in range(2):
+        place.run(130, step=2)
+        assert place.states() == [JobState.QUEUED]
+        assert place.codes() == ["inbox_missing"]
+        place.restart()
+    mounted[0] = frozenset({tmp_path / "inbox" / "nas"})
+    photo.write_bytes(b"photo")
+    place.run(130, step=2)
+    assert place.states() == [JobState.QUEUED]
+    assert place.codes() == []
+    place.close()
+
+
 def test_an_empty_mount_point_is_not_taken_for_the_inbox_also_after_a_restart(
     tmp_path: Path, clock: FakeClock
 ) -> None:

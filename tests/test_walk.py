@@ -7,6 +7,7 @@ import pytest
 
 from nst_daemon.beside import photos_of
 from nst_daemon.disk import mount_point_of
+from nst_daemon.inbox import mounts
 from nst_daemon.inbox.gate import Left
 from nst_daemon.inbox.mounts import absence_of, file_system_of, is_silent
 from nst_daemon.inbox.walk import Kind, has_speaker, kind_of, scan
@@ -193,3 +194,18 @@ def test_a_folder_that_has_lost_its_disk_is_absent(
 
     found = absence_of(tmp_path, mount=place(mount), expected=None if expected is None else place(expected))
     assert (found is None) == is_there
+
+
+def test_a_mount_from_elsewhere_on_the_same_disk_is_known_by_the_systems_table(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "36 35 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"40 36 8:1 /backing {tmp_path}/inbox rw - ext4 /dev/sda1 rw\n"
+        f"41 40 0:5 / {tmp_path}/inbox/my\\040nas rw - cifs //nas/photos rw\n"
+    )
+    inbox = tmp_path / "inbox"
+    assert mounts.mount_point_of(inbox / "trip", table=table) == inbox
+    assert mounts.mount_point_of(tmp_path / "outbox", table=table) == Path("/")
+    assert mounts.mounts_below(inbox, table=table) == {inbox / "my nas"}
+    assert mounts.mounts_below(tmp_path / "outbox", table=table) == frozenset()
+    assert mounts.mount_point_of(tmp_path, table=tmp_path / "none") == mount_point_of(tmp_path)

@@ -1,5 +1,6 @@
 """All inboxes of a config: each watched, and worked on by one daemon only."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ class Inbox:
         self.roots = tuple(Root(folder, watch, clock=clock, **parts) for folder in folders)
         self._clock = clock
         self._leases: dict[Path, Lease] = {}
+        self._mounts: dict[Path, object] = {}  # what is remembered of them
 
     def __enter__(self) -> Self:
         return self
@@ -35,6 +37,23 @@ class Inbox:
     def claim_for(self, owner: str) -> None:
         """Work on the inboxes in the name of a ledger, unless another daemon does."""
         self._leases = {root.path: Lease(root.path, owner, clock=self._clock) for root in self.roots}
+
+    def recall_mounts(self, recall: Callable[[str], str | None]) -> None:
+        """Learn which disks the inboxes were on when a daemon worked on them last."""
+        for root in self.roots:
+            known = recall(f"mount {root.path}")
+            root.expected_mount = None if known is None else Path(known)
+            root.mounts = frozenset(map(Path, json.loads(recall(f"mounts in {root.path}") or "[]")))
+            self._mounts[root.path] = root.expected_mount, root.mounts
+
+    def remember_mounts(self, remember: Callable[[str, str], None]) -> None:
+        """Keep which disks the inboxes are on, where that has changed."""
+        for root in self.roots:
+            seen = root.expected_mount, root.mounts
+            if root.expected_mount is not None and seen != self._mounts.get(root.path):
+                self._mounts[root.path] = seen
+                remember(f"mount {root.path}", str(root.expected_mount))
+                remember(f"mounts in {root.path}", json.dumps(sorted(map(str, root.mounts))))
 
     def tend(self) -> None:
         """Keep the watching of every inbox alive."""

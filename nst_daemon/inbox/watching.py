@@ -91,17 +91,20 @@ class Root:
         *,
         clock: Callable[[], float] = time.monotonic,
         make_observer: Callable[[], Any] = Observer,
-        mount_point_of: Callable[[Path], Path] = disk.mount_point_of,
+        mount_point_of: Callable[[Path], Path] = mounts.mount_point_of,
+        mounts_below: Callable[[Path], frozenset[Path]] = mounts.mounts_below,
         is_silent: Callable[[Path], bool] = mounts.is_silent,
     ) -> None:
         self.folder = folder
         self.path = folder.inbox
         self.watching = Watching.OFF
         self.expected_mount: Path | None = None  # the disk that the inbox was on before
+        self.mounts: frozenset[Path] = frozenset()  # disks that were seen mounted in sub-folders
         self._watch = watch
         self._clock = clock
         self._make_observer = make_observer
         self._mount_point_of = mount_point_of
+        self._mounts_below = mounts_below
         self._is_silent = is_silent
         self._observer: Any = None
         self._collector = Collector("")
@@ -139,6 +142,11 @@ class Root:
             code="inbox_missing", message=f"The inbox {self.path} {what}.", remedy=remedy
         )
         return False
+
+    def has_lost(self, path: Path) -> bool:
+        """Return whether a path lay on a disk in a sub-folder that is not mounted any more."""
+        lost = self.mounts - self._mounts_below(self.path)
+        return any(path.is_relative_to(folder) for folder in lost)
 
     def _show_condition(self, error: FileConditionError) -> None:
         """Show why the inbox itself cannot be looked at, until a reading succeeds."""
@@ -343,6 +351,10 @@ class Root:
             self._show_condition(error)
             return None
         self._trouble.pop(UNREAD, None)
+        present = self._mounts_below(self.path)
+        lost = mounts.lost_in(self.path, before=self.mounts, now=present)
+        self.mounts = present | {error.path for error in lost}
+        result.unknown += lost
         self._show_unknown(result.unknown)
         self._leftovers.replace(result.left)
         return result
