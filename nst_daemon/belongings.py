@@ -36,7 +36,7 @@ def belongings_of(photo: Path) -> list[Belonging]:
     Raises:
         ConditionError: nobody knows what is beside it.
     """
-    beside = neighbours_in(photo.parent, is_fresh=True)
+    beside = neighbours_in(photo.parent, about=photo.name, is_fresh=True)
     twins = {photo.with_name(name) for name in beside.twins_of(photo.name)}
     raws = set() if is_raw(photo.name) else {twin for twin in twins if is_raw(twin.name)}
     others = twins - raws

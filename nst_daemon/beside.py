@@ -17,7 +17,7 @@ from nst_daemon.endings import ASKING, MASK, PICTURES, RAWS, XMP
 from nst_daemon.errors import FileConditionError, Trouble
 from nst_daemon.globs import plain
 
-LARGE: Final = 500  # files; the list of a larger folder is used again, for so long:
+LARGE: Final = 100  # files; the list of a larger folder is used again, for so long:
 REUSE_SECONDS: Final = 1.0
 
 Claim = tuple[Path, str]  # a folder, and what the names of a photo and of its sidecar share
@@ -136,32 +136,40 @@ def _order(name: str, photo: str) -> tuple[object, ...]:
     return rank, not is_full, not _fits(bare(name), photo), name
 
 
-_recent: dict[Path, tuple[float, Neighbours]] = {}  # of large folders
+_recent: dict[Path, tuple[float, list[disk.Entry]]] = {}  # of large folders
 
 
-def neighbours_in(folder: Path, *, is_fresh: bool = False) -> Neighbours:
+def neighbours_in(folder: Path, *, about: str | None = None, is_fresh: bool = False) -> Neighbours:
     """Return the files of a folder; none if there is no such folder.
 
-    `is_fresh`: as they are at this moment, whatever it costs.
+    `about`: those alone that may belong to a photo, or to what belongs to one. `is_fresh`: as they are at
+    this moment, whatever it costs.
 
     Raises:
         ConditionError: it cannot be read.
     """
+    begin = "" if about is None else plain(PurePath(about if role_of(about) is None else bare(about)).stem)
+    names = (
+        entry.name
+        for entry in _entries(folder, is_fresh=is_fresh)
+        if not entry.is_folder and not entry.is_link and plain(entry.name).startswith(begin)
+    )
+    return Neighbours(folder, names)
+
+
+def _entries(folder: Path, *, is_fresh: bool) -> list[disk.Entry]:
     now = time.monotonic()
     known = _recent.get(folder)
     if known is not None and not is_fresh and now - known[0] < REUSE_SECONDS:
         return known[1]
+    _recent.pop(folder, None)
     try:
         entries = disk.entries_of(folder)
     except FileNotFoundError:
-        entries = []
-    found = Neighbours(
-        folder, (each.path.name for each in entries if not each.is_folder and not each.is_link)
-    )
-    _recent.pop(folder, None)
+        return []
     if len(entries) > LARGE:
-        _recent[folder] = now, found
-    return found
+        _recent[folder] = now, entries
+    return entries
 
 
 def companions_of(photo: Path, *, is_fresh: bool = False) -> list[Companion]:
@@ -171,7 +179,7 @@ def companions_of(photo: Path, *, is_fresh: bool = False) -> list[Companion]:
         ConditionError: nobody knows what there is.
     """
     try:
-        return neighbours_in(photo.parent, is_fresh=is_fresh).companions_of(photo.name)
+        return neighbours_in(photo.parent, about=photo.name, is_fresh=is_fresh).companions_of(photo.name)
     except FileConditionError as error:
         if error.trouble is not Trouble.UNREADABLE:
             raise
@@ -183,7 +191,7 @@ def companions_of(photo: Path, *, is_fresh: bool = False) -> list[Companion]:
 
 def photos_of(companion: Path) -> list[Path]:
     """Return the photos that a sidecar or mask belongs to. Raises: ConditionError."""
-    return neighbours_in(companion.parent).photos_of(companion.name)
+    return neighbours_in(companion.parent, about=companion.name).photos_of(companion.name)
 
 
 def claim_of(companion: Path) -> Claim:

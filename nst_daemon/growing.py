@@ -122,7 +122,7 @@ def has_partner(photo: Path) -> bool:
     """
     name, stem = photo.name.casefold(), photo.stem.casefold()
     try:
-        beside = [entry.path.name.casefold() for entry in disk.entries_of(photo.parent)]
+        beside = [entry.name.casefold() for entry in disk.entries_of(photo.parent)]
     except FileNotFoundError:
         return False
     return any(

@@ -194,7 +194,7 @@ def _pictures(folder: Path) -> list[Path]:
         for entry in disk.entries_of(folder)
         if entry.path.suffix.casefold() in PICTURES | RAWS
         and not entry.is_folder
-        and not is_foreign(entry.path.name)
+        and not is_foreign(entry.name)
     ]
 
 

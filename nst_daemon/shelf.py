@@ -164,7 +164,7 @@ class Shelf:
         except ConditionError as error:
             self._unknown_at = self.clock()
             raise StyleError(
-                f"Style picture {entry.path.name} cannot be read now: {error.message}", remedy=error.remedy
+                f"Style picture {entry.name} cannot be read now: {error.message}", remedy=error.remedy
             ) from error
 
     def _refusal_of(self, sighting: _Sighting) -> StyleError | None:
@@ -192,7 +192,7 @@ class Shelf:
 
 
 def _unfinished(entry: Entry) -> StyleError:
-    return StyleError(f"Style picture {entry.path.name} is still being written.", remedy=WHEN_WHOLE)
+    return StyleError(f"Style picture {entry.name} is still being written.", remedy=WHEN_WHOLE)
 
 
 def _refusal(answer: Unreadable) -> StyleError:

@@ -81,7 +81,7 @@ def entries_of(folder: Path) -> list[Entry]:
         FileNotFoundError: there is no such folder.
         ConditionError: it cannot be read.
     """
-    return sorted(ask(system.calls.scandir, folder), key=lambda entry: entry.path.name)
+    return sorted(ask(system.calls.scandir, folder), key=lambda entry: entry.name)
 
 
 def is_gone(path: Path, *, root: Path) -> bool:
@@ -99,7 +99,7 @@ def is_gone(path: Path, *, root: Path) -> bool:
         if not folder.is_relative_to(root):
             return False
         with suppress(FileNotFoundError):
-            return path not in {entry.path for entry in entries_of(folder)}
+            return path.name not in {entry.name for entry in entries_of(folder)}
         path = folder
     return False
 

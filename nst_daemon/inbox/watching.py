@@ -67,7 +67,7 @@ def sweep(inbox: Path) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         for entry in disk.entries_of(inbox):
-            name = entry.path.name
+            name = entry.name
             if name.startswith(PROBE) or (name.startswith(TEMPORARY) and is_left_over(entry.path)):
                 disk.remove(entry.path)
 
