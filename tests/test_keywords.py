@@ -209,3 +209,11 @@ def test_no_xmp_breaks_the_reader(data: st.DataObject) -> None:
 def test_xmp_of_two_bytes_a_letter_is_read() -> None:
     text = '<?xml version="1.0" encoding="UTF-16"?>' + packet(dc=["nst:a"]).decode()
     assert xmp.keywords(text.encode("utf-16")) == ("nst:a",)
+
+
+def test_the_tags_that_windows_gives_a_photo_choose_its_style(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    image().save(path)
+    words = ["-EXIF:XPKeywords=river;nst:mosaic; Zürich", "-q", "-overwrite_original"]
+    subprocess.run([editor(), *words, str(path)], check=True)
+    assert read_keywords(path) == ("river", "nst:mosaic", "Zürich")

@@ -242,6 +242,37 @@ def test_boxes_that_are_missing_behind_a_whole_one_are_noticed() -> None:
     assert judge(whole[:at] + size + whole[at + 4 : -1000]) is Wholeness.CUT  # shorter than its index says
 
 
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.97])
+def test_camera_raw_that_breaks_off_is_not_whole_whoever_made_it(share: float) -> None:
+    pixels = bytes(range(1, 250)) * 40
+    boxes = struct.pack(">I8sI", 20, b"ftypcrx ", 1) + b"isom" + struct.pack(">I4s", 8 + len(pixels), b"mdat")
+    fuji = b"FUJIFILMCCD-RAW ".ljust(84, b"x") + struct.pack(">6I", 108, 500, 608, 90, 698, len(pixels) - 590)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.asarray(noise())[..., 0].astype(np.uint16) * 9, photometric=32803)
+    for whole in (boxes + pixels, fuji + pixels, stream.getvalue()):
+        part = whole[: int(len(whole) * share)]
+        assert judge(whole, is_raw=True) is Wholeness.WHOLE
+        assert judge(part, is_raw=True) is Wholeness.CUT
+    reserved = (boxes + pixels)[:5000].ljust(len(boxes + pixels), b"\0")
+    assert judge(reserved, is_raw=True) is Wholeness.CUT
+    assert (
+        judge(stream.getvalue()[:9000].ljust(len(stream.getvalue()), b"\0"), is_raw=True)
+        is Wholeness.DOUBTFUL
+    )
+
+
+def test_the_raw_picture_below_a_preview_is_looked_at() -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as file:
+        preview = np.asarray(noise())[::8, ::8]
+        file.write(preview, photometric="rgb", subifds=1)
+        file.write(np.asarray(noise())[..., 0].astype(np.uint16) * 9, photometric=32803)
+    whole = stream.getvalue()
+    assert judge(whole, is_raw=True) is Wholeness.WHOLE
+    assert judge(whole[:-3000], is_raw=True) is Wholeness.CUT
+    assert judge(whole[:-3000]) is Wholeness.DOUBTFUL  # what is painted of it, its first page, is there
+
+
 def test_a_photo_beyond_a_limit_that_may_still_grow_is_not_refused_for_good(tmp_path: Path) -> None:
     path = tmp_path / "a.bmp"
     path.write_bytes(encoded("BMP", BLACK))

@@ -14,6 +14,7 @@ from nst_daemon.disk.facts import UNBLOCKED, is_owners_alone
 from nst_daemon.disk.verdicts import ask
 
 BUFFER: Final = 256 << 10  # bytes read at once where the reader asks for few
+MOST: Final = 8 << 20  # bytes read at once: each block is in memory twice for a moment
 
 
 class _Raw(io.RawIOBase):
@@ -35,7 +36,7 @@ class _Raw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = ask(lambda _: system.calls.read(self._descriptor, len(buffer)), self._path)
+        block = ask(lambda _: system.calls.read(self._descriptor, min(len(buffer), MOST)), self._path)
         buffer[: len(block)] = block
         return len(block)
 

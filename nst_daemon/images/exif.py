@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from nst_daemon.images import tiff
+from nst_daemon.images.keywords import unique
 from nst_daemon.images.made import Made
 from nst_daemon.images.tiff import EXIF_IFD, GPS_IFD, INTEROP_IFD, Block, Field, Fields, Tree
 
@@ -21,9 +22,11 @@ MAKE: Final = 0x010F
 ORDERS: Final[Mapping[str, Literal["little", "big"]]] = {"<": "little", ">": "big"}
 COLOR_SPACE, SRGB, ADOBE = 0xA001, 1, 2  # the last is no standard, and some cameras write it
 UNIQUE_ID: Final = 0xA420
+WINDOWS_KEYWORDS: Final = 0x9C9E  # UTF-16 of the little end first, whatever the block's order
 FOCAL_PLANE_X, FOCAL_PLANE_Y = 0xA20E, 0xA20F  # px of the file a unit of the sensor
 PLACES: Final = frozenset({0x9214, 0xA214})  # of the subject, in px of the file
 OTHER_COLORS: Final = frozenset({0x012D, 0x013E, 0x013F})  # a curve, a white point, primaries
+TIES: Final = frozenset({0xA004})  # RelatedSoundFile
 OTHER_GAMMA: Final = frozenset({0xA500})
 # BurstUUID, ContentIdentifier (the photo's film), ImageUniqueID, the film's index, request, PhotoIdentifier.
 APPLE_TIES: Final = frozenset({0x000B, 0x0011, 0x0015, 0x0017, 0x0020, 0x002B})
@@ -99,6 +102,19 @@ def orientation(block: bytes) -> int:
     return value if 1 <= value <= 8 else 1
 
 
+def keywords(block: bytes) -> tuple[str, ...]:
+    """Return the keywords that Windows' Explorer gave a photo (XPKeywords); none if the block is broken."""
+    try:
+        parsed = tiff.parse(block)
+        fields, _ = parsed.directory(parsed.first)
+    except ValueError:
+        return ()
+    if WINDOWS_KEYWORDS not in fields:
+        return ()
+    text = fields[WINDOWS_KEYWORDS].value.decode("utf-16-le", "replace").rstrip("\0")
+    return unique(word.strip() for word in text.split(";"))
+
+
 def is_adobe_rgb(block: bytes) -> bool:
     """Whether a camera says by DCF's R03 mark, not by a profile, that the photo is in Adobe RGB."""
     try:
@@ -154,7 +170,8 @@ def _mend_inner(patched: bytearray, parsed: Block, inner: Fields, made: Made) ->
 
 def _stale(made: Made) -> frozenset[int]:
     """Return the tags of the EXIF directory that are wrong for a painting."""
-    return (PLACES if made.is_moved else frozenset()) | (OTHER_GAMMA if made.is_srgb else frozenset())
+    moved = PLACES if made.is_moved else frozenset()
+    return moved | (OTHER_GAMMA if made.is_srgb else frozenset()) | TIES
 
 
 def _untie_maker_note(patched: bytearray, parsed: Block, note: Field | None) -> None:

@@ -15,8 +15,9 @@ from PIL import Image
 
 from nst_daemon.images import tiff
 
-# What ends packed pixels: a mark that is neither a stuffed byte nor a restart.
-MARK: Final = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+# What a 0xFF among packed pixels may be followed by: a stuffed byte, another one, a restart.
+AMONG_PIXELS: Final = np.isin(np.arange(256), [0x00, 0xFF, *range(0xD0, 0xD8)])
+BLOCK: Final = 1 << 20  # bytes searched at once
 SEGMENTS: Final = frozenset({*range(0xC0, 0xD0), *range(0xD9, 0xF0), 0xFE}) - {0xC8}
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 RUN: Final = bytes(16 << 10)  # zeros that only a picture of one colour packs to
@@ -62,12 +63,23 @@ def walk(content: bytes) -> Walk:
             break
         at += struct.unpack_from(">H", content, at)[0]
         if kind == START_OF_SCAN:
-            found = MARK.search(content, at)
-            if found is None:
+            end = _end_of_pixels(content, at)
+            if end is None:
                 break
-            has_zeros = has_zeros or content.find(RUN, at, found.start()) >= 0
-            at, is_behind_scan = found.end() - 2, True
+            has_zeros = has_zeros or content.find(RUN, at, end) >= 0
+            at, is_behind_scan = end, True
     return Walk(len(content), Reason.LENGTH)
+
+
+def _end_of_pixels(content: bytes, at: int) -> int | None:
+    """Return where the mark is that ends packed pixels; None: the file ends before."""
+    for start in range(at, len(content), BLOCK):
+        values = np.frombuffer(content, np.uint8, min(BLOCK + 1, len(content) - start), start)
+        places = np.flatnonzero(values[:-1] == 0xFF)
+        ends = places[~AMONG_PIXELS[values[places + 1]]]
+        if len(ends):
+            return start + int(ends[0])
+    return None
 
 
 def names_more(content: bytes, end: int) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from nst_daemon import disk
 from nst_daemon.beside import Role, companions_of
 from nst_daemon.errors import PhotoError
-from nst_daemon.images import containers, iptc, xmp
+from nst_daemon.images import containers, exif, iptc, xmp
 from nst_daemon.images.keywords import first_that_speaks
 from nst_daemon.images.limits import no_memory, not_loaded, read_file
 from nst_daemon.images.loading import BROKEN, opened, quiet, read_metadata
@@ -31,8 +31,9 @@ def read_provenance(path: Path, about: Metadata | None = None) -> dict[str, str]
 def read_keywords(path: Path, about: Metadata | None = None) -> tuple[str, ...]:
     """Return the keywords that an editor gave a photo, from the first place that names a style or a setting.
 
-    Looked at in this order: `photo.ext.xmp`, `photo.xmp`, the photo's XMP, its IPTC record. If none of them
-    names a style, all their keywords. What is broken or hostile is left out. `about`: what was read already.
+    Looked at in this order: `photo.ext.xmp`, `photo.xmp`, the photo's XMP, its IPTC record, Windows' keywords
+    in its EXIF. If none of them names a style, all their keywords. What is broken or hostile is left out.
+    `about`: what was read already.
 
     Raises:
         ConditionError: one of them cannot be read now: nobody knows what the editor asked for.
@@ -47,6 +48,7 @@ def _sources(path: Path, about: Metadata | None) -> Iterator[tuple[str, ...]]:
     about = _metadata(path) if about is None else about
     yield xmp.keywords(about.xmp) if about.xmp else ()
     yield iptc.keywords(about.iptc) if about.iptc else ()
+    yield exif.keywords(about.exif) if about.exif else ()
 
 
 def _sidecar(path: Path) -> bytes:

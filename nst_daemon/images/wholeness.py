@@ -69,7 +69,27 @@ def _of_kind(content: bytes, kind: str, tail: int, is_raw: bool) -> Wholeness:
             return _bmp(content, tail)
         case "avif" | "heic":
             return _heif(content)
+    return _raw(content, tail) if is_raw else _unknown(content)
+
+
+def _unknown(content: bytes) -> Wholeness:
     return Wholeness.CUT if len(content) < containers.LONGEST_SIGNATURE else Wholeness.WHOLE
+
+
+def _raw(content: bytes, tail: int) -> Wholeness:
+    """Look at camera raw that is no TIFF outside: Canon's boxes (CR3) and Fujifilm's own (RAF).
+
+    Source: exiftool, FujiFilm.pm, ProcessRAF.
+    """
+    if content[4:8] == b"ftyp":
+        is_cut = any(box.end > len(content) for box in boxes.boxes(content)) or tail >= TAIL
+    elif content.startswith(b"FUJIFILM"):
+        parts = struct.unpack_from(">6I", content, 84)  # start and length of a JPEG, a header, the pixels
+        ends = [start + length for start, length in zip(parts[::2], parts[1::2], strict=True)]
+        is_cut = max(ends) > len(content)
+    else:
+        return _unknown(content)
+    return Wholeness.CUT if is_cut else Wholeness.WHOLE
 
 
 def _jpeg(content: bytes, filled: int) -> Wholeness:

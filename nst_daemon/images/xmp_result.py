@@ -50,6 +50,7 @@ STALE_NAMES: Final = frozenset(
         (DC_NS, "identifier"),
         (TIFF_NS, "NativeDigest"),
         (EXIF_NS, "NativeDigest"),
+        (EXIF_NS, "RelatedSoundFile"),
         (EXIF_NS, "FocalPlaneXResolution"),
         (EXIF_NS, "FocalPlaneYResolution"),
         (IPTC_NS, "DigImageGUID"),
