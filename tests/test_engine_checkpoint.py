@@ -1,5 +1,6 @@
 """A painting that was stopped goes on as if it had not been."""
 
+import errno
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from faults import Faults, under
 from numpy.typing import NDArray
 
 from nst_daemon.engine import checkpoint as checkpoint_module
@@ -263,3 +265,36 @@ def test_an_engine_in_a_long_step_says_that_it_lives(monkeypatch: pytest.MonkeyP
     assert isinstance(ours.recv(), Alive)
     ours.close()
     theirs.close()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC])
+@pytest.mark.parametrize("call", ["open", "read", "write", "fsync", "replace", "unlink", "lstat", "mkdir"])
+def test_a_disk_that_does_not_answer_costs_the_spare_wheel_and_no_painting(
+    tmp_path: Path, faults: Faults, call: str, number: int
+) -> None:
+    faults.fail_for_ever(call, number=number, at=under(tmp_path))
+    checkpoint = Checkpoint(tmp_path / "state" / "a.checkpoint", "key")
+    checkpoint.save(STATE)
+    checkpoint.load(torch.device("cpu"))
+    checkpoint.drop()
+    faults.heal()
+    checkpoint.save(STATE)
+    found = checkpoint.load(torch.device("cpu"))
+    assert found is not None
+    assert found.numbers == STATE.numbers
+
+
+def test_a_device_that_has_no_memory_for_it_does_not_cost_the_painting_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "a.checkpoint", "key")
+    checkpoint.save(STATE)
+
+    def none_left(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.Tensor, "to", none_left)
+    with pytest.raises(torch.OutOfMemoryError):
+        checkpoint.load(torch.device("cpu"))
+    monkeypatch.undo()
+    assert checkpoint.load(torch.device("cpu")) is not None

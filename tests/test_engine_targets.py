@@ -1,11 +1,13 @@
 """A style's statistics are computed once: for the next photo, and for the next start."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from faults import Faults, under
 from torch import Tensor
 
 from nst_daemon.engine import targets as targets_module
@@ -96,3 +98,23 @@ def test_the_files_that_were_used_last_are_kept(tmp_path: Path, monkeypatch: pyt
     assert first is not None
     assert first.is_file()
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOSPC])
+@pytest.mark.parametrize("call", ["open", "read", "write", "replace", "utime", "scandir", "lstat", "unlink"])
+def test_a_disk_that_does_not_answer_costs_statistics_and_no_painting(
+    tmp_path: Path, faults: Faults, call: str, number: int
+) -> None:
+    Targets(_trunk(1), tmp_path).get(KEY, CPU, Maker())
+    faults.fail_for_ever(call, number=number, at=under(tmp_path))
+    for key in (KEY, (*KEY[:4], 7)):
+        assert set(Targets(_trunk(1), tmp_path).get(key, CPU, Maker())) == {"relu1_1"}
+
+
+def test_statistics_that_an_older_version_kept_are_not_used_and_are_swept(tmp_path: Path) -> None:
+    """They may be of other bytes than their key says."""
+    old = tmp_path / "0123.targets"
+    old.write_bytes(b"poisoned")
+    Targets(_trunk(1), tmp_path).get(KEY, CPU, Maker())
+    assert not old.exists()
+    assert len(list(tmp_path.iterdir())) == 1

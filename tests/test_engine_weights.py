@@ -1,19 +1,17 @@
 """The three sources of weights, and the input that is folded into the first convolution."""
 
-import hashlib
-import http.server
+import errno
 import importlib.metadata
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from faults import Faults
 from safetensors.torch import save_file
 from torch.nn import functional
 
 from nst_daemon.engine import weights
-from nst_daemon.errors import MissingError
+from nst_daemon.errors import MissingError, WeightsError
 
 
 def test_the_original_network_has_sixteen_convolutions_of_the_known_shapes() -> None:
@@ -95,72 +93,24 @@ def test_original_weights_that_were_changed_are_refused(monkeypatch: pytest.Monk
         weights.load_original()
 
 
-class _Server(http.server.BaseHTTPRequestHandler):
-    """Serves `body`; ends the first answer after `cut` bytes."""
-
-    body = bytes(range(256)) * 4096
-    cut: int | None = None
-    ranges: list[str | None] = []  # noqa: RUF012  one server a test; the fixture empties it
-
-    def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.ranges.append(asked)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        rest = self.body[start:]
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        self.wfile.write(rest[: self.cut])
-        type(self).cut = None
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_disk_that_does_not_answer_is_not_told_as_weights_that_are_missing(
+    tmp_path: Path, faults: Faults, number: int
+) -> None:
+    path = tmp_path / "vgg.pth"
+    path.write_bytes(b"x")
+    faults.fail("open", number, at=path)
+    with pytest.raises(WeightsError, match="The weights cannot be read"):
+        weights.load_file(path)
+    faults.fail("read", number)
+    with pytest.raises(WeightsError, match="The weights cannot be read"):
+        weights.load_original()
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
-    _Server.ranges.clear()
-    _Server.cut = None
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Server) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}/vgg.pth"
-        httpd.shutdown()
-        thread.join()
-
-
-def _head(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:8]
-
-
-def test_an_interrupted_download_goes_on_where_it_stopped(tmp_path: Path, server: str) -> None:
-    _Server.cut = 100_000
-    target = tmp_path / "vgg.pth"
-    with pytest.raises(MissingError, match="could not be downloaded"):
-        weights.download(server, target, _head(_Server.body))
-    assert not target.exists()
-
-    seen: list[tuple[int, int]] = []
-    weights.download(
-        server, target, _head(_Server.body), lambda so_far, in_all: seen.append((so_far, in_all))
-    )
-
-    assert target.read_bytes() == _Server.body
-    assert _Server.ranges == [None, "bytes=100000-"]
-    assert seen[-1] == (len(_Server.body), len(_Server.body))
-
-
-def test_a_download_with_the_wrong_hash_leaves_nothing(tmp_path: Path, server: str) -> None:
-    with pytest.raises(MissingError, match="damaged"):
-        weights.download(server, tmp_path / "vgg.pth", "00000000")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_a_connection_the_error_says_how_to_go_on(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"engine\.weights to original"):
-        weights.download("http://127.0.0.1:1/vgg.pth", tmp_path / "vgg.pth", "00000000")
-
-
-def test_a_finished_download_is_not_fetched_again(tmp_path: Path) -> None:
-    (tmp_path / "vgg.pth").write_bytes(b"here")
-    assert weights.download("http://127.0.0.1:1/", tmp_path / "vgg.pth", "x") == tmp_path / "vgg.pth"
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"x", b"PK\x03\x04 broken", b"\xff" * 64])
+def test_a_file_that_is_broken_is_refused_in_words(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"vgg{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="not a file of weights"):
+        weights.load_file(path)

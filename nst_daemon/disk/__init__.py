@@ -7,7 +7,7 @@ is not there, and are the only OSErrors, beside EEXIST, that leave this package,
 Knows no photo, no job and no config.
 """
 
-from nst_daemon.disk.bytes import created, mapped, opened, read_bytes
+from nst_daemon.disk.bytes import appended, created, mapped, opened, read_bytes
 from nst_daemon.disk.changes import (
     copy_facts,
     link,
@@ -49,6 +49,7 @@ __all__ = [
     "FILE_MODE",
     "Entry",
     "Stamp",
+    "appended",
     "close_tree",
     "condition_at",
     "copy_facts",

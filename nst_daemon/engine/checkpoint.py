@@ -8,13 +8,14 @@ import logging
 import pickle
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from nst_daemon import disk
 from nst_daemon.errors import NstError
 from nst_daemon.files import written_whole
 from nst_daemon.recipe import Progress
@@ -25,6 +26,11 @@ EVERY_SECONDS: Final = 30.0  # at most
 SHARE_OF_TIME: Final = 0.05  # … and seldom enough that writing takes no more than this
 WORTH_SECONDS: Final = 2.0  # of work: what is written when the painting is stopped in between
 FORMAT: Final = 1
+# What reading a file raises that is no checkpoint, or lies on a disk that does not answer.
+BROKEN: Final = (
+    *(NstError, OSError, RuntimeError, pickle.UnpicklingError, EOFError),
+    *(KeyError, TypeError, ValueError, AttributeError),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +58,21 @@ class Checkpoint:
     def load(self, device: torch.device) -> State | None:
         """Return where an earlier attempt stood; None if there is none, or none that can be read."""
         self.history.clear()  # of an attempt that ran out of memory
-        if not self.path.is_file():
-            return None
         try:
-            found = torch.load(self.path, map_location=device, weights_only=True)
+            with disk.opened(self.path) as file:
+                found = torch.load(file, map_location="cpu", weights_only=True)
             if (found["format"], found["key"]) != (FORMAT, self.key):
                 logger.info("the checkpoint is of another painting: beginning anew")
                 return None
             state = State(**found["state"])
             self.history[:] = [Progress(**each) for each in found["history"]]
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        except FileNotFoundError:
+            return None
+        except BROKEN as error:
             logger.warning("the checkpoint cannot be read, beginning anew: %s", error)
             return None
-        return state
+        # Not before: what the device is at fault for must not cost the painting its checkpoint.
+        return replace(state, tensors={name: each.to(device) for name, each in state.tensors.items()})
 
     def is_due(self, *, is_last: bool = False) -> bool:
         """Return whether to save now; `is_last`: the painting is about to be stopped."""
@@ -74,7 +82,7 @@ class Checkpoint:
         """Write a state down, whole or not at all."""
         began = self._clock()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            disk.make_folder(self.path.parent)
             with written_whole(self.path) as file:
                 torch.save(
                     {
@@ -94,6 +102,6 @@ class Checkpoint:
         """Forget the painting: what it led to is not to be repeated."""
         self.history.clear()
         try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
+            disk.remove(self.path)
+        except NstError as error:
             logger.warning("a checkpoint stays behind: %s", error)

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nst_daemon import images
+from nst_daemon import disk, images
 from nst_daemon.engine.pixels import resize, to_array
 from nst_daemon.engine.schedule import fit
-from nst_daemon.errors import ConditionError
-from nst_daemon.files import temporary_in
+from nst_daemon.errors import NstError
+from nst_daemon.files import discard, temporary_in
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +54,7 @@ class Preview:
             return
         try:
             self._write(picture(), self.path)
-        except (
-            ConditionError,
-            OSError,
-            RuntimeError,
-            MemoryError,
-            ValueError,
-        ) as error:  # torch's: RuntimeErrors
+        except (NstError, OSError, RuntimeError, MemoryError, ValueError) as error:  # torch's: RuntimeErrors
             level = logging.DEBUG if self._was_reported else logging.INFO
             logger.log(level, "no preview was written: %s: %s", type(error).__name__, error)
             self._was_reported = True
@@ -71,13 +65,15 @@ class Preview:
         height, width = picture.shape[-2:]
         size = fit(width, height, min(LONGEST, max(width, height)))
         finished = self._finish(to_array(resize(picture, *size)))  # made smaller on the device
-        path.parent.mkdir(exist_ok=True)  # not the outbox above it: its disk may not be mounted
+        if not disk.is_folder(path.parent.parent):  # the outbox is never made: its disk may not be mounted
+            raise disk.missing(path.parent.parent)
+        disk.make_folder(path.parent)
         draft = temporary_in(path.parent)
         try:
             images.save_preview(finished, draft)
-            draft.replace(path)
+            disk.replace(draft, path)
         finally:
-            draft.unlink(missing_ok=True)
+            discard(draft)
 
 
 NO_PREVIEW: Final = Preview()

@@ -6,12 +6,14 @@ import pickle
 import string
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from nst_daemon import disk
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import NstError
 from nst_daemon.files import written_whole
@@ -50,7 +52,7 @@ class Targets:
         path = self._path(key)
         if path is not None:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                disk.make_folder(path.parent)
                 with written_whole(path) as file:
                     torch.save({layer: each.cpu() for layer, each in grams.items()}, file)
                 self._sweep(path.parent)
@@ -60,14 +62,18 @@ class Targets:
 
     def _found(self, key: Key, device: torch.device) -> Grams | None:
         path = self._path(key)
-        if path is None or not path.is_file():
+        if path is None:
             return None
         try:
-            grams: Grams = torch.load(path, map_location=device, weights_only=True)
-            path.touch()  # used: swept last
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+            with disk.opened(path) as file:
+                grams: Grams = torch.load(file, map_location=device, weights_only=True)
+        except FileNotFoundError:
+            return None
+        except (NstError, OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
             logger.info("style targets are made anew: %s", error)
             return None
+        with suppress(FileNotFoundError, NstError):
+            disk.touch(path)  # used: swept last
         return grams
 
     def _path(self, key: Key) -> Path | None:
@@ -81,9 +87,15 @@ class Targets:
 
     def _sweep(self, folder: Path) -> None:
         """Keep the files that were used last."""
-        files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in (*files[KEPT_FILES:], *folder.glob(f"*{OLD_SUFFIX}")):
-            path.unlink(missing_ok=True)
+        used: list[tuple[float, Path]] = []
+        for path in (entry.path for entry in disk.entries_of(folder)):
+            facts = disk.facts_of(path)
+            if path.suffix == OLD_SUFFIX:
+                disk.remove(path)
+            elif path.suffix == SUFFIX and facts is not None:
+                used.append((facts.st_mtime, path))
+        for _, path in sorted(used, reverse=True)[KEPT_FILES:]:
+            disk.remove(path)
 
 
 def fingerprint(trunk: Trunk) -> str:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nst_daemon import disk
 from nst_daemon.config import Graphs, Precision
 from nst_daemon.engine import devices
 from nst_daemon.engine.climb import Losses
@@ -97,7 +98,7 @@ def choose(weights: Weights, device: torch.device, asked: Asked, folder: Path) -
     with ExitStack() as stack:
         try:
             stack.enter_context(one_at_a_time(folder / f"{FILE}.lock"))
-        except OSError as error:  # then nothing can be remembered there either
+        except (NstError, OSError) as error:  # then nothing can be remembered there either
             logger.info("the trial is not shared: %s", error)
         return _remembered(weights, device, asked, folder)
 
@@ -219,15 +220,15 @@ def _is_onednn_faster() -> bool:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept = json.loads(disk.read_bytes(path))
+    except (FileNotFoundError, NstError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
 
 
 def _write(path: Path, kept: Mapping[str, Any]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(path.parent)
         with written_whole(path) as file:
             file.write(json.dumps(kept, indent=1).encode())
     except (NstError, OSError) as error:

