@@ -121,11 +121,6 @@ def write_whole(
             writer.write(block)
 
 
-def is_plain_file(path: Path) -> bool:
-    """Return whether there is a file of that name, and no link. Raises: ConditionError: nobody knows."""
-    return disk.is_file(path)
-
-
 def file_sha256(path: Path) -> str:
     """Return the sha256 of a file's bytes. Raises: FileNotFoundError, ConditionError."""
     digest = hashlib.sha256()
@@ -272,6 +267,7 @@ def names_beside(folder: Path, name: str) -> Iterator[Path]:
 def _move_to(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`, or a copy of it on another file system."""
     if not disk.link(source, target):
+        _refuse_taken(target)  # before anything is copied
         copy_whole(source, target, replace=False)
         disk.copy_facts(source, target)
 
@@ -294,9 +290,13 @@ def _appear(draft: Path, target: Path) -> None:
     if disk.link(draft, target):
         return
     # No hard links here: the moment between question and rename is the best that can be had.
+    _refuse_taken(target)
+    disk.replace(draft, target)
+
+
+def _refuse_taken(target: Path) -> None:
     if disk.is_there(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    disk.replace(draft, target)
 
 
 def _host() -> str:

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Protocol, Self
 
 from nst_daemon.admission import Reader
+from nst_daemon.attempt import Engine
 from nst_daemon.config import ALL, Config
 from nst_daemon.delivery import Delivery
 from nst_daemon.disposal import Disposal
@@ -25,7 +26,7 @@ from nst_daemon.intake import Intake
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import Library
 from nst_daemon.shelf import Shelf
-from nst_daemon.worker import Engine, Worker
+from nst_daemon.worker import Worker
 
 
 class ClosableReader(Reader, Protocol):

@@ -11,69 +11,39 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from nst_daemon import checkpoints, disk, logs, outbox
+from nst_daemon import disk, logs, outbox
+from nst_daemon.attempt import MAX_ATTEMPTS, Attempt, Engine
 from nst_daemon.checkpoints import Checkpoints
-from nst_daemon.conditions import lies_ahead
-from nst_daemon.copies import source_of
-from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.delivery import Delivery
 from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
+    CopyError,
     DaemonError,
     EngineError,
     FileConditionError,
+    InputError,
     JobError,
     NstError,
-    StyleError,
     with_section,
 )
-from nst_daemon.jobs import EngineFacts, Job, JobState, Problem
+from nst_daemon.jobs import Job, JobState, Problem
 from nst_daemon.ledger import Ledger
-from nst_daemon.recipe import Order, Painting, Progress, Recipe
+from nst_daemon.moments import lies_ahead
+from nst_daemon.recipe import Painting
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 3  # a photo that broke engine or daemon this often, and came no further, is quarantined
 BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
 CONDITION_SECONDS: Final = 15.0  # between looks at a full disk, a missing folder or a missing device
-PROGRESS_SECONDS: Final = 0.5  # between two entries of the progress in the ledger
 SWEEP_SECONDS: Final = 5.0  # between looks for checkpoints that no job needs
 KEEP_SECONDS: Final = (
     30 * 24 * 3600.0
 )  # for the checkpoint of a job that its engine failed: it may be retried
 CHECKPOINT: Final = ".checkpoint"
-
-
-class Engine(Protocol):
-    """Makes paintings. `engine.process.EngineProcess` is one."""
-
-    @property
-    def facts(self) -> EngineFacts:
-        """What the engine is now."""
-        ...
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether the network is loaded."""
-        ...
-
-    def warm_up(self, should_stop: Callable[[], bool]) -> object:
-        """Load the network unless it is loaded, or raise CancelledError or DaemonError."""
-        ...
-
-    def paint(
-        self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
-    ) -> Painting:
-        """Return the painting, or raise JobError or DaemonError."""
-        ...
-
-    def end(self) -> None:
-        """Give back all memory."""
-        ...
 
 
 class Worker:
@@ -111,7 +81,6 @@ class Worker:
         self._last_work = clock()
         self._rests_until = float("-inf")  # the ledger cannot be written
         self._engine_due = float("-inf")  # the next try of an engine that cannot start
-        self._excused: int | None = None  # the job that was told to stop
         self._in_hand: int | None = None  # a claimed job whose end is not in the ledger yet
 
     @property
@@ -194,8 +163,10 @@ class Worker:
             self._wait_for_the_machine(job, error)
         except DaemonError as error:
             self._wait_for_the_engine(job, error)
-        except StyleError as error:
+        except InputError as error:
             self._hold(job, error)
+        except CopyError as error:
+            self._take_original(job, error)
         except JobError as error:
             self._failed(job, error)
         except Exception as error:  # a bug
@@ -209,80 +180,10 @@ class Worker:
 
     def _painted(self, job: Job, desk: Path) -> Painting:
         """Return a new painting of a job whose outbox would take it."""
-        if job.recipe is None or not job.styles:
-            raise JobError(f"{job.photo}: the job has no style.", remedy="Hand the photo over again.")
-        if job.strikes >= MAX_ATTEMPTS:
-            raise JobError(
-                f"{job.photo}: the daemon, or the engine's process, ended {job.strikes} times while it was "
-                "painted, and it came no further.",
-                remedy="Lower `size` or engine.memory_limit, and try again.",
-                code="engine_failed",
-            )
         self.delivery.ask(job)
-        disk.remove_tree(desk)
-        disk.make_folder(desk)
-        painting = self._paint(job, self._order(job, job.recipe, desk))
-        crash_at(CrashPoint.PAINTED)
+        attempt = Attempt(job, self.ledger, self.engine, should_stop=self.should_stop)
+        painting = attempt.paint(desk, checkpoint=self.checkpoints.path_of(job))
         return self.delivery.keep(job, painting, desk)
-
-    def _order(self, job: Job, recipe: Recipe, desk: Path) -> Order:
-        return Order(
-            job=job.id,
-            photo=source_of(job),
-            photo_name=job.photo,
-            styles=job.styles,
-            recipe=recipe,
-            result=desk / "painting",
-            key=job.key,
-            areas=job.areas,
-            checkpoint=self.checkpoints.path_of(job),
-            preview=job.preview,
-        )
-
-    def _paint(self, job: Job, order: Order) -> Painting:
-        """Have an order painted. Once the engine has the photo, an end may be that photo's fault.
-
-        Raises:
-            JobError, DaemonError, ConditionError: there is no painting.
-        """
-        logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
-        self.engine.warm_up(lambda: self._should_stop(job))
-        self.ledger.begin(job.id)
-        painting = self.engine.paint(
-            order,
-            on_progress=_seldom(self._reporter(job, order.checkpoint)),
-            should_stop=lambda: self._should_stop(job),
-        )
-        with suppress(ConditionError):
-            self.ledger.report_painted(job.id)
-        if self._is_cancelled(job):
-            raise CancelledError(f"{job.photo}: cancelled.")
-        return painting
-
-    def _should_stop(self, job: Job) -> bool:
-        if not self.should_stop():
-            return self._is_cancelled(job)
-        if self._excused != job.id:
-            with suppress(ConditionError):
-                self.ledger.excuse(job.id)  # should we be killed before it stops, that is not its fault
-            self._excused = job.id
-        return True
-
-    def _reporter(self, job: Job, checkpoint: Path | None) -> Callable[[Progress], None]:
-        """Return what keeps a painting's progress, and whether it would go on further than it began."""
-        at_first = checkpoints.stamp_of(checkpoint)
-
-        def report(progress: Progress) -> None:
-            is_safe = checkpoints.stamp_of(checkpoint) not in (None, at_first)
-            with suppress(ConditionError):  # hours of painting are not thrown away for a line of progress
-                self.ledger.report_progress(job.id, progress, is_safe=is_safe)
-
-        return report
-
-    def _is_cancelled(self, job: Job) -> bool:
-        with suppress(ConditionError):
-            return self.ledger.is_cancelled(job.id)
-        return False
 
     def _done(self, job: Job, painting: Painting, result: Path) -> None:
         self.ledger.move(
@@ -307,10 +208,24 @@ class Worker:
             self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
             logger.info("job %d: handed back, it goes on at the next start", job.id)
 
-    def _hold(self, job: Job, error: StyleError) -> None:
-        """Its style is at fault, and not the photo: it waits until that is mended."""
+    def _hold(self, job: Job, error: InputError) -> None:
+        """Its style or a mask is at fault, and not the photo: it waits until that is mended."""
         self.ledger.move(job.id, JobState.RUNNING, JobState.HELD, error=str(error), refund_attempt=True)
         logger.warning("job %d is held: %s", job.id, error)
+
+    def _take_original(self, job: Job, error: CopyError) -> None:
+        """Our copy is at fault, and not the photo: the next attempt takes the original, if unchanged."""
+        if job.copy.is_relative_to(self.state_dir):
+            disk.remove(job.copy)
+        self.ledger.move(
+            job.id,
+            JobState.RUNNING,
+            JobState.QUEUED,
+            error=str(error),
+            not_before=self.clock() + BACK_OFF_SECONDS,
+            refund_attempt=True,
+        )
+        logger.warning("job %d begins anew, from the original: %s", job.id, error)
 
     def _wait(self, job: Job, error: FileConditionError) -> None:
         """Wait for what is at a path: alone, or with all that go to the same outbox; ours stops all."""
@@ -344,7 +259,6 @@ class Worker:
         """Try again where that can help; else the job ends, and says why."""
         strikes = MAX_ATTEMPTS
         if isinstance(error, EngineError):
-            self.engine.end()  # what broke may stick to its process
             strikes = self.ledger.strike(job.id)
         if strikes < MAX_ATTEMPTS:
             pause = BACK_OFF_SECONDS * 2 ** max(0, strikes - 1) * random.uniform(0.8, 1.2)
@@ -391,17 +305,3 @@ class Worker:
 
     def _show(self, source: str, error: NstError, code: str) -> None:
         self.ledger.set_problems(source, [Problem(code=code, message=error.message, remedy=error.remedy)])
-
-
-def _seldom(report: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """Pass progress on at most every PROGRESS_SECONDS, and the last one always."""
-    last = float("-inf")
-
-    def pass_on(progress: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_SECONDS or progress.fraction >= 1:
-            last = now
-            report(progress)
-
-    return pass_on

@@ -24,6 +24,7 @@ from place import FakeReader
 
 from nst_daemon import child, delivery, disposal, intake, worker
 from nst_daemon import daemon as daemons_daemon
+from nst_daemon.attempt import Engine
 from nst_daemon.config import Config, load
 from nst_daemon.crash import VARIABLE
 from nst_daemon.daemon import Daemon
@@ -35,7 +36,6 @@ from nst_daemon.inspector import Inspection, Inspector, Readable
 from nst_daemon.jobs import EngineFacts, Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
 from nst_daemon.recipe import Order, Painting, Progress
-from nst_daemon.worker import Engine
 
 STYLES = ("stripes", "dots")
 CONFIG = """

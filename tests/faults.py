@@ -32,8 +32,8 @@ class Rule:
     times: float  # how many fail; infinity: until `heal`
     seen: int = 0
 
-    def strikes(self, call: str, path: Path) -> bool:
-        if call != self.call or not self.at(path):
+    def strikes(self, call: str, *paths: Path) -> bool:
+        if call != self.call or not any(map(self.at, paths)):
             return False
         self.seen += 1
         return self.first <= self.seen < self.first + self.times
@@ -84,8 +84,9 @@ def _faulty(name: str) -> Callable[..., Any]:
         if self.nth is not None and len(self.made) == self.nth[0] + 1:
             self.struck += 1
             raise OSError(self.nth[1], os.strerror(self.nth[1]), str(path))
+        others = [each for each in args if isinstance(each, Path)]  # the name that it is to have
         for rule in self.rules:
-            if rule.strikes(name, path):
+            if rule.strikes(name, path, *others):
                 self.struck += 1
                 raise OSError(rule.number, os.strerror(rule.number), str(path))
         answer = real(self, subject, *args)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent / "nst_daemon"
 LAYERS = (
     # values and pure functions
     "blends colors endings errors faces globs pulse spelling",
-    "child conditions crash disk machine recipe",
+    "child crash disk machine moments recipe",
     "beside locks logs",
     "config files images jobs report_picture settling",
     # pure decisions, and the outside world
@@ -26,7 +26,7 @@ LAYERS = (
     "outbox",
     "originals",
     # the flow
-    "admission delivery disposal submission",
+    "admission attempt delivery disposal submission",
     "desktop mending worker",
     "easel intake",
     "halves",

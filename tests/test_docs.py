@@ -10,7 +10,7 @@ import pytest
 from nst_daemon import config
 from nst_daemon.config import Config, keys_of
 from nst_daemon.config.example import WHY, example
-from nst_daemon.errors import ExitCode, NstError
+from nst_daemon.errors import ExitCode, FileConditionError, NstError, Trouble
 from nst_daemon.ledger.file import CONDITIONS
 from nst_daemon.recipe import resolve
 
@@ -105,7 +105,19 @@ def codes() -> set[str]:
     for arg, value in words:
         if arg == "code":
             found |= set(_codes_of(value, folders))
-    return found | set(_positional(nodes))
+    return found | set(_positional(nodes)) | set(_at_paths(nodes, folders))
+
+
+def _at_paths(nodes: list[ast.AST], folders: set[str]) -> Iterator[str]:
+    """Yield the codes that a trouble at a path has, by `FileConditionError.named`: `outbox_missing`."""
+    named = set(folders)
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "named":
+            named |= {name for arg in node.args for name in _text(arg)}
+    for trouble in Trouble:
+        error = FileConditionError("", path=Path(), trouble=trouble)
+        yield error.code
+        yield from (error.named(name).code for name in named)
 
 
 def _text(node: ast.AST) -> Iterator[str]:

@@ -17,12 +17,12 @@ from daemons import serve_played, start_server
 from test_worker import Desk
 
 from nst_daemon import child
+from nst_daemon.attempt import MAX_ATTEMPTS
 from nst_daemon.engine import process
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
-from nst_daemon.worker import MAX_ATTEMPTS
 
 WaitFor = Callable[..., None]
 SILENCE_SECONDS = 0.5

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from faults import Faults, under
 
-from nst_daemon import files, outbox
+from nst_daemon import disk, outbox
 from nst_daemon.config import Folder
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
 from nst_daemon.files import (
@@ -63,7 +63,7 @@ def job_of(
         photo=name,
         original=original,
         copy=original,
-        photo_sha256=file_sha256(original) if files.is_plain_file(original) else "",
+        photo_sha256=file_sha256(original) if disk.is_file(original) else "",
         inbox=folder.inbox,
         outbox=folder.outbox,
         origin=Origin.INBOX,

@@ -1,30 +1,36 @@
 """The right half with a fake engine: what each ending of a painting means for the job and for the photo."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from conftest import FakeClock
+from faults import Faults
 
 from nst_daemon import worker as worker_module
+from nst_daemon.attempt import MAX_ATTEMPTS
 from nst_daemon.checkpoints import SWEEP_SECONDS
 from nst_daemon.config import Folder, Originals
 from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
+    CopyError,
     EngineError,
+    MaskError,
     MissingError,
     NstError,
     PhotoError,
+    StyleError,
 )
 from nst_daemon.files import SUFFIX, TEMPORARY, file_sha256
 from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
-from nst_daemon.worker import MAX_ATTEMPTS, Worker
+from nst_daemon.worker import Worker
 
 
 @dataclass
@@ -35,6 +41,7 @@ class FakeEngine:
     orders: list[Order] = field(default_factory=list)
     during: Callable[[Order], None] = lambda _: None
     report: bool = False
+    steps: list[Progress] = field(default_factory=list)
     is_warm: bool = False
     ended: int = 0
     facts: EngineFacts = field(default_factory=EngineFacts)
@@ -48,6 +55,8 @@ class FakeEngine:
         self.is_warm = True
         self.orders.append(order)
         self.during(order)
+        for step in self.steps:
+            on_progress(step)
         if should_stop():
             raise CancelledError("stopped")
         if self.answers:
@@ -431,3 +440,167 @@ def test_a_job_whose_copy_was_swept_is_painted_from_its_unchanged_original(desk:
     assert desk.job(second).state is JobState.FAILED
     assert "the photo is gone" in (desk.job(second).error or "")
     assert (desk.folder.inbox / "other.jpg").read_bytes() == b"changed"
+
+
+# Whose fault an end is.
+
+
+def test_a_job_whose_photo_was_replaced_while_it_was_painted_says_so(desk: Desk) -> None:
+    job = desk.drop()
+
+    def replace_photo(order: Order) -> None:
+        desk.ledger.cancel(order.job, reason="the photo was replaced")
+
+    desk.engine.during = replace_photo
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).error) == (JobState.CANCELLED, "the photo was replaced")
+
+
+@pytest.mark.parametrize("error", [StyleError("dots is half."), MaskError("The mask is gone.")])
+def test_a_job_whose_input_is_at_fault_is_held_and_costs_nothing(desk: Desk, error: NstError) -> None:
+    job = desk.drop()
+    desk.engine.answers = [error]
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.HELD, 0)
+    assert desk.job(job).error == str(error)
+    assert (desk.folder.inbox / "cat.jpg").exists()
+
+
+def test_a_copy_of_ours_that_is_damaged_is_thrown_away_and_the_original_painted(
+    desk: Desk, clock: FakeClock
+) -> None:
+    job = desk.drop()
+    desk.job(job).copy.write_bytes(b"damaged")
+    desk.engine.answers = [CopyError("The copy is another.")]
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.QUEUED, 0)
+    clock.advance(worker_module.BACK_OFF_SECONDS)
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
+    assert (desk.folder.outbox / "cat.dots.jpg").read_bytes() == b"painting of cat"
+
+
+def test_the_evidence_is_on_the_disk_before_the_engine_has_the_photo(desk: Desk) -> None:
+    desk.ledger.recover()
+    job = desk.drop()
+    found: list[int] = []
+
+    def die(order: Order) -> None:
+        with Ledger(desk.root / "ledger.db") as ledger:
+            ledger.recover()
+            again = ledger.job(order.job)
+            assert again is not None
+            found.append(again.strikes)
+
+    desk.engine.during = die
+    desk.worker.tick()
+    assert found == [1]
+    assert desk.job(job).state is JobState.QUEUED or desk.job(job).strikes == 1
+
+
+def test_a_stop_that_ends_in_a_kill_is_not_the_photos_fault(desk: Desk) -> None:
+    desk.ledger.recover()
+    job = desk.drop()
+
+    def stop_and_be_killed(order: Order) -> None:
+        desk.stop = True
+
+    def kill(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    desk.engine.during = stop_and_be_killed
+    desk.ledger.move = kill  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        desk.worker.tick()
+    assert desk.ledger.recover() == [job]
+    assert desk.job(job).strikes == 0
+
+
+def progress(fraction: float) -> Progress:
+    return Progress(
+        scale=1,
+        scales=1,
+        width=8,
+        height=8,
+        step=1,
+        steps=100,
+        fraction=fraction,
+        losses={},
+        seconds=1.0,
+        eta_seconds=1.0,
+    )
+
+
+def test_an_engine_that_gets_further_each_time_is_tried_for_as_long_as_it_does(
+    desk: Desk, clock: FakeClock
+) -> None:
+    job = desk.drop()
+    for number in range(1, 3 * MAX_ATTEMPTS):
+        desk.engine.answers = [EngineError("the driver crashed")]
+        desk.engine.steps = [progress(number / 20)]
+        clock.advance(60)
+        desk.worker.tick()
+        assert desk.job(job).state is JobState.QUEUED
+    for _ in range(MAX_ATTEMPTS - 1):
+        desk.engine.answers, desk.engine.steps = [EngineError("the driver crashed")], [progress(0.05)]
+        clock.advance(60)
+        desk.worker.tick()
+    assert desk.job(job).state is JobState.FAILED
+
+
+def test_the_checkpoint_of_what_the_engine_failed_waits_for_a_retry_and_for_no_longer_than_a_month(
+    desk: Desk, clock: FakeClock
+) -> None:
+    job = desk.drop()
+    desk.engine.during = _write_checkpoint
+    for _ in range(MAX_ATTEMPTS):
+        desk.engine.answers = [EngineError("the driver crashed")]
+        clock.advance(60)
+        desk.worker.tick()
+    assert desk.job(job).state is JobState.FAILED
+    clock.advance(60)
+    desk.worker.tick()
+    (path,) = desk.worker.checkpoints.folder.iterdir()
+    os.utime(path, (0, 0))
+    clock.advance(60)
+    desk.worker.tick()
+    assert list(desk.worker.checkpoints.folder.iterdir()) == []
+
+
+def test_the_checkpoint_of_a_duplicate_has_a_name_that_is_no_path(desk: Desk) -> None:
+    job = desk.drop()
+    found = desk.job(job)
+    name = desk.worker.checkpoints.path_of(replace(found, key="a:/inbox/cat.jpg:1:2"))
+    assert name.parent == desk.worker.checkpoints.folder
+    assert desk.worker.checkpoints.path_of(replace(found, key="a" * 64)).stem == "a" * 64
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_an_original_that_cannot_be_read_now_is_not_gone(
+    desk: Desk, clock: FakeClock, faults: Faults, number: int
+) -> None:
+    job, other = desk.drop(), desk.drop("other.jpg", content=b"other")
+    desk.job(job).copy.unlink()
+    faults.fail_for_ever("open", number=number, at=desk.job(job).original)
+    desk.worker.tick()
+    desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.QUEUED, 0)
+    assert desk.job(other).state is JobState.DONE
+    assert len(desk.ledger.snapshot(running=True).problems) == 1
+    faults.heal()
+    clock.advance(worker_module.CONDITION_SECONDS)
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
+    assert desk.ledger.snapshot(running=True).problems == ()
+
+
+def test_a_photo_is_not_gone_because_its_inbox_is(desk: Desk, clock: FakeClock) -> None:
+    job = desk.drop()
+    desk.job(job).copy.unlink()
+    desk.folder.inbox.rename(desk.root / "away")
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.QUEUED
+    (desk.root / "away").rename(desk.folder.inbox)
+    clock.advance(worker_module.CONDITION_SECONDS)
+    desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
