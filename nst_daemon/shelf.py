@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 15.0  # between looks at the user's folder when no photo asks for a style
 UNKNOWN_SECONDS: Final = 10.0  # between looks at a style whose disk does not answer
+SHOWN_SECONDS: Final = 60.0  # such a style is shown for so long after a photo has asked for it
 BROKEN_SECONDS: Final = 600.0  # … at one that cannot be read: its reader may have lacked memory
 WHEN_WHOLE: Final = "It goes on by itself once the picture is whole."
 
@@ -64,6 +65,7 @@ class Shelf:
     now: Callable[[], float] = time.time  # as files have it
     _seen: dict[Path, _Sighting] = field(default_factory=dict)
     _unknown_at: float | None = None  # when a disk did not answer
+    _unknown: dict[str, tuple[float, FileConditionError]] = field(default_factory=dict)  # which, and why
     _retries: int = 0
     _looked_at: float = float("-inf")
 
@@ -84,10 +86,13 @@ class Shelf:
             ConditionError: our own folder cannot be written.
         """
         try:
-            return self._first_whole(self.library.candidates(name))
+            style = self._first_whole(self.library.candidates(name))
         except FileConditionError as error:
             self._unknown_at = self.clock()
-            raise error.named("styles") from error
+            self._unknown[name] = self.clock(), (named := error.named("styles"))
+            raise named from error
+        self._unknown.pop(name, None)
+        return style
 
     def news(self) -> object:
         """Return a value that is another one as soon as a photo may get what it did not get before."""
@@ -103,7 +108,13 @@ class Shelf:
         if self.clock() - self._looked_at >= LOOK_SECONDS:
             self.library.names()
             self._looked_at = self.clock()
-        return [] if self.library.trouble is None else [problem_of(self.library.trouble)]
+        for name, (moment, _) in list(self._unknown.items()):
+            if self.clock() - moment > SHOWN_SECONDS:  # nobody asks for it any more
+                del self._unknown[name]
+        if self.library.trouble is not None:
+            return [problem_of(self.library.trouble)]
+        unknown = [error for _, error in self._unknown.values()]
+        return [problem_of(unknown[0], more=len(unknown) - 1)] if unknown else []
 
     def _state_of(self, entry: Entry) -> object:
         if entry.is_builtin or self.library.trouble is not None:

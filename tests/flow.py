@@ -14,6 +14,7 @@ from place import SCREAM, STARRY, Place
 from nst_daemon import disk
 from nst_daemon.errors import CancelledError
 from nst_daemon.jobs import EngineFacts, JobState, Problem
+from nst_daemon.outbox import sweep
 from nst_daemon.recipe import Order, Painting, Progress
 from nst_daemon.worker import Worker
 
@@ -50,6 +51,10 @@ class Paintbox:
             device="cpu",
             losses={},
         )
+
+    def warm_up(self, should_stop: Callable[[], bool] = lambda: False) -> EngineFacts:
+        """Return what it is; there is nothing to load."""
+        return self.facts
 
     def end(self) -> None:
         """Nothing to give back."""
@@ -121,10 +126,12 @@ class Flow:
             assert result.read_bytes() == b"painting:" + job.key.encode() + b":" + PHOTOS[name]
             assert (self.place.base / "archive" / name).read_bytes() == PHOTOS[name]
         assert self.engine.painted.count(names[0]) == 1, self.engine.painted  # the long step is done once
+        for folder in (self.place.inbox, self.place.outbox, self.place.base / "archive"):
+            sweep(folder)  # as the next start does: what could not be removed was left
         assert files(self.place.inbox) == []
         assert len(files(self.place.outbox)) == len(names)
         assert files(self.place.base / "failed") == []
-        assert self.problems() == []
+        assert self.problems() == [], self.problems()
         assert files(self.place.base / "state" / "work") == []
 
 

@@ -8,6 +8,7 @@ import errno
 import os
 import random
 import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def failures_of(
         try:
             run(flow, faults, case, number)
         except Exception as error:  # noqa: BLE001  a daemon that ended is one of the findings
-            found.append(f"{case} {errno.errorcode[number]}: {type(error).__name__}: {error}")
+            where = traceback.extract_tb(error.__traceback__)[-1].line
+            found.append(f"{case} {errno.errorcode[number]}: {type(error).__name__}: {error} ({where})")
         finally:
             disk.system.calls = real
             flow.place.close()

@@ -60,7 +60,7 @@ def condition_at(error: OSError, path: Path, *, is_writing: bool = False) -> Fil
     elif number in FULL and is_writing:
         message, trouble = f"The disk of {path.parent} is full.", Trouble.FULL
         remedy = "Free some space; it goes on by itself."
-    elif number == errno.EROFS or (number in RIGHTS and is_writing):
+    elif is_writing and (number == errno.EROFS or number in RIGHTS):
         message, trouble = f"{path} cannot be written: {why}.", Trouble.READ_ONLY
         remedy = "Make it writable; it goes on by itself."
     elif number in RIGHTS:
