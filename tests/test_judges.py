@@ -299,6 +299,17 @@ def test_xmp_and_iptc_as_text_are_read(tmp_path: Path) -> None:
         assert ("nst|starry_night" in found) or ("nst:grove" in found), texts[0][0]
 
 
+def test_a_png_keeps_its_iptc_as_others_read_it(tmp_path: Path) -> None:
+    path = tagged(
+        stored(tmp_path, "a.jpg"), "-IPTC:Keywords=river", "-IPTC:City=Tübingen", "-charset", "iptc=utf8"
+    )
+    result, notes = save(load(path), tmp_path / "out", Format.PNG)
+    assert notes == ()
+    assert exiftool(result)["IPTC:Keywords"] == "river"
+    again, _ = save(load(result), tmp_path / "again", Format.JPEG)
+    assert exiftool(again)["IPTC:Keywords"] == "river"
+
+
 def test_a_raw_profile_that_makes_no_sense_is_left_out(tmp_path: Path) -> None:
     said = PngImagePlugin.PngInfo()
     said.add_text("Raw profile type exif", "\nexif\n   many\nzz")

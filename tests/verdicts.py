@@ -14,7 +14,7 @@ from nst_daemon.images import Photo
 
 DEEP = (".png", ".tif")
 CLEAR = (".png", ".tif", ".webp", ".avif")  # can be transparent
-WITH_IPTC = (".jpg", ".tif")
+WITH_IPTC = (".jpg", ".png", ".tif")
 
 
 @dataclass(frozen=True)

@@ -306,9 +306,13 @@ def write(
     icc: bytes | None = None,
     exif: bytes | None = None,
     xmp: bytes | None = None,
+    resources: bytes = b"",
     dpi: tuple[float, float] | None = None,
 ) -> None:
-    """Write a PNG of 8 or 16 bits, as the array has. Shapes: (H, W, 3 or 4)."""
+    """Write a PNG of 8 or 16 bits, as the array has. Shapes: (H, W, 3 or 4).
+
+    `resources`, Photoshop's with IPTC, have no chunk: they become text, as ImageMagick and exiftool read it.
+    """
     height, width, channels = pixels.shape
     color = {3: 2, 4: 6}[channels]
     stream.write(SIGNATURE)
@@ -323,12 +327,21 @@ def write(
         _put(stream, b"eXIf", exif)
     if xmp:
         _put(stream, b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + xmp)
+    if resources:
+        _put(stream, b"zTXt", RAW_KEYWORD + b"iptc\0\0" + zlib.compress(_hexed(b"iptc", resources)))
     packer = zlib.compressobj(6)
     for band in _filtered(pixels):
         if data := packer.compress(band):
             _put(stream, b"IDAT", data)
     _put(stream, b"IDAT", packer.flush())
     _put(stream, b"IEND", b"")
+
+
+def _hexed(name: bytes, data: bytes) -> bytes:
+    """Return a raw profile of these bytes: what `_unhexed` reads."""
+    digits = data.hex().encode()
+    lines = [digits[at : at + 72] for at in range(0, len(digits), 72)]
+    return b"\n".join([b"", name, b"%8d" % len(data), *lines, b""])
 
 
 def _filtered(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Iterator[bytes]:

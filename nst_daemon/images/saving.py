@@ -177,8 +177,16 @@ def _made(
 
 def _png(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
     stream = io.BytesIO()
-    png.write(stream, parts.pixels, icc=parts.icc, exif=parts.exif, xmp=parts.xmp, dpi=parts.dpi)
-    return stream.getvalue(), _without_iptc(parts, "PNG")
+    png.write(
+        stream,
+        parts.pixels,
+        icc=parts.icc,
+        exif=parts.exif,
+        xmp=parts.xmp,
+        resources=iptc.resources_block(parts.resources),
+        dpi=parts.dpi,
+    )
+    return stream.getvalue(), []
 
 
 def _tiff(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
