@@ -153,6 +153,15 @@ def test_a_hole_in_the_middle_is_a_doubt(tmp_path: Path) -> None:
     assert answer.may_grow
 
 
+@pytest.mark.parametrize("name", ["zip.tif", "lzw.tif", "a.webp", "lossless.webp", "jpeg.tif", "a.jpg"])
+def test_zeros_in_the_middle_of_a_packed_picture_are_a_doubt_at_least(tmp_path: Path, name: str) -> None:
+    whole = WHOLE[name]
+    middle = len(whole) // 2
+    (tmp_path / name).write_bytes(whole[: middle - 12_000] + bytes(20_000) + whole[middle + 8_000 :])
+    answer = read_photo(tmp_path / name, 1)
+    assert answer.may_grow
+
+
 def test_a_png_with_zeros_where_its_checksum_says_otherwise_is_not_whole(tmp_path: Path) -> None:
     content = bytearray(WHOLE["a.png"])
     middle = len(content) // 2

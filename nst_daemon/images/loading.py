@@ -41,7 +41,7 @@ from nst_daemon.images.limits import Limits, cut, no_memory, not_loaded, read_fi
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, filled, over_white, unit
 from nst_daemon.images.reducing import least, reduced
-from nst_daemon.images.wholeness import Wholeness, judge
+from nst_daemon.images.wholeness import Wholeness, judge, may_be_unwritten
 
 # What the readers raise on bytes that are no picture, or a broken one.
 BROKEN: Final = (
@@ -86,11 +86,12 @@ def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | No
         try:
             photo = _photo(content, Limits(name, max_megapixels), longer)
         except PhotoError as error:
-            if found is Wholeness.WHOLE:
-                raise
-            if isinstance(error.__cause__, BROKEN):
+            is_broken = isinstance(error.__cause__, BROKEN)
+            if is_broken and (found is Wholeness.DOUBTFUL or may_be_unwritten(content)):
                 raise cut(name) from error
-            raise IncompletePhotoError(error.message, remedy=error.remedy) from error
+            if found is Wholeness.DOUBTFUL:
+                raise IncompletePhotoError(error.message, remedy=error.remedy) from error
+            raise
     except MemoryError as error:
         raise no_memory(path, name) from error
     except ImportError as error:

@@ -41,6 +41,11 @@ def judge(content: bytes, *, has_hole: bool = False, is_raw: bool = False) -> Wh
     return Wholeness.DOUBTFUL if found is Wholeness.WHOLE and is_doubtful else found
 
 
+def may_be_unwritten(content: bytes) -> bool:
+    """Whether a file that nobody can decode has zeros where something may be still to come."""
+    return RUN in content
+
+
 def zeros_from(content: bytes) -> int:
     """Return the place from which on all is zeros; the length where the last byte is none."""
     at = len(content)
@@ -131,9 +136,11 @@ def _tiff(content: bytes, tail: int, is_raw: bool) -> Wholeness:
             if is_raw or not is_below:
                 return Wholeness.CUT
             found = Wholeness.DOUBTFUL
-        empty = max((end - max(start, filled) for start, end in parts), default=0)
-        if empty >= TAIL and block.number(fields.get(259), 1) not in UNPACKED:
-            return Wholeness.CUT
+        if block.number(fields.get(259), 1) not in UNPACKED and parts:
+            if max(end - max(start, filled) for start, end in parts) >= TAIL:
+                return Wholeness.CUT
+            if content.find(RUN, min(parts)[0], max(end for _, end in parts)) >= 0:
+                found = Wholeness.DOUBTFUL
         first = False
     return found
 
@@ -141,18 +148,20 @@ def _tiff(content: bytes, tail: int, is_raw: bool) -> Wholeness:
 def _webp(content: bytes, tail: int) -> Wholeness:
     if len(content) < 8 + struct.unpack_from("<I", content, 4)[0]:
         return Wholeness.CUT
-    blocks, at = 0, 12
+    blocks, at, found = 0, 12, Wholeness.WHOLE
     while at + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, at)
         if name == b"VP8 ":
             width, height = struct.unpack_from("<HH", content, at + 14)
             blocks = ((width & 0x3FFF) + 15) // 16 * (((height & 0x3FFF) + 15) // 16)
-        if name in (b"VP8 ", b"VP8L", b"ANMF") and tail >= TAIL + blocks // VP8_ZEROS:
-            payload = at + 8 + size
-            if len(content) - tail <= payload - TAIL:
+        if name in (b"VP8 ", b"VP8L", b"ANMF"):
+            end, most = at + 8 + size, TAIL + blocks // VP8_ZEROS
+            if tail >= most and len(content) - tail <= end - TAIL:
                 return Wholeness.CUT
+            if content.find(bytes(most + len(RUN)), at, end) >= 0:
+                found = Wholeness.DOUBTFUL
         at += 8 + size + size % 2
-    return Wholeness.WHOLE
+    return found
 
 
 def _gif(content: bytes) -> Wholeness:
