@@ -5,12 +5,13 @@ log and, as long as they are there, in its status.
 """
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config import Config, Folder, Originals
-from nst_daemon.errors import NstError
+from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.inbox.walk import Kind, Scan, scan
 from nst_daemon.inbox.watching import Root
 from nst_daemon.jobs import FIRST_PHOTOS, Problem, shown
@@ -78,7 +79,9 @@ class FirstLooks:
         self._shown: dict[Path, Problem] = {}
 
     def look(self, root: Root, scan: Scan) -> None:
-        """Hear of a reading of an inbox."""
+        """Hear of a reading of an inbox; of one that another daemon works on there is none."""
+        if not root.has_been_read:
+            return
         photos = _photos(scan)
         if root.path not in self._known:
             self._begin(root, photos)
@@ -86,6 +89,17 @@ class FirstLooks:
         if root.path in self._first:
             self._first[root.path] &= photos
             self._show(root)
+
+    def refresh(self) -> None:
+        """Let the line go as soon as all of them have left; how many are left is counted at a reading."""
+        for inbox, photos in list(self._first.items()):
+            with suppress(ConditionError):
+                while photos and not disk.is_there(next(iter(photos))):
+                    photos.pop()
+            if not photos:
+                del self._first[inbox]
+                del self._shown[inbox]
+                self._ledger.set_problems(SOURCE, list(self._shown.values()))
 
     def _begin(self, root: Root, photos: set[Path]) -> None:
         if _is_known(self._ledger, root.path):

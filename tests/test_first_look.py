@@ -31,21 +31,17 @@ def words(place: Place) -> str:
     return problem.message
 
 
-def test_the_daemon_says_so_before_it_takes_a_photo_in(tmp_path: Path, clock: FakeClock) -> None:
-    (tmp_path / "inbox").mkdir()
-    for number in range(30):
-        (tmp_path / "inbox" / f"{number}.jpg").write_bytes(b"%d" % number)
-    with pytest.MonkeyPatch.context() as patch:
-        said: list[str] = []
-        patch.setattr("nst_daemon.first_look.logger.info", lambda text, *args: said.append(text % args))
-        place = Place(tmp_path, clock)
-    assert said == [
-        f"30 photos are in the inbox {tmp_path / 'inbox'} already: "
-        f"to be painted, and moved to {tmp_path / 'archive'}."
-    ]
-    assert "30 photos" in words(place)
+def test_the_daemon_says_so_before_it_takes_a_photo_in(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        place.tick()
+    assert (
+        f"{HANDFUL + 1} photos are in the inbox {place.inbox} already: "
+        f"to be painted, and moved to {place.base / 'archive'}."
+    ) in caplog.text
+    assert f"{HANDFUL + 1} photos" in words(place)
     assert place.jobs() == []
-    place.close()
 
 
 def test_the_line_stays_until_they_are_through_and_counts_no_other(place: Place) -> None:
@@ -56,11 +52,12 @@ def test_the_line_stays_until_they_are_through_and_counts_no_other(place: Place)
     for job in [job for job in place.jobs() if job.photo != "late.jpg"]:
         place.paint(job)
         place.archive(job)
-    place.run(140)
+    place.run(3)
     assert place.codes() == []
 
 
 def test_it_is_said_once(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.run(1)
     with caplog.at_level(logging.INFO):
         place.restart()
         place.run(70)

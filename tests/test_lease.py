@@ -1,17 +1,19 @@
+import errno
 import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import FakeClock
+from faults import Faults
 from place import Place
 
+from nst_daemon.config import state_home
 from nst_daemon.inbox.inbox import Inbox
-from nst_daemon.inbox.lease import CONFIRM_SECONDS, EXPIRE_SECONDS, NAME, RENEW_SECONDS, Lease
+from nst_daemon.inbox.lease import CONFIRM_SECONDS, EXPIRE_SECONDS, LEASES, NAME, RENEW_SECONDS, Lease
 from nst_daemon.intake import Intake
 from nst_daemon.ledger import Ledger
 
@@ -19,12 +21,14 @@ ELSEWHERE = ("other-ledger", "other-host", 1)
 
 
 @pytest.fixture
-def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(temporary))
-    (tmp_path / "inbox").mkdir()
+def inbox(tmp_path: Path) -> Path:
+    (tmp_path / "inbox").mkdir(mode=0o755)
     return tmp_path / "inbox"
+
+
+def leases() -> list[Path]:
+    folder = state_home() / LEASES
+    return list(folder.iterdir()) if folder.exists() else []
 
 
 @pytest.fixture
@@ -46,13 +50,127 @@ def test_the_first_daemon_holds_an_inbox_and_leaves_it_clean(inbox: Path, lease:
     assert list(inbox.iterdir()) == []
 
 
-def test_on_a_local_disk_nothing_is_written_into_the_inbox(inbox: Path, clock: FakeClock) -> None:
-    lease = Lease(inbox, "me", clock=clock, is_shared=lambda path: False)
+def local(inbox: Path, owner: str, clock: FakeClock) -> Lease:
+    return Lease(inbox, owner, clock=clock, is_shared=lambda path: False)
+
+
+def test_into_an_inbox_of_our_own_on_a_local_disk_nothing_is_written(inbox: Path, clock: FakeClock) -> None:
+    lease = local(inbox, "me", clock)
     assert lease.is_held()
     assert list(inbox.iterdir()) == []
-    assert len(list(Path(tempfile.gettempdir()).iterdir())) == 1
+    (path,) = leases()
+    assert path.parent.stat().st_mode & 0o777 == 0o700
     lease.release()
-    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+    assert leases() == []
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o757])
+def test_where_others_may_write_too_the_lease_is_where_they_see_it(
+    inbox: Path, clock: FakeClock, mode: int
+) -> None:
+    inbox.chmod(mode)
+    assert local(inbox, "me", clock).is_held()
+    assert [path.name for path in inbox.iterdir()] == [NAME]
+    assert leases() == []
+
+
+def test_nobody_else_can_put_a_lease_where_ours_is(inbox: Path, clock: FakeClock) -> None:
+    """A predictable name in the world-writable temporary folder could be held for ever by any user."""
+    assert local(inbox, "me", clock).is_held()
+    (path,) = leases()
+    for folder in path.parents:
+        if folder.is_relative_to(state_home()):
+            assert not folder.stat().st_mode & 0o022
+    assert not path.is_relative_to(inbox.parent / "tmp")
+
+
+def test_two_daemons_of_one_user_see_each_other_on_a_local_disk(inbox: Path, clock: FakeClock) -> None:
+    first, second = local(inbox, "one", clock), local(inbox, "two", clock)
+    object.__setattr__(second._me, "pid", os.getppid())
+    assert first.is_held()
+    assert not second.is_held()
+    assert second.holder == first._me
+    first.release()
+    clock.advance(CONFIRM_SECONDS)
+    assert second.is_held()
+
+
+def test_a_lease_in_our_inbox_by_another_user_who_may_write_it_counts(inbox: Path, clock: FakeClock) -> None:
+    lease = local(inbox, "me", clock)
+    assert lease.is_held()
+    write(inbox, ELSEWHERE)  # root's daemon, which does not see ours
+    clock.advance(RENEW_SECONDS)
+    assert not lease.is_held()
+    assert lease.holder is not None
+    (inbox / NAME).unlink()
+    clock.advance(RENEW_SECONDS)
+    assert lease.is_held()
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "pipe", "folder"])
+def test_what_is_no_file_is_no_lease_and_a_link_is_not_followed(
+    inbox: Path, lease: Lease, clock: FakeClock, kind: str
+) -> None:
+    outside = inbox.parent / "outside"
+    if kind == "link":
+        outside.write_text(json.dumps(ELSEWHERE))
+    if kind == "pipe":
+        os.mkfifo(inbox / NAME)
+    elif kind == "folder":
+        (inbox / NAME).mkdir()
+    else:
+        (inbox / NAME).symlink_to(outside)
+    before = outside.read_text() if outside.exists() else None
+    for _ in range(3):
+        held = lease.is_held()
+        clock.advance(RENEW_SECONDS)
+    assert held is (kind != "folder")
+    assert (outside.read_text() if outside.exists() else None) == before
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.ETIMEDOUT])
+@pytest.mark.parametrize("call", ["lstat", "open", "read", "utime"])
+def test_a_lease_that_does_not_answer_stays_what_it_was(
+    inbox: Path, lease: Lease, clock: FakeClock, faults: Faults, call: str, number: int
+) -> None:
+    assert lease.is_held()
+    faults.fail_for_ever(call, number=number, at=inbox / NAME)
+    for _ in range(20):
+        clock.advance(RENEW_SECONDS)
+        assert lease.is_held()
+    faults.heal()
+    write(inbox, ELSEWHERE)
+    clock.advance(RENEW_SECONDS)
+    assert not lease.is_held()
+    faults.fail_for_ever(call, number=number, at=inbox / NAME)
+    clock.advance(RENEW_SECONDS)
+    assert not lease.is_held()
+
+
+def test_a_lease_that_may_not_be_read_is_another_users(inbox: Path, lease: Lease, faults: Faults) -> None:
+    write(inbox, ELSEWHERE)
+    faults.fail_for_ever("open", number=errno.EACCES, at=inbox / NAME)
+    assert not lease.is_held()
+    assert lease.holder is not None
+    assert "may not be read" in lease.holder.host
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_where_nobody_can_write_a_lease_none_is_needed(
+    inbox: Path, lease: Lease, faults: Faults, number: int
+) -> None:
+    faults.fail_for_ever("open", number=number, at=lambda path: path.parent == inbox)
+    assert lease.is_held()
+
+
+def test_without_a_state_folder_of_our_own_the_lease_is_in_the_inbox(
+    inbox: Path, clock: FakeClock, faults: Faults
+) -> None:
+    faults.fail_for_ever(
+        "mkdir", number=errno.EROFS, at=lambda path: path.is_relative_to(state_home().parent)
+    )
+    assert local(inbox, "me", clock).is_held()
+    assert [path.name for path in inbox.iterdir()] == [NAME]
 
 
 def test_a_second_daemon_stands_by_and_says_who_holds_it(inbox: Path, lease: Lease, clock: FakeClock) -> None:

@@ -14,6 +14,7 @@ from nst_daemon.config.loading import (
     load,
     parse,
     read_source,
+    state_home,
 )
 from nst_daemon.config.model import (
     DEFAULT_STYLE,
@@ -58,4 +59,5 @@ __all__ = [
     "parse_assignments",
     "parse_sidecar",
     "read_source",
+    "state_home",
 ]

@@ -49,6 +49,11 @@ def default_path() -> Path:
     return platformdirs.user_config_path(APP, appauthor=False) / "config.yaml"
 
 
+def state_home() -> Path:
+    """Return the platform's folder for what we keep, of whatever config."""
+    return platformdirs.user_state_path(APP, appauthor=False)
+
+
 def load(path: Path) -> Config:
     """Return the config of a file.
 
@@ -211,7 +216,7 @@ def _settings(raw: Any) -> dict[str, object]:
 
 def _state_dir(source: Path) -> Path:
     """Return the platform's state folder; one of its own for each config that is not the default one."""
-    state = platformdirs.user_state_path(APP, appauthor=False)
+    state = state_home()
     if source == platformdirs.user_config_path(APP, appauthor=False) / "config.yaml":
         return state
     # Two configs may run side by side: neither may take the other's lock, nor paint the other's jobs.

@@ -62,14 +62,15 @@ class _Raw(io.RawIOBase):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read its bytes; each call on it may raise as this does.
+def opened(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
+    """Open a file to read its bytes; each call on it may raise as this does. `follow`: a link, too.
 
     Raises:
         FileNotFoundError: it is not there.
         ConditionError: it cannot be read now.
     """
-    descriptor = ask(system.calls.open, path, os.O_RDONLY | UNBLOCKED)
+    flags = os.O_RDONLY | UNBLOCKED | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+    descriptor = ask(system.calls.open, path, flags)
     with io.BufferedReader(_Raw(path, descriptor, is_writing=False), BUFFER) as file:
         yield file
 
@@ -115,9 +116,9 @@ def _writing_to(path: Path, how: int) -> Iterator[BinaryIO]:
         raw.close()  # not the buffer: after an error it would try to write once more
 
 
-def read_bytes(path: Path, *, at_most: int = -1) -> bytes:
+def read_bytes(path: Path, *, at_most: int = -1, follow: bool = True) -> bytes:
     """Return a file's bytes, or its first so many. Raises: FileNotFoundError, ConditionError."""
-    with opened(path) as file:
+    with opened(path, follow=follow) as file:
         return file.read(at_most)
 
 
