@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon import colors, images, provenance, report_picture
-from nst_daemon.engine import devices, heap, trial
+from nst_daemon.engine import devices, heap, sphere, trial
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
 from nst_daemon.engine.inputs import Inputs, longest_style
@@ -26,7 +26,7 @@ from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, OutOfMemoryError
 from nst_daemon.faces import face_guide
-from nst_daemon.recipe import Order, Painting, PreserveColor, Progress, Recipe
+from nst_daemon.recipe import Mask, Order, Painting, PreserveColor, Progress, Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Studio:
         longer = longest_style(order.recipe, *size)
         everywhere_and_in_regions = (order.styles, *(region.styles for region in order.areas.regions))
         sources = [self._inputs.sources(styles, longer) for styles in everywhere_and_in_regions]
-        rgb, notes = self._paint(photo.rgb, size, sources, order, watch, should_stop, checkpoint)
+        rgb, notes = self._paint(photo, size, sources, order, watch, should_stop, checkpoint)
         picture, lost = images.save_result(
             rgb,
             order.result,
@@ -122,7 +122,7 @@ class Studio:
 
     def _paint(
         self,
-        photo: Picture,
+        photo: images.Photo,
         size: tuple[int, int],
         sources: Sequence[Sequence[StyleSource]],
         order: Order,
@@ -136,14 +136,12 @@ class Studio:
         """
         recipe = order.recipe
         width, height = size
-        small = self._resized(photo, width, height)
-        mask = None if order.areas.mask is None else self._inputs.mask(order.areas.mask, width, height)
-        regions = [
-            RegionSource(of_region, self._inputs.mask(region.mask, width, height))
-            for region, of_region in zip(order.areas.regions, sources[1:], strict=True)
-        ]
+        margin = sphere.margin_of(width) if photo.wraps else 0
+        small = sphere.wrapped(self._resized(photo.rgb, width, height), margin)
+        mask, regions = self._areas(order, sources[1:], size, margin)
+        width += margin
         if recipe.strength == 0 or (mask is not None and not mask.any()):
-            return small, ()
+            return sphere.unwrapped(small, margin), ()
         content, parts = _recoloured(small, [RegionSource(sources[0]), *regions], recipe, order.key)
         preview = Preview(order.preview, finish=_preview_finish(small, recipe, mask))
         guide = face_guide(small, recipe.face_weight)
@@ -165,7 +163,20 @@ class Studio:
 
         held = {id(style.rgb): style.rgb.nbytes for part in (*parts, *regions) for style in part.styles}
         painted, notes = self._paint_what_fits(paint, checkpoint, sum(held.values()))
-        return _finished(self._resized(painted, width, height), small, recipe, mask), notes
+        finished = _finished(self._resized(painted, width, height), small, recipe, mask)
+        return sphere.unwrapped(finished, margin), notes
+
+    def _areas(
+        self, order: Order, sources: Sequence[Sequence[StyleSource]], size: tuple[int, int], margin: int
+    ) -> tuple[Picture | None, list[RegionSource]]:
+        """Return where is painted, and where which styles hold, each as large as the painting."""
+
+        def mask_of(asked: Mask) -> Picture:
+            return sphere.wrapped(self._inputs.mask(asked, *size), margin)
+
+        regions = zip(order.areas.regions, sources, strict=True)
+        everywhere = None if order.areas.mask is None else mask_of(order.areas.mask)
+        return everywhere, [RegionSource(styles, mask_of(region.mask)) for region, styles in regions]
 
     def _paint_what_fits(
         self, paint: Callable[[Painter, int], Picture], checkpoint: Checkpoint | None, held: int

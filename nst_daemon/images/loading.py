@@ -36,6 +36,7 @@ from nst_daemon.images import (
     profiles,
     tiff,
     tiff_picture,
+    xmp,
 )
 from nst_daemon.images.limits import Limits, cut, no_memory, not_loaded, read_file, shown, undecodable
 from nst_daemon.images.metadata import Metadata
@@ -295,6 +296,7 @@ def _finished(decoded: Decoded, kind: str, name: str, longer: int | None) -> Pho
         format=kind,
         bits=8 if decoded.pixels.dtype == np.uint8 else 16,
         metadata=about,
+        wraps=decoded.orientation == 1 and xmp.is_sphere(about.xmp or b""),
         notes=decoded.metadata.notes + decoded.notes + notes,
     )
 

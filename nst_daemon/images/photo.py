@@ -24,6 +24,7 @@ class Photo:
     bits: int = 8  # a channel: 8, or 16 for all that is deeper
     metadata: Metadata = NOTHING
     may_grow: bool = False  # it decodes, but its room may have been reserved: somebody may still be writing
+    wraps: bool = False  # its left and right ends meet: all of a 360° panorama
     notes: tuple[str, ...] = ()  # what a user should know of how it was read
 
 

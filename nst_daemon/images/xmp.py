@@ -24,6 +24,7 @@ XMLNS: Final = "http://www.w3.org/2000/xmlns/"
 TIFF_NS: Final = "http://ns.adobe.com/tiff/1.0/"
 EXIF_NS: Final = "http://ns.adobe.com/exif/1.0/"
 EXIF_EX_NS: Final = "http://cipa.jp/exif/1.0/"
+PANORAMA_NS: Final = "http://ns.google.com/photos/1.0/panorama/"
 XMP_NS: Final = "http://ns.adobe.com/xap/1.0/"
 MAX_BYTES: Final = 2 << 20  # bytes; real packets have 2 to 200 kB, and a tree takes 50 times its text
 MAX_DEPTH: Final = 48  # elements; real packets have below 12
@@ -112,6 +113,18 @@ def provenance(packet: bytes) -> dict[str, str] | None:
             if attribute.namespaceURI == NST:
                 found[_snake(attribute.localName or "")] = attribute.value
     return found or None
+
+
+def is_sphere(packet: bytes) -> bool:
+    """Return whether a packet says that the photo goes all the way round: its left and right ends meet."""
+    if PANORAMA_NS.encode() not in packet:  # cheap, and true of nearly every photo
+        return False
+    document = parse(packet)
+    if document is None:
+        return False
+    names = ("ProjectionType", "FullPanoWidthPixels", "CroppedAreaImageWidthPixels")
+    kind, full, cropped = (next(values(document, PANORAMA_NS, name), "") for name in names)
+    return kind.strip().lower() == "equirectangular" and full.strip() == cropped.strip()
 
 
 def without_gps(packet: bytes) -> bytes:

@@ -14,13 +14,12 @@ from xml.dom.minidom import Attr, Document, Element
 
 from nst_daemon.images import xmp
 from nst_daemon.images.made import SIDES_SWAPPED, Made
-from nst_daemon.images.xmp import EXIF_EX_NS, EXIF_NS, NST, RDF, TIFF_NS, XMLNS, XMP_NS
+from nst_daemon.images.xmp import EXIF_EX_NS, EXIF_NS, NST, PANORAMA_NS, RDF, TIFF_NS, XMLNS, XMP_NS
 
 DC_NS: Final = "http://purl.org/dc/elements/1.1/"
 MM_NS: Final = "http://ns.adobe.com/xap/1.0/mm/"
 REF_NS: Final = "http://ns.adobe.com/xap/1.0/sType/ResourceRef#"
 PHOTOSHOP_NS: Final = "http://ns.adobe.com/photoshop/1.0/"
-PANORAMA_NS: Final = "http://ns.google.com/photos/1.0/panorama/"
 REGIONS_NS: Final = "http://www.metadataworkinggroup.com/schemas/regions/"
 SIZE_NS: Final = "http://ns.adobe.com/xap/1.0/sType/Dimensions#"
 AREA_NSS: Final = ("http://ns.adobe.com/xmp/sType/Area#", "http://ns.adobe.com/xap/1.0/sType/Area#")
