@@ -77,18 +77,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         file.write(block)
     assert disk.read_bytes(tmp_path / "a") == block
     assert disk.read_bytes(tmp_path / "a", at_most=10) == block[:10]
-    with disk.mapped(tmp_path / "a") as raw:
-        assert raw[:] == block
     with pytest.raises(FileExistsError), disk.created(tmp_path / "a"):
         pass
-
-
-@pytest.mark.parametrize("number", [errno.ENODEV, errno.EINVAL, errno.ENOMEM])
-def test_a_file_system_without_maps_is_read(tmp_path: Path, faults: Faults, number: int) -> None:
-    (tmp_path / "a").write_bytes(b"photo")
-    faults.fail("mmap", number)
-    with disk.mapped(tmp_path / "a") as raw:
-        assert raw[:] == b"photo"
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOENT, errno.ENAMETOOLONG, errno.EILSEQ])

@@ -7,7 +7,7 @@ is not there, and are the only OSErrors, beside EEXIST, that leave this package,
 Knows no photo, no job and no config.
 """
 
-from nst_daemon.disk.bytes import appended, created, mapped, opened, read_bytes
+from nst_daemon.disk.bytes import appended, created, opened, read_bytes
 from nst_daemon.disk.changes import (
     copy_facts,
     link,
@@ -69,7 +69,6 @@ __all__ = [
     "make_folder",
     "make_private",
     "make_private_file",
-    "mapped",
     "missing",
     "mount_point_of",
     "opened",

@@ -1,7 +1,6 @@
 """Files read and made. Each read and write is judged: no decoder takes a sick disk for a sick file."""
 
 import io
-import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -120,26 +119,3 @@ def read_bytes(path: Path, *, at_most: int = -1, follow: bool = True) -> bytes:
     """Return a file's bytes, or its first so many. Raises: FileNotFoundError, ConditionError."""
     with opened(path, follow=follow) as file:
         return file.read(at_most)
-
-
-@contextmanager
-def mapped(path: Path) -> Iterator[bytes | mmap.mmap]:
-    """Give a file's bytes, as a map where the file system has such; never empty.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        ConditionError: it cannot be read now.
-        ValueError: it is empty.
-    """
-    descriptor = ask(system.calls.open, path, os.O_RDONLY | UNBLOCKED)
-    try:
-        raw = system.calls.mmap(descriptor)
-    except OSError:  # FUSE with direct_io, some shares: read, then; what is really wrong shows there
-        raw = None
-    finally:
-        os.close(descriptor)
-    if raw is None:
-        yield read_bytes(path)
-        return
-    with raw:
-        yield raw

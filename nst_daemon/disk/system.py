@@ -1,6 +1,5 @@
 """The system's own calls on files, unjudged. Nobody else makes them; tests inject their faults here."""
 
-import mmap
 import os
 import shutil
 from pathlib import Path
@@ -97,10 +96,6 @@ class System:
     def free(self, path: Path) -> int:
         """Return the bytes that are free on a folder's disk."""
         return shutil.disk_usage(path).free
-
-    def mmap(self, descriptor: int) -> mmap.mmap:
-        """Map a file into memory."""
-        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
 
 
 calls: System = System()  # replaced by tests, and by nobody else
