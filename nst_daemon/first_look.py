@@ -14,7 +14,7 @@ from nst_daemon.config import Config, Folder, Originals
 from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.inbox.walk import Kind, Scan, scan
 from nst_daemon.inbox.watching import Root
-from nst_daemon.jobs import FIRST_PHOTOS, Problem, shown
+from nst_daemon.jobs import FIRST_PHOTOS, JobState, Problem, shown
 from nst_daemon.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -91,15 +91,22 @@ class FirstLooks:
             self._show(root)
 
     def refresh(self) -> None:
-        """Let the line go as soon as all of them have left; how many are left is counted at a reading."""
+        """Let the line go as soon as all of them are through; how many are left is counted at a reading."""
         for inbox, photos in list(self._first.items()):
             with suppress(ConditionError):
-                while photos and not disk.is_there(next(iter(photos))):
-                    photos.pop()
+                while photos and self._is_through(photo := next(iter(photos))):
+                    photos.remove(photo)
             if not photos:
                 del self._first[inbox]
                 del self._shown[inbox]
                 self._ledger.set_problems(SOURCE, list(self._shown.values()))
+
+    def _is_through(self, photo: Path) -> bool:
+        """Return whether a photo has left its inbox, or stays and has all it will get: a duplicate."""
+        if not disk.is_there(photo):
+            return True
+        states = {job.state for job in self._ledger.jobs_of_photo(photo)}
+        return bool(states) and states.isdisjoint((JobState.HELD, JobState.QUEUED, JobState.RUNNING))
 
     def _begin(self, root: Root, photos: set[Path]) -> None:
         if _is_known(self._ledger, root.path):

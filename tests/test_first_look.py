@@ -11,7 +11,7 @@ from place import Place
 
 from nst_daemon.config import Originals
 from nst_daemon.first_look import HANDFUL, words_before
-from nst_daemon.jobs import FIRST_PHOTOS
+from nst_daemon.jobs import FIRST_PHOTOS, JobState
 
 
 @pytest.fixture
@@ -52,6 +52,17 @@ def test_the_line_stays_until_they_are_through_and_counts_no_other(place: Place)
     for job in [job for job in place.jobs() if job.photo != "late.jpg"]:
         place.paint(job)
         place.archive(job)
+    place.run(3)
+    assert place.codes() == []
+
+
+def test_what_stays_in_the_inbox_as_a_duplicate_keeps_no_line(place: Place) -> None:
+    for number in range(HANDFUL + 1):
+        (place.inbox / "sub" / f"{number}.jpg").write_bytes(b"the same")
+    place.run(20)
+    first = next(job for job in place.jobs() if job.state is JobState.QUEUED)
+    assert words(place)
+    place.paint(first)
     place.run(3)
     assert place.codes() == []
 

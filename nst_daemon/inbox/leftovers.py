@@ -62,7 +62,7 @@ def in_words(root: Path, left: Mapping[Path, Left]) -> str:
     """Return one line on all that is left alone in an inbox."""
     words = []
     for why, (one, many) in WORDS.items():
-        paths = [path for path, reason in left.items() if reason is why]
+        paths = sorted(path for path, reason in left.items() if reason is why)
         if paths:
             count = f"1 {one}" if len(paths) == 1 else f"{len(paths)} {many}"
             names = ", ".join(shown(path.relative_to(root)) for path in paths[:SHOWN])
