@@ -10,7 +10,7 @@ from nst_daemon import disk, outbox
 from nst_daemon.arrivals import Arrival, Styles, as_new, jobs_for, unreadable_job, with_styles_anew
 from nst_daemon.config import Config, Folder
 from nst_daemon.disk import Stamp, stamp_of
-from nst_daemon.errors import StyleError
+from nst_daemon.errors import FileConditionError, StyleError
 from nst_daemon.files import file_sha256
 from nst_daemon.inspector import Inspection, Readable
 from nst_daemon.jobs import Job, JobState, NewJob
@@ -171,7 +171,17 @@ class Admission:
         return Verdict.DUPLICATE
 
     def _painted_before(self, new: NewJob) -> Path | None:
-        """Return a result of this very work that lies in the outbox: the ledger was lost, or is another's."""
+        """Return a result of this very work that lies in the outbox: the ledger was lost, or is another's.
+
+        Raises:
+            ConditionError: nobody knows; to paint it once more would be to paint it twice.
+        """
+        try:
+            return self._found_in_outbox(new)
+        except FileConditionError as error:
+            raise error if error.is_named else error.named("outbox") from error
+
+    def _found_in_outbox(self, new: NewJob) -> Path | None:
         for result in outbox.existing_results(new):
             if self._ledger.results_of(result) is not None:
                 continue

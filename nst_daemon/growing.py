@@ -39,7 +39,7 @@ class Growing:
     answer: Readable | Unreadable | None
 
 
-class Nursery:
+class Incomplete:
     """Remembers the pictures that are not whole. Lives on one thread."""
 
     def __init__(

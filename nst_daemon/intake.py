@@ -20,7 +20,7 @@ from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.delays import Delays, of_photo
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError
-from nst_daemon.growing import Fate, Growing, Nursery
+from nst_daemon.growing import Fate, Growing, Incomplete
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inbox.walk import Found, Kind, kind_of
 from nst_daemon.inbox.watching import Root
@@ -73,7 +73,7 @@ class Intake:
             clock=clock,
         )
         self._ready: dict[Path, None] = {}  # settled; a queue without doubles
-        self._nursery = Nursery(clock, max_wait=watch.max_wait_seconds)
+        self._incomplete = Incomplete(clock, max_wait=watch.max_wait_seconds)
         self._waiting: dict[Path, Waiting] = {}
         self._delays = Delays(clock)
         self._second_looks = SecondLooks(ledger)
@@ -150,7 +150,7 @@ class Intake:
         unknown = [of_photo(error) for error in self._settler.unknown()]
         found += [problem_of(unknown[0], more=len(unknown) - 1)] if unknown else []
         found += restless_problem(self._settler.restless())
-        found += self._nursery.problems(at_once=at_once)
+        found += self._incomplete.problems(at_once=at_once)
         found += self._delays.problems()
         return list(dict.fromkeys(found))
 
@@ -213,14 +213,14 @@ class Intake:
 
     def _notice(self, path: Path, stamp: Stamp, *, was_written: bool = False) -> None:
         if not self._is_in_hand(path, stamp):
-            self._nursery.pop(path)
+            self._incomplete.pop(path)
             self._settler.notice(path, was_touched=was_written)
             self._inspector.prepare()
 
     def _is_in_hand(self, path: Path, stamp: Stamp) -> bool:
         if path in self._ready or path in self._waiting:
             return True
-        return self._nursery.holds(path, stamp) or self._delays.holds(path, stamp)
+        return self._incomplete.holds(path, stamp) or self._delays.holds(path, stamp)
 
     def _rescan(self, root: Root) -> None:
         """Hold everything that lies in an inbox against what the ledger has seen."""
@@ -262,7 +262,7 @@ class Intake:
             return
         self._ready.pop(path, None)
         self._waiting.pop(path, None)
-        self._nursery.pop(path)
+        self._incomplete.pop(path)
         self._delays.forget(path)
         self._settler.forget(path)
         self._ledger.forget_seen(path)
@@ -284,13 +284,13 @@ class Intake:
                     self._mender.follow_sidecar(root, path)
 
     def _look_at_growing(self) -> None:
-        for path in self._nursery.paths():
+        for path in self._incomplete.paths():
             root = self._inbox.root_of(path)
             with self._delays.apart(path):
-                fate = self._nursery.fate_of(path)
+                fate = self._incomplete.fate_of(path)
                 if fate is Fate.WAITS or root is None or not root.is_present():
                     continue
-                growing = self._nursery.pop(path)
+                growing = self._incomplete.pop(path)
                 if growing is not None:
                     self._let_go(root, path, growing, fate)
 
@@ -330,8 +330,8 @@ class Intake:
             return self._gone(root, path)
         if self._mender.set_mask_aside(root, path, stamp):
             return None
-        if self._nursery.is_being_written(path):
-            return self._nursery.put(path, stamp, None)
+        if self._incomplete.is_being_written(path):
+            return self._incomplete.put(path, stamp, None)
         try:
             answer = self._inspector.inspect(path)
         except FileNotFoundError:
@@ -340,7 +340,7 @@ class Intake:
             return self._settler.notice(path)
         crash_at(CrashPoint.INSPECTED)
         if answer.may_grow:
-            return self._nursery.put(path, stamp, answer)
+            return self._incomplete.put(path, stamp, answer)
         if isinstance(answer, Readable):
             return self._accept(root, path, stamp, answer)
         return self._fail(root, path, stamp, answer)

@@ -192,3 +192,17 @@ def test_our_own_folder_that_cannot_be_written_stops_the_intake_and_blames_no_ph
     place.run(60, step=2)
     assert place.states() == [JobState.QUEUED]
     assert place.codes() == []
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE], ids=["EACCES", "ESTALE"])
+def test_an_outbox_that_does_not_answer_is_named_and_nothing_is_painted_twice(
+    place: Place, faults: Faults, number: int
+) -> None:
+    faults.fail_for_ever("lstat", "stat", number=number, at=under(place.outbox))
+    place.drop("a.jpg")
+    place.run(60, step=2)
+    assert place.codes() == ["outbox_unreadable" if number == errno.EACCES else "outbox_unreachable"]
+    faults.heal()
+    place.run(70)
+    assert place.states() == [JobState.QUEUED]
+    assert place.codes() == []
