@@ -9,22 +9,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
 
-from nst_daemon import __version__, crash, halves, locks, logs, outbox
+from nst_daemon import __version__, crash, disk, halves, locks, logs, outbox, state_dir
 from nst_daemon.config import Config
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.easel import Easel, MakeEngine
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.halves import LeftHalf, MakeReader, RightHalf
 from nst_daemon.inbox import watching
-from nst_daemon.jobs import JobState, Snapshot
+from nst_daemon.jobs import Problem, Snapshot
 from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.once import Patience, Verdict, is_done
+from nst_daemon.once import verdict as judged
 from nst_daemon.pulse import Pulse
 from nst_daemon.reloading import ConfigWatch
-from nst_daemon.supervision import Supervision
+from nst_daemon.supervision import Supervision, status_line
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +35,18 @@ INTAKE_SECONDS: Final = 0.2  # between two ticks of the intake, where nothing is
 WORKER_SECONDS: Final = 0.2  # between two looks of a worker for a job, unless it is woken
 LEAST_SECONDS: Final = 0.01  # of rest for the intake
 BEAT_SECONDS: Final = 1.0  # between two heartbeats and two snapshots
-GRACE_SECONDS: Final = 30.0  # for a thread to come to its end
+GRACE_SECONDS: Final = 40.0  # for a thread to come to its end; a step of a painting may take 30
 FIRST_LOOK_SECONDS: Final = 30.0  # the worker waits so long for the intake to see which jobs lost their photo
 
+WAIT_SECONDS: Final = 15.0  # between two tries of a beginning that the machine does not let happen
+SWEEPER: Final = "sweeper"
+NO_THREADS: Final = Problem(
+    code="system_busy",
+    message="The system gives no further thread.",
+    remedy="It goes on by itself; if it stays, close other programs, or raise the limit (`ulimit -u`).",
+)
+
+T = TypeVar("T")
 OnChange = Callable[[Snapshot], None]
 
 
@@ -58,39 +70,83 @@ class Daemon:
         self._failure: BaseException | None = None
         self._pulse = Pulse("intake")
         self._threads: list[threading.Thread] = []
+        self._to_begin: list[tuple[str, Callable[[], None]]] = []  # threads
         self._is_ready = threading.Event()
 
-    def run(self, *, once: bool = False, on_change: OnChange | None = None) -> ExitCode:
-        """Watch and paint until told to stop; with `once`, until everything that is there is done.
+    def run(
+        self,
+        *,
+        once: bool = False,
+        on_change: OnChange | None = None,
+        on_words: Callable[[str], None] = lambda text: None,
+    ) -> ExitCode:
+        """Watch and paint until told to stop; with `once`, until all that can be done is done.
+
+        `on_words` gets what a single run leaves undone, and why.
 
         Raises:
             AlreadyRunningError: another daemon holds the lock.
-            MissingError: with `once`, something on this machine is missing.
+            MissingError: the state folder cannot be used; with `once`, there is no engine.
+            ConditionError: with `once`, the ledger cannot be written.
         """
         crash.check_variable()
+        verdict: Verdict | None = None
         with ExitStack() as stack:
-            stack.enter_context(locks.held(self.config.state_dir))
+            hold = stack.enter_context(locks.held(self.config.state_dir))
             stack.enter_context(logs.logging_to(self.config.state_dir))
             stack.enter_context(self._signals())
-            ledger = stack.enter_context(Ledger(self.config.state_dir / "ledger.db"))
-            begun = self._begin(ledger)
+            supervision = Supervision(self._pulse)
+            ledger = self._patiently(self._opened, supervision, once=once)
+            if ledger is None:
+                return ExitCode.FINE
+            stack.enter_context(ledger)
+            begun = self._patiently(lambda: self._begin(ledger), supervision, once=once)
+            if begun is None:
+                return ExitCode.FINE
             stack.callback(self._leave, ledger)
             desktop = None if once else stack.enter_context(DesktopKeeper(self.config))
             left = stack.enter_context(LeftHalf(self.config, ledger, self._make_reader))
+            left.keeps_unfinished = once
             right = stack.enter_context(
                 RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop)
             )
-            stack.callback(self._join, ledger)
-            self._thread("intake", lambda: self._take_in(left))
-            self._watch(ledger, left, right, desktop, once=once, on_change=on_change)
+            parts = Parts(ledger, left, right, desktop, supervision)
+            stack.callback(self._join, parts, hold)
+            self._watch(parts, once=once, on_change=on_change)
+            if once and self._failure is None:
+                verdict = judged(ledger, left, begun=begun)
         if self._failure is not None:
             raise self._failure
         # A daemon that was told to stop has done its work, whatever became of single photos.
-        return self._verdict(begun) if once else ExitCode.FINE
+        for line in verdict.lines if verdict else ():
+            on_words(line)
+        return verdict.code if verdict else ExitCode.FINE
 
     def stop(self) -> None:
         """Ask a running daemon to end; safe from any thread and from a signal handler."""
         self._stop.set()
+
+    def _opened(self) -> Ledger:
+        return Ledger(self.config.state_dir / "ledger.db")
+
+    def _patiently(self, act: Callable[[], T], supervision: Supervision, *, once: bool) -> T | None:
+        """Return what a step of the beginning returns, once the machine lets it; None: we are to stop.
+
+        A disk that is full or read-only for a while must not end what a service began.
+        """
+        said = ""
+        while not self._stop.is_set():
+            try:
+                return act()
+            except ConditionError as error:
+                if once:
+                    raise
+                if error.message != said:
+                    logger.warning("The daemon waits: %s", error)
+                said = error.message
+                supervision.waiting(said, WAIT_SECONDS)
+                self._stop.wait(WAIT_SECONDS)
+        return None
 
     def _begin(self, ledger: Ledger) -> float:
         """Give back what a crash left, and say that we are here; return the time."""
@@ -101,91 +157,101 @@ class Daemon:
         ledger.set_daemon(os.getpid(), __version__)
         for job in ledger.recover():
             logger.info("job %d was interrupted and is queued again", job)
-        self._sweep()
+        shutil.rmtree(self.config.state_dir / "work", ignore_errors=True)
         logger.info("nst-daemon %s watches %s", __version__, _inboxes(self.config))
         return time.time()
 
-    def _sweep(self) -> None:
-        """Remove what a crash left half done."""
-        shutil.rmtree(self.config.state_dir / "work", ignore_errors=True)
-        for folder in self.config.folders:
-            try:
-                watching.sweep(folder.inbox)
-                for place in (folder.outbox, folder.archive, folder.failed):
-                    outbox.sweep(place)
-            except OSError as error:
-                logger.warning("%s", error)
+    def _sweep(self, ledger: Ledger) -> None:
+        """Remove what a crash left half done, and look at our own folder; on a thread of its own.
 
-    def _watch(
-        self,
-        ledger: Ledger,
-        left: LeftHalf,
-        right: RightHalf,
-        desktop: DesktopKeeper | None,
-        *,
-        once: bool,
-        on_change: OnChange | None,
-    ) -> None:
+        A large outbox on a sleeping share must not keep photos waiting.
+        """
+        disk.close_tree(self.config.state_dir)
+        with suppress(ConditionError):
+            ledger.look_through()
+            ledger.set_problems("state", state_dir.problems(ledger.file))
+        for folder in self.config.folders:
+            places = (folder.outbox, folder.archive, folder.failed)
+            sweeps = [(watching.sweep, folder.inbox), *((outbox.sweep, place) for place in places)]
+            for sweep, place in sweeps:
+                if self._stop.is_set():
+                    return
+                try:
+                    sweep(place)
+                except (OSError, ConditionError) as error:  # the next start tries again
+                    logger.info("%s", error)
+
+    def _watch(self, parts: "Parts", *, once: bool, on_change: OnChange | None) -> None:
         """Wait in the main thread: beat, show, and see whether there is an end."""
-        supervision = Supervision(self._pulse)
         edits = ConfigWatch(self.config, keeps_tray=self._keeps_tray)
-        self._tend(right, ledger)
+        patience = Patience(self.config)
+        ledger, left, right = parts.ledger, parts.left, parts.right
+        self._to_begin = [
+            ("intake", lambda: self._take_in(left)),
+            (SWEEPER, lambda: self._sweep(ledger)),
+        ]
+        self._tend(parts)
         while not self._stop.wait(BEAT_SECONDS if not on_change else BEAT_SECONDS / 4):
-            with suppress(ConditionError):  # a full disk is intake's and worker's to report
-                ledger.beat()
-                if ledger.take(Wish.QUIT):
-                    self._stop.set()
-                if ledger.take(Wish.UNLOAD):
-                    right.unload()
-                if self._is_ready.is_set():
-                    self._speak(ledger, supervision)
+            self._speak(parts)
+            with suppress(ConditionError):
                 if on_change:
                     on_change(ledger.snapshot(running=True))
-                if once and _is_idle(ledger, left):
+                if once and (is_done(ledger, left) or patience.is_over(ledger, left)):
                     self._stop.set()
-                self._follow(edits, ledger, left, right, desktop)
-            self._tend(right, ledger)
-            if desktop is not None:
-                desktop.tend()
+            with suppress(ConditionError):
+                self._follow(edits, parts)
+            self._tend(parts)
+            if parts.desktop is not None:
+                parts.desktop.tend()
             if once and isinstance(right.missing, MissingError):
                 self._failure = right.missing
                 self._stop.set()
-        supervision.stopping()
+        parts.supervision.stopping()
         if on_change:
             with suppress(ConditionError):
                 on_change(ledger.snapshot(running=True))
 
-    def _follow(
-        self,
-        edits: ConfigWatch,
-        ledger: Ledger,
-        left: LeftHalf,
-        right: RightHalf,
-        desktop: DesktopKeeper | None,
-    ) -> None:
+    def _speak(self, parts: "Parts") -> None:
+        """Say that we live and what we do: to the ledger if it can be written, to systemd anyway."""
+        ledger = parts.ledger
+        try:
+            if ledger.take(Wish.QUIT):
+                self._stop.set()
+            if ledger.take(Wish.UNLOAD):
+                parts.right.unload()
+            ledger.beat()
+            if self._is_ready.is_set() and ledger.ready_pid() != os.getpid():
+                ledger.set_ready(os.getpid())
+            ledger.set_problems("ledger rows", ledger.unreadable_problems())
+            status = status_line(ledger.snapshot(running=True))
+        except ConditionError as error:  # a full disk is intake's and worker's to report
+            status = error.message
+        if self._is_ready.is_set():
+            parts.supervision.tell(status)
+
+    def _follow(self, edits: ConfigWatch, parts: "Parts") -> None:
         """Take on an edit of config.yaml, or show why not."""
         was_asked = self._reload.is_set()
         self._reload.clear()
         config = edits.look(at_once=was_asked)
         if config is not None:
             self.config = config
-            left.follow(config)
-            right.follow(config)
-            if desktop is not None:
-                desktop.follow(config)
-        ledger.set_problems("config", edits.problems)
+            parts.left.follow(config)
+            parts.right.follow(config)
+            if parts.desktop is not None:
+                parts.desktop.follow(config)
+        parts.ledger.set_problems("config", edits.problems)
 
-    def _speak(self, ledger: Ledger, supervision: Supervision) -> None:
-        """Tell `start` and systemd that the daemon is ready, and systemd that it lives."""
-        if ledger.ready_pid() != os.getpid():
-            ledger.set_ready(os.getpid())
-        supervision.tell(ledger.snapshot(running=True))
-
-    def _tend(self, right: RightHalf, ledger: Ledger) -> None:
-        """Begin a thread for each easel that is new."""
+    def _tend(self, parts: "Parts") -> None:
+        """Begin the threads that are wanted and not there: one for each easel that is new."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        for easel in right.tend():
-            self._thread(easel.name, partial(self._work, easel, ledger))
+        for easel in parts.right.tend():
+            self._to_begin.append((easel.name, partial(self._work, easel, parts.ledger)))
+        while self._to_begin and self._thread(*self._to_begin[0]):
+            self._to_begin.pop(0)
+        problems = [NO_THREADS] if self._to_begin else []
+        with suppress(ConditionError):
+            parts.ledger.set_problems("threads", problems)
 
     def _take_in(self, left: LeftHalf) -> None:
         """Take photos in, each at the moment at which it has settled."""
@@ -224,7 +290,9 @@ class Daemon:
             ledger.set_ready(None)
             ledger.set_daemon(None, __version__)
 
-    def _thread(self, name: str, target: Callable[[], None]) -> None:
+    def _thread(self, name: str, target: Callable[[], None]) -> bool:
+        """Begin a thread; False: the machine has none to give, and it is to be tried again."""
+
         def run() -> None:
             try:
                 target()
@@ -233,16 +301,28 @@ class Daemon:
                 self._failure = error
                 self._stop.set()
 
-        thread = threading.Thread(target=run, name=f"nst-{name.replace(' ', '-')}")
+        # Of the interpreter's "daemon" kind: one that hangs on a dead disk must not keep us from our end.
+        thread = threading.Thread(target=run, name=f"nst-{name.replace(' ', '-')}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            logger.warning("the %s cannot begin: %s", name, error)
+            return False
         self._threads.append(thread)
-        thread.start()
+        return True
 
-    def _join(self, ledger: Ledger) -> None:
+    def _join(self, parts: "Parts", hold: locks.Hold) -> None:
+        """Wait for all threads; where one does not end, our lock is kept until this process does."""
         self._stop.set()
-        ledger.additions.tell()  # a worker that rests
+        parts.left.interrupt()
+        parts.ledger.additions.tell()  # a worker that rests
         deadline = time.monotonic() + GRACE_SECONDS
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            has_work = not thread.name.endswith(SWEEPER)
+            thread.join(max(0.0, deadline - time.monotonic()) if has_work else 1.0)
+            if has_work and thread.is_alive():
+                logger.warning("%s did not end in time: a disk or a driver holds it", thread.name)
+                hold.keep()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -267,17 +347,16 @@ class Daemon:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _verdict(self, begun: float) -> ExitCode:
-        """Return whether a job failed in this run."""
-        with Ledger(self.config.state_dir / "ledger.db") as ledger:
-            failed = ledger.jobs(state=JobState.FAILED)
-        recent = [job for job in failed if job.finished and job.finished.timestamp() >= begun]
-        return ExitCode.JOB_FAILED if recent else ExitCode.FINE
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a running daemon consists of."""
 
-def _is_idle(ledger: Ledger, left: LeftHalf) -> bool:
-    """Whether nothing is left to do without a person: all that lies in the inbox is known, and done."""
-    return left.is_idle() and (ledger.is_paused() or not ledger.has_work())
+    ledger: Ledger
+    left: LeftHalf
+    right: RightHalf
+    desktop: DesktopKeeper | None
+    supervision: Supervision
 
 
 def _inboxes(config: Config) -> str:

@@ -26,23 +26,26 @@ SUFFIX: Final = ".tmp"
 OLD_SECONDS: Final = 24 * 3600.0  # no copy takes a day: left over, whoever made it
 CLOCK_SECONDS: Final = 600.0  # the clocks of a share and of this machine differ by less
 BLOCK: Final = 1 << 20  # bytes read at once
+_RUN: Final = uuid.uuid4().hex[:4]  # tells the files of this process from those of one that had its number
 
 
 def temporary_in(folder: Path) -> Path:
     """Return a new temporary path in a folder."""
-    return folder / f"{TEMPORARY}{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:12]}{SUFFIX}"
+    return folder / f"{TEMPORARY}{_HOST}-{os.getpid()}-{_RUN}{uuid.uuid4().hex[:8]}{SUFFIX}"
 
 
 def is_left_over(path: Path) -> bool:
-    """Return whether a temporary file was left by a process that is no more, or by this one before it began.
+    """Return whether a temporary file was left by a process that is no more, or had our number before us.
 
-    Ask at the start only: while we write, our own files look the same. What cannot be known is not left over.
+    What cannot be known is not left over.
     """
     if not (path.name.startswith(TEMPORARY) and path.name.endswith(SUFFIX)):
         return False
     parts = path.name.removeprefix(TEMPORARY).removesuffix(SUFFIX).split("-")
     pid = int(parts[1]) if len(parts) == 3 and parts[0] == _HOST and parts[1].isdecimal() else None
-    if pid is not None and (pid == os.getpid() or not machine.is_alive(pid)):
+    if pid == os.getpid():
+        return not parts[2].startswith(_RUN)  # a container numbers its processes alike at each start
+    if pid is not None and not machine.is_alive(pid):
         return True
     try:
         facts = disk.facts_of(path)

@@ -23,6 +23,7 @@ from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspector
 from nst_daemon.intake import Intake
+from nst_daemon.jobs import Problem
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import Library
 from nst_daemon.shelf import Shelf
@@ -57,6 +58,10 @@ class LeftHalf:
         self._ledger = ledger
         self._make = make
         self._config = self._wanted = config
+        self._is_over = False
+        self.ticks = 0  # so far
+        self.keeps_unfinished = False  # whether somebody will ask for `unfinished`
+        self._unfinished: list[Problem] = []
         self._reader, self._inbox, self._intake = self._begun(config)
 
     def __enter__(self) -> Self:
@@ -67,11 +72,22 @@ class LeftHalf:
 
     def tick(self) -> bool:
         """Do what is due; return whether there is more to do at once."""
+        if self._is_over:
+            return False
         wanted = self._wanted
         if wanted is not self._config:
             with suppress(ConditionError):  # the ledger cannot be read; the next tick tries again
                 self._change(wanted)
-        return self._intake.tick()
+        is_more = self._intake.tick()
+        if self.keeps_unfinished:
+            self._unfinished = self._intake.unfinished()
+        self.ticks += 1
+        return is_more
+
+    def interrupt(self) -> None:
+        """Have a photo that is just being read left, and begin nothing any more; any thread may."""
+        self._is_over = True
+        self._reader.close()
 
     def follow(self, config: Config) -> None:
         """Take on another config at the next tick."""
@@ -84,6 +100,10 @@ class LeftHalf:
     def is_idle(self) -> bool:
         """Return whether all that lies in the inboxes was dealt with, by the config of now."""
         return self._wanted is self._config and self._intake.is_idle()
+
+    def unfinished(self) -> list[Problem]:
+        """Return why something that lies in an inbox was not taken in, at the end of the last tick."""
+        return self._unfinished
 
     def _change(self, config: Config) -> None:
         if _of_the_left(config) == _of_the_left(self._config):

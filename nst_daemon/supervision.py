@@ -1,6 +1,7 @@
 """What systemd is told of the daemon: that it is ready, alive, and what it does. On the main thread."""
 
 import logging
+from typing import Final
 
 from nst_daemon.jobs import JobState, Snapshot
 from nst_daemon.pulse import Pulse
@@ -8,6 +9,8 @@ from nst_daemon.report import counts_text, current_text
 from nst_daemon.service import systemd
 
 logger = logging.getLogger(__name__)
+
+MARGIN_SECONDS: Final = 60.0  # for a disk that hangs
 
 
 class Supervision:
@@ -19,11 +22,15 @@ class Supervision:
         self._status = ""
         self._hung: list[str] = []
 
-    def tell(self, snapshot: Snapshot) -> None:
-        """Say how a daemon is that is ready; the first time, that it is."""
+    def tell(self, status: str) -> None:
+        """Say how a daemon is that is ready, in one line; the first time, that it is ready.
+
+        That it lives is the threads' to say, and not the ledger's: a disk that cannot be written is no reason
+        to be started anew.
+        """
         lines = [] if self._is_ready else ["READY=1"]
         self._is_ready = True
-        if (status := status_line(snapshot)) != self._status:
+        if status != self._status:
             self._status = status
             lines.append(f"STATUS={status}")
         hung = self._pulse.hung()
@@ -34,6 +41,10 @@ class Supervision:
             lines.append("WATCHDOG=1")
         if lines:
             systemd.notify(*lines)
+
+    def waiting(self, status: str, seconds: float) -> None:
+        """Say why the daemon is not ready yet, and that it will not be for so long."""
+        systemd.notify(f"STATUS={status}", f"EXTEND_TIMEOUT_USEC={round((seconds + MARGIN_SECONDS) * 1e6)}")
 
     def stopping(self) -> None:
         """Say that it ends."""

@@ -20,7 +20,7 @@ LAYERS = (
     "config files images jobs report_picture settling",
     # pure decisions, and the outside world
     "copies inbox inspector ledger networks pairing reloading report",
-    "checkpoints library places provenance service sidecars",
+    "checkpoints library places provenance service sidecars state_dir",
     "engine masks shelf supervision",
     "arrivals belongings delays first_look growing second_looks",
     "outbox",
@@ -30,6 +30,7 @@ LAYERS = (
     "desktop mending worker",
     "easel intake",
     "halves",
+    "once",
     "daemon",
     "cli",
     "__main__",

@@ -425,11 +425,14 @@ def test_the_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> N
     )
     deep = folder.outbox / "trip"
     deep.mkdir()
-    left = [Path(died.stdout.strip()), temporary_in(deep)]
+    ours = temporary_in(deep)
+    numbered_alike = ours.with_name("-".join([*ours.name.split("-")[:3], "zzzz00000000.tmp"]))
+    left = [Path(died.stdout.strip()), numbered_alike]
     kept = [
         folder.outbox / "a.jpg",
         folder.outbox / ".nst-notes.txt",
         folder.outbox / ".nst-00000000-1-x.tmp",
+        ours,  # being written at this moment, by another thread
     ]
     if sys.platform != "win32":
         parent = temporary_in(deep).name.split("-")
@@ -448,7 +451,8 @@ def test_the_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> N
 def test_the_end_of_a_job_takes_its_preview_and_what_a_killed_engine_left_of_it(folder: Folder) -> None:
     job, other = job_of(folder, number=7), job_of(folder, number=8)
     job.preview.parent.mkdir()
-    left = job.preview.parent / temporary_in(folder.outbox).name  # of this process: it is not writing
+    parts = temporary_in(folder.outbox).name.split("-")
+    left = job.preview.parent / "-".join([*parts[:3], "zzzz00000000.tmp"])  # of a process that is no more
     for path in (job.preview, other.preview, left):
         path.write_bytes(b"x")
     outbox.end_preview(job)

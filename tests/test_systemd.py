@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 from conftest import FakeClock
+from daemons import Home, PlayedReader
 
 from nst_daemon import config
+from nst_daemon import daemon as daemon_module
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.daemon import Daemon
+from nst_daemon.errors import ConditionError
 from nst_daemon.jobs import EngineFacts, JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.pulse import HUNG_SECONDS, Pulse
 from nst_daemon.service import systemd
 from nst_daemon.supervision import Supervision, status_line
@@ -108,17 +112,68 @@ def test_the_daemon_is_ready_after_lock_ledger_and_first_reading_and_says_that_i
 def test_a_thread_that_hangs_ends_the_signs_of_life(listener: Listener, clock: FakeClock) -> None:
     pulse = Pulse("intake", "worker", clock=clock)
     supervision = Supervision(pulse)
-    supervision.tell(snapshot())
+    supervision.tell("waiting")
     clock.advance(HUNG_SECONDS - 1)
     pulse.beat("worker")
-    supervision.tell(snapshot())
+    supervision.tell("waiting")
     assert listener.hear().count("WATCHDOG=1") == 2
     clock.advance(2)
-    supervision.tell(snapshot())
+    supervision.tell("waiting")
     assert listener.hear().count("WATCHDOG=1") == 2
     pulse.beat("intake")
-    supervision.tell(snapshot())
+    supervision.tell("waiting")
     assert listener.hear().count("WATCHDOG=1") == 3
+
+
+def test_a_ledger_that_cannot_be_written_does_not_end_the_signs_of_life(
+    tmp_path: Path, listener: Listener, wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    monkeypatch.setattr(daemon_module, "BEAT_SECONDS", 0.05)
+    daemon = Daemon(home.config, make_reader=lambda config: PlayedReader())
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    try:
+        wait_for(lambda: "READY=1" in listener.hear())
+        real = LedgerFile.write
+
+        def refuse(*_: object, **__: object) -> None:
+            raise ConditionError("The ledger cannot be written.", code="read_only")
+
+        monkeypatch.setattr(LedgerFile, "write", refuse)
+        wait_for(lambda: "STATUS=The ledger cannot be written." in listener.hear())
+        before = listener.hear().count("WATCHDOG=1")
+        wait_for(lambda: listener.hear().count("WATCHDOG=1") > before + 5)
+        monkeypatch.setattr(LedgerFile, "write", real)
+        wait_for(lambda: listener.hear()[-2:] != [] and "STATUS=waiting for photos" in listener.hear())
+    finally:
+        daemon.stop()
+        thread.join(20)
+
+
+def test_a_ledger_that_is_full_as_the_daemon_begins_is_waited_for(
+    tmp_path: Path, listener: Listener, wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    monkeypatch.setattr(daemon_module, "WAIT_SECONDS", 0.05)
+    real = Ledger.recover
+
+    def refuse(_: Ledger) -> list[int]:
+        raise ConditionError("The disk is full.", code="disk_full")
+
+    monkeypatch.setattr(Ledger, "recover", refuse)
+    daemon = Daemon(home.config, make_reader=lambda config: PlayedReader())
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    try:
+        wait_for(lambda: "STATUS=The disk is full." in listener.hear())
+        assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in listener.hear())
+        assert "READY=1" not in listener.hear()
+        monkeypatch.setattr(Ledger, "recover", real)
+        wait_for(lambda: "READY=1" in listener.hear())
+    finally:
+        daemon.stop()
+        thread.join(20)
 
 
 def test_the_status_line_says_what_waits() -> None:

@@ -121,8 +121,11 @@ def run(
         loaded = replace(loaded, tray=TrayMode.OFF)
     for line in words_before(loaded):
         say(line)
+    words: list[str] = []
     with snapshots_shown() as show:
         code = Daemon(loaded, keeps_tray=no_tray or once).run(
-            once=once, on_change=show if sys.stderr.isatty() else None
+            once=once, on_change=show if sys.stderr.isatty() else None, on_words=words.append
         )
+    for each in words:
+        say(each)
     raise typer.Exit(int(code))
