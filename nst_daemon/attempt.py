@@ -93,6 +93,7 @@ class Attempt:
             job=job.id,
             photo=source_of(job),
             photo_name=job.photo,
+            photo_sha256=job.photo_sha256,
             styles=job.styles,
             recipe=recipe,
             result=desk / "painting",

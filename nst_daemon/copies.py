@@ -56,17 +56,23 @@ def _copied(photo: Path, folder: Path) -> tuple[Path, str]:
 
 
 def source_of(job: Job) -> Path:
-    """Return the file to paint: the private copy or, where that was swept since, the unchanged original.
+    """Return the file to paint: the private copy or, where that is gone or damaged, the unchanged original.
 
     Raises:
-        PhotoError: both are gone, which is proven.
+        PhotoError: neither is there, which is proven.
         ConditionError: nobody knows.
     """
-    if disk.is_file(job.copy):
-        return job.copy
-    with suppress(FileNotFoundError):
-        if disk.is_file(job.original) and file_sha256(job.original) == job.photo_sha256:
-            return job.original
+    unknown: FileConditionError | None = None
+    for path in (job.copy, job.original):
+        try:
+            if disk.is_file(path) and file_sha256(path) == job.photo_sha256:
+                return path
+        except FileNotFoundError:
+            continue
+        except FileConditionError as error:
+            unknown = unknown or error
+    if unknown is not None:
+        raise unknown
     if job.inbox is not None and not disk.is_folder(job.inbox):
         raise disk.missing(job.inbox).named("inbox")
     raise PhotoError(
