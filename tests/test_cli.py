@@ -371,6 +371,16 @@ def test_check_survives_every_fault_that_it_is_to_find(
         assert finding.is_ok or finding.code
 
 
+def test_check_warns_of_an_inbox_in_the_library_of_another_program(home: Path) -> None:
+    inbox = home / "Photos Library.photoslibrary" / "originals"
+    inbox.mkdir(parents=True)
+    text = (home / "config.yaml").read_text().replace("inbox: inbox", f"inbox: {inbox}")
+    (home / "config.yaml").write_text(text)
+    assert [code for _, code in wrong(home)] == ["inbox_in_library"]
+    (home / "config.yaml").write_text(text.replace("#originals: move", "originals: keep"))
+    assert wrong(home) == []
+
+
 def test_check_tells_a_file_in_place_of_a_folder(home: Path) -> None:
     state = config.load(home / "config.yaml").state_dir
     state.parent.mkdir(parents=True, exist_ok=True)

@@ -101,6 +101,7 @@ def _surviving(what: str, looks: Iterator[Finding]) -> Iterator[Finding]:
 def _inbox(folder: "Folder") -> Iterator[Finding]:
     """Yield whether the inbox can be listed, and written to where originals leave it."""
     from nst_daemon.config import Originals
+    from nst_daemon.inbox.gate import library_around
 
     inbox = folder.inbox
     try:
@@ -117,6 +118,11 @@ def _inbox(folder: "Folder") -> Iterator[Finding]:
     except FileNotFoundError:
         yield _absent("inbox", inbox)
         return
+    if (library := library_around(inbox)) is not None and folder.originals is not Originals.KEEP:
+        what = f"inbox {inbox} is in {library}, which another program keeps its own in: it would be emptied"
+        yield Finding(
+            False, what, "Export the photos to a folder, or set `originals: keep`.", "inbox_in_library"
+        )
     finding = _writable("inbox", inbox)
     if not finding.is_ok and folder.originals is Originals.KEEP and finding.code == Trouble.READ_ONLY:
         finding = Finding(True, f"inbox {inbox} is only read: originals: keep")

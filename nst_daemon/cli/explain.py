@@ -1,6 +1,5 @@
 """The commands that say what would be painted and in what: styles, explain."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,8 +99,9 @@ def _place_in_an_inbox(path: Path, config: "Config") -> Path | None:
     for folder in config.folders:
         if path.is_relative_to(folder.inbox):
             return path
-        with suppress(OSError, RuntimeError, ValueError):  # a loop of links; not in there
-            return folder.inbox / (path.parent.resolve() / path.name).relative_to(folder.inbox.resolve())
+        real, inbox = disk.real_path(path.parent) / path.name, disk.real_path(folder.inbox)
+        if real.is_relative_to(inbox):
+            return folder.inbox / real.relative_to(inbox)
     return None
 
 

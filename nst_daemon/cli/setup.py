@@ -3,13 +3,15 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nst_daemon import disk
 from nst_daemon.cli.common import ConfigOption, load_config, say, snapshots_shown
-from nst_daemon.errors import MissingError
+from nst_daemon.errors import ConditionError, MissingError, NameRefusedError
 
 # ── init ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -25,7 +27,7 @@ def init(
     Example: nst-daemon init ~/Pictures/paintings
     """
     source, home, changes = _places(folder, config)
-    is_new = not source.exists()
+    is_new = not disk.is_there(source)
     make(source, home, changes)
     loaded = load_config(source)
     first = loaded.folders[0]
@@ -71,20 +73,17 @@ def make(source: Path, home: Path, changes: Mapping[str, object]) -> Path:
     from nst_daemon.config.example import example
 
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        source.parent.mkdir(parents=True, exist_ok=True)
-        if not source.exists():
-            with source.open("x", encoding="utf-8") as file:
-                file.write(example(changes))
+        disk.make_folder(home)
+        disk.make_folder(source.parent)
+        with suppress(FileExistsError), disk.created(source) as file:
+            file.write(example(changes).encode())
         config = load(source)
         for folder in config.folders:
-            folder.inbox.mkdir(parents=True, exist_ok=True)
-            folder.outbox.mkdir(parents=True, exist_ok=True)
-        config.styles.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MissingError(
-            f"{error.filename}: cannot be made: {error.strerror}.", remedy="Name another folder."
-        ) from error
+            disk.make_folder(folder.inbox)
+            disk.make_folder(folder.outbox)
+        disk.make_folder(config.styles)
+    except (ConditionError, NameRefusedError) as error:
+        raise MissingError(error.message, remedy="Name another folder.", code=error.code) from error
     return source
 
 
@@ -92,7 +91,7 @@ def new_folder(wanted: Path) -> Path:
     """Return the wanted name, or the first with a number behind it that is free."""
     count = 1
     path = wanted
-    while path.exists():
+    while disk.is_there(path):
         count += 1
         path = wanted.with_name(f"{wanted.name}-{count}")
     return path

@@ -27,18 +27,11 @@ def overlaps(inboxes: Sequence[Place], others: Sequence[Place]) -> Iterator[Faul
 
 def is_inside(path: Path, folder: Path) -> bool:
     """Return whether `path` is `folder` or lies in it, by whatever name or link it is reached."""
-    path, folder = _real(path), _real(folder)
+    path, folder = disk.real_path(path), disk.real_path(folder)
     if path.is_relative_to(folder):
         return True
     # A bind mount, or a file system that takes Inbox for inbox.
     return any(_is_same(parent, folder) for parent in (path, *path.parents))
-
-
-def _real(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # a loop of links
-        return path
 
 
 def _is_same(one: Path, other: Path) -> bool:

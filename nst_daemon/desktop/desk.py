@@ -207,7 +207,7 @@ class Desk:
             service.install(self.config)
 
     def _set_style(self, style: str) -> None:
-        source = self.config.source.resolve()  # a link stays a link
+        source = disk.real_path(self.config.source)  # a link stays a link
         text, encoding = configs.decoded(configs.read_source(source), str(source))
         raw = with_style(text, style, self.config.source).encode(encoding)
         draft = files.temporary_in(source.parent)

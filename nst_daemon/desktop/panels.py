@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from nst_daemon import disk
+from nst_daemon.errors import ConditionError
 from nst_daemon.jobs import Problem
 
 WATCHER: Final = "org.kde.StatusNotifierWatcher"  # of KDE, and of GNOME with an extension
@@ -107,7 +109,10 @@ def may_notify() -> bool:
     if sys.platform in ("win32", "darwin") or os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return True
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return runtime is not None and (Path(runtime) / "bus").exists()
+    try:
+        return runtime is not None and disk.is_there(Path(runtime) / "bus")
+    except ConditionError:  # another user's, after sudo
+        return False
 
 
 class Probe:

@@ -32,6 +32,7 @@ from nst_daemon.disk.facts import (
     is_same_file,
     is_there,
     mount_point_of,
+    real_path,
     stamp_of,
 )
 from nst_daemon.disk.private import (
@@ -73,6 +74,7 @@ __all__ = [
     "mount_point_of",
     "opened",
     "read_bytes",
+    "real_path",
     "remove",
     "remove_if_empty",
     "remove_tree",

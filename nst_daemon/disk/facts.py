@@ -104,6 +104,11 @@ def is_gone(path: Path, *, root: Path) -> bool:
     return False
 
 
+def real_path(path: Path) -> Path:
+    """Return a path without links, as far as they can be followed; never raises."""
+    return Path(os.path.realpath(path))
+
+
 def is_same_file(path: Path, other: Path) -> bool:
     """Return whether two names lead to one file or folder. Raises: ConditionError."""
     one, two = facts_of(path, follow=True), facts_of(other, follow=True)

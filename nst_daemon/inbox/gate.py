@@ -82,6 +82,13 @@ def folder_left(name: str) -> Left | None:
     return None
 
 
+def library_around(inbox: PurePath) -> str | None:
+    """Return the library of another program that an inbox is, or lies in; None: there is none."""
+    return next(
+        (part for part in inbox.parts if LIBRARY_ENDS.fullmatch(PurePath(part.casefold()).suffix)), None
+    )
+
+
 def left_by_name(relative: PurePath, ignore: Sequence[str] = (), *, is_folder: bool = False) -> Left | None:
     """Return why a file is left alone, by its path relative to the inbox; None: a photo or a sidecar.
 

@@ -157,7 +157,7 @@ class Lease:
             logger.debug("No leases in %s: %s", folder, error)
             return self._inbox / NAME
         # A home on a share is that of several machines, each of which has a disk of its own.
-        mark = f"{self._me.host}:{os.path.realpath(self._inbox)}"
+        mark = f"{self._me.host}:{disk.real_path(self._inbox)}"
         return folder / f"{hashlib.sha256(os.fsencode(mark)).hexdigest()[:16]}.lease"
 
 
