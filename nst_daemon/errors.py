@@ -102,6 +102,12 @@ class MaskError(InputError):
     code = "mask_missing"
 
 
+class CopyError(JobError):
+    """Our private copy of a photo is gone or damaged; the photo itself may be well."""
+
+    code = "copy_gone"
+
+
 class EngineError(JobError):
     """The engine could not finish this picture; a later attempt may."""
 

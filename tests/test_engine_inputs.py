@@ -16,7 +16,7 @@ from nst_daemon.engine import inputs as inputs_module
 from nst_daemon.engine.inputs import Inputs, longest_style
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import is_out_of_memory
-from nst_daemon.errors import FileConditionError, JobError, MaskError, StyleError
+from nst_daemon.errors import CopyError, FileConditionError, JobError, MaskError, StyleError
 from nst_daemon.files import file_sha256
 from nst_daemon.recipe import Mask, Order, Style, resolve
 
@@ -124,7 +124,7 @@ def test_a_mask_or_a_photo_that_is_another_by_now_is_not_read(inputs: Inputs, tm
         change()
         with pytest.raises(MaskError, match=r"Mask m\.png is"):
             inputs.mask(mask, 8, 8)
-        with pytest.raises(FileConditionError, match=r"cat\.png"):
+        with pytest.raises(CopyError, match=r"cat\.png"):
             inputs.photo(order)
     picture(path)
     assert inputs.photo(replace(order, photo_sha256="")).width == 96

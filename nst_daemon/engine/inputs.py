@@ -18,7 +18,7 @@ from nst_daemon.engine.pixels import resize, to_array, to_view
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import fit
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import FileConditionError, MaskError, NstError, PhotoError, StyleError, Trouble
+from nst_daemon.errors import CopyError, JobError, MaskError, PhotoError, StyleError
 from nst_daemon.files import file_sha256
 from nst_daemon.recipe import Init, Mask, Order, Recipe, Style
 
@@ -46,18 +46,13 @@ class Inputs:
 
         Raises:
             PhotoError: it cannot be read.
-            FileConditionError: it is not the one that was ordered, or its disk does not answer: the worker
-                asks again, and finds the other of copy and original.
+            CopyError: it is not the one that was ordered.
+            ConditionError: its disk does not answer.
         """
         size = order.recipe.size
 
-        def other(what: str) -> NstError:
-            return FileConditionError(
-                f"{order.photo_name}: what is to be painted {what}.",
-                path=order.photo,
-                trouble=Trouble.ERROR,
-                remedy="It goes on by itself from the photo, or from our copy of it.",
-            )
+        def other(what: str) -> JobError:
+            return CopyError(f"{order.photo_name}: what is to be painted {what}.")
 
         with unchanged(order.photo, order.photo_sha256, other):
             return images.load_photo(
@@ -84,7 +79,7 @@ class Inputs:
             ConditionError: its disk does not answer.
         """
 
-        def other(what: str) -> NstError:
+        def other(what: str) -> JobError:
             return MaskError(f"Mask {mask.name} {what}.", remedy=f"Put it beside the photo again. {AGAIN}")
 
         try:
@@ -108,7 +103,7 @@ class Inputs:
         return picture
 
     def _read(self, style: Style, longer: int) -> Picture:
-        def other(what: str) -> NstError:
+        def other(what: str) -> JobError:
             return StyleError(
                 f"Style picture {style.name} {what}.", remedy=f"Put it into the styles folder. {AGAIN}"
             )
@@ -138,11 +133,11 @@ class Inputs:
 
 
 @contextmanager
-def unchanged(path: Path, sha256: str, other: Callable[[str], NstError]) -> Iterator[None]:
+def unchanged(path: Path, sha256: str, other: Callable[[str], JobError]) -> Iterator[None]:
     """Guard the reading of a file: it has this hash, before and after. Without a hash it is read as it is.
 
     Raises:
-        NstError: what `other` makes of the words, e.g. "is not there".
+        JobError: what `other` makes of the words, e.g. "is not there".
         ConditionError: its disk does not answer.
     """
     try:
