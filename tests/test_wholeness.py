@@ -282,6 +282,23 @@ def test_the_raw_picture_below_a_preview_is_looked_at() -> None:
     assert judge(whole[:-3000]) is Wholeness.DOUBTFUL  # what is painted of it, its first page, is there
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "progressive.jpg", "a.png", "a.gif"])
+def test_what_stands_behind_an_end_that_proves_the_whole_is_no_doubt(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for behind in (bytes(5000), b"\0"):  # some cameras fill up their files
+        path.write_bytes(WHOLE[name] + behind)
+        assert not load(path).may_grow
+    path.write_bytes(WHOLE[name])
+    os.truncate(path, len(WHOLE[name]) + (1 << 20))
+    assert not load(path).may_grow
+
+
+def test_a_hole_before_the_end_is_a_doubt_even_where_the_end_is_there() -> None:
+    whole = WHOLE["a.jpg"]
+    assert judge(whole, hole=4096) is Wholeness.DOUBTFUL
+    assert judge(whole, hole=len(whole)) is Wholeness.WHOLE
+
+
 def test_a_photo_beyond_a_limit_that_may_still_grow_is_not_refused_for_good(tmp_path: Path) -> None:
     path = tmp_path / "a.bmp"
     path.write_bytes(encoded("BMP", BLACK))

@@ -134,20 +134,21 @@ def _is_mount(folder: Path) -> bool:
     return facts.st_dev != above.st_dev or facts.st_ino == above.st_ino
 
 
-def has_hole(path: Path) -> bool:
-    """Return whether a part of a file is not on the disk, where its file system tells: it reads as zeros.
+def first_hole(path: Path) -> int | None:
+    """Return from where on a part of a file is not on the disk, and reads as zeros, where a system tells.
 
     Raises:
         FileNotFoundError: it is not there.
         ConditionError: it cannot be opened now.
     """
     if not hasattr(os, "SEEK_HOLE"):
-        return False
+        return None
     descriptor = ask(system.calls.open, path, os.O_RDONLY | UNBLOCKED)
     try:
-        return os.lseek(descriptor, 0, os.SEEK_HOLE) < os.fstat(descriptor).st_size
+        place = os.lseek(descriptor, 0, os.SEEK_HOLE)
+        return place if place < os.fstat(descriptor).st_size else None
     except OSError:  # it does not tell
-        return False
+        return None
     finally:
         os.close(descriptor)
 

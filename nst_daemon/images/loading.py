@@ -81,7 +81,7 @@ def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | No
     name = shown(name)
     try:
         content = read_file(path, name)
-        found = judge(content, has_hole=disk.has_hole(path), is_raw=camera_raw.is_raw(name))
+        found = judge(content, hole=disk.first_hole(path), is_raw=camera_raw.is_raw(name))
         if found is Wholeness.CUT:
             raise cut(name)
         try:

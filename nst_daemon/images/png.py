@@ -22,6 +22,7 @@ XMP_KEYWORD: Final = b"XML:com.adobe.xmp"
 RAW_KEYWORD: Final = b"Raw profile type "
 ADOBE_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"  # before XMP in JPEG's segments
 TEXTS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+AROUND: Final = 12  # bytes of a chunk beside its data
 PIXELS: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 CHANNELS: Final = {0: 1, 2: 3, 4: 2, 6: 4}  # of colour types with 16 bits
 ADAM7: Final = (
@@ -44,7 +45,7 @@ def parts(content: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
     view, at = memoryview(content), len(SIGNATURE)
     if content[:at] != SIGNATURE:
         return
-    while at + 12 <= len(content):
+    while at + AROUND <= len(content):
         size, name = struct.unpack_from(">I4s", content, at)
         end = at + 8 + size
         if end + 4 > len(content):

@@ -27,17 +27,17 @@ class Wholeness(StrEnum):
     CUT = "cut"  # something is missing that is sure to come or to be lost
 
 
-def judge(content: bytes, *, has_hole: bool = False, is_raw: bool = False) -> Wholeness:
-    """Return how much of a file is there. `has_hole`: parts of it are not on the disk."""
+def judge(content: bytes, *, hole: int | None = None, is_raw: bool = False) -> Wholeness:
+    """Return how much of a file is there. `hole`: from where on parts of it are not on the disk."""
     if not content[:64].strip(b"\0"):
         return Wholeness.CUT
-    tail = len(content) - zeros_from(content)
+    filled = zeros_from(content)
     kind = containers.kind(content)
     try:
-        found = _of_kind(content, kind, tail, is_raw)
+        found, end = _of_kind(content, kind, len(content) - filled, is_raw)
     except (ValueError, struct.error, IndexError):
-        found = Wholeness.CUT
-    is_doubtful = has_hole or tail >= SECTOR
+        return Wholeness.CUT
+    is_doubtful = end - filled >= SECTOR or (hole is not None and hole < end)
     return Wholeness.DOUBTFUL if found is Wholeness.WHOLE and is_doubtful else found
 
 
@@ -58,23 +58,25 @@ def zeros_from(content: bytes) -> int:
     return 0
 
 
-def _of_kind(content: bytes, kind: str, tail: int, is_raw: bool) -> Wholeness:
+def _of_kind(content: bytes, kind: str, tail: int, is_raw: bool) -> tuple[Wholeness, int]:
+    """Return how much is there, and where the picture ends: behind an end that proves it nothing matters."""
+    end = len(content)
     match kind:
         case "jpeg":
-            return _jpeg(content, len(content) - tail)
+            return _jpeg(content, end - tail)
         case "png":
             return _png(content)
-        case "tiff":
-            return _tiff(content, tail, is_raw)
-        case "webp":
-            return _webp(content, tail)
         case "gif":
             return _gif(content)
+        case "tiff":
+            return _tiff(content, tail, is_raw), end
+        case "webp":
+            return _webp(content, tail), end
         case "bmp":
-            return _bmp(content, tail)
+            return _bmp(content, tail), end
         case "avif" | "heic":
-            return _heif(content)
-    return _raw(content, tail) if is_raw else _unknown(content)
+            return _heif(content), end
+    return _raw(content, tail) if is_raw else _unknown(content), end
 
 
 def _unknown(content: bytes) -> Wholeness:
@@ -97,25 +99,25 @@ def _raw(content: bytes, tail: int) -> Wholeness:
     return Wholeness.CUT if is_cut else Wholeness.WHOLE
 
 
-def _jpeg(content: bytes, filled: int) -> Wholeness:
+def _jpeg(content: bytes, filled: int) -> tuple[Wholeness, int]:
     end = jpeg.walk(content)
     if end.reason is jpeg.Reason.END:
-        return (
-            Wholeness.DOUBTFUL if end.has_zeros or jpeg.names_more(content, end.at + 2) else Wholeness.WHOLE
-        )
-    if end.reason is jpeg.Reason.DAMAGE and end.at < filled:
-        return Wholeness.WHOLE  # no matter of length
-    return Wholeness.CUT
+        is_doubtful = end.has_zeros or jpeg.names_more(content, end.at + 2)
+        return Wholeness.DOUBTFUL if is_doubtful else Wholeness.WHOLE, end.at + 2
+    is_damaged = end.reason is jpeg.Reason.DAMAGE and end.at < filled  # no matter of length
+    return Wholeness.WHOLE if is_damaged else Wholeness.CUT, len(content)
 
 
-def _png(content: bytes) -> Wholeness:
+def _png(content: bytes) -> tuple[Wholeness, int]:
     """Look for the end, and for zeros where a checksum says that there was something else."""
+    end = len(png.SIGNATURE)
     for name, data, is_sound in png.parts(content):
+        end += png.AROUND + len(data)
         if name == b"IDAT" and not is_sound and bytes(SECTOR) in bytes(data):
-            return Wholeness.CUT
+            return Wholeness.CUT, end
         if name == b"IEND":
-            return Wholeness.WHOLE
-    return Wholeness.CUT
+            return Wholeness.WHOLE, end
+    return Wholeness.CUT, end
 
 
 def _tiff(content: bytes, tail: int, is_raw: bool) -> Wholeness:
@@ -164,12 +166,12 @@ def _webp(content: bytes, tail: int) -> Wholeness:
     return found
 
 
-def _gif(content: bytes) -> Wholeness:
+def _gif(content: bytes) -> tuple[Wholeness, int]:
     """Walk to the trailer. Some old programs wrote none: between two pictures its lack proves nothing."""
     end = gif.end_of(content)
     if end is None:
-        return Wholeness.CUT
-    return Wholeness.WHOLE if content[end : end + 1] == b";" else Wholeness.DOUBTFUL
+        return Wholeness.CUT, len(content)
+    return Wholeness.WHOLE if content[end : end + 1] == b";" else Wholeness.DOUBTFUL, end + 1
 
 
 def _bmp(content: bytes, tail: int) -> Wholeness:
