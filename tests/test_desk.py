@@ -12,10 +12,11 @@ from nst_daemon import config, logs
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.desktop.desk import Desk
-from nst_daemon.desktop.menu import Act, Entry
+from nst_daemon.desktop.icons import Look
+from nst_daemon.desktop.menu import Act, Entry, look_of, menu
 from nst_daemon.desktop.notices import Notice
 from nst_daemon.desktop.style_edit import with_style
-from nst_daemon.errors import ConfigError
+from nst_daemon.errors import ConditionError, ConfigError
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger, Wish
 
@@ -295,3 +296,17 @@ def test_a_preview_on_a_sick_disk_ends_no_look(
     assert job is not None
     faults.fail_for_ever("lstat", number=errno.ESTALE, at=job.preview)
     assert desk.tick().preview is None
+
+
+def test_a_ledger_that_cannot_be_read_at_the_first_look_is_a_view_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConditionError("The ledger is busy.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.ledger, "snapshot", refuse)
+        view = desk.tick()
+        assert look_of(view) is Look.CANNOT_WORK
+        assert menu(view)
+    assert desk.tick().snapshot.running

@@ -19,7 +19,7 @@ from nst_daemon.desktop.notices import Notice, Notices
 from nst_daemon.desktop.notify import Messenger
 from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.errors import ConditionError, NstError
-from nst_daemon.jobs import Job, JobState, Snapshot
+from nst_daemon.jobs import EngineFacts, Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.library import Library
 from nst_daemon.service import installing as service
@@ -30,6 +30,15 @@ SLOW_SECONDS: Final = 10.0  # between two looks at styles, config and log-in ent
 BEAT_SECONDS: Final = 30.0  # a daemon that did not beat for this long does not run
 OVERLAP_SECONDS: Final = 60.0  # what ended in this time is read again, and known
 FAILURES_SEEN: Final = "failures seen"  # the fact that holds until when the user knows of them
+
+UNKNOWN: Final = Snapshot(
+    running=False,
+    pid=None,
+    paused=False,
+    version="",
+    engine=EngineFacts(),
+    counts=dict.fromkeys(JobState, 0),
+)  # before the ledger could be read once
 
 Open = Callable[[Path], None]
 
@@ -69,8 +78,7 @@ class Desk:
             self._look()
         except NstError as error:
             logger.debug("the ledger cannot be read: %s", error)
-        assert self._view is not None
-        return self._view
+        return self._view or View(snapshot=UNKNOWN)
 
     def act(self, entry: Entry) -> None:
         """Do what an entry of the menu says."""
@@ -128,9 +136,12 @@ class Desk:
             self.config = configs.load(self.config.source)
         except NstError as error:
             logger.debug("the config was left as it was: %s", error)
+        styles = view.styles
+        with suppress(ConditionError):  # a share that does not answer: those of before
+            styles = Library(self.config.styles).names()
         return replace(
             view,
-            styles=Library(self.config.styles).names(),
+            styles=styles,
             style=self._first.style,
             starts_at_login=service.is_installed(self.config),
         )
