@@ -20,7 +20,10 @@ from nst_daemon.recipe import Order, Painting, Progress, Recipe
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 3  # of a photo that broke engine or daemon each time, and came no further
+MAX_ATTEMPTS: Final = 3  # of a photo that broke the engine each time, and came no further
+# … and of one during which the daemon was killed: the engine has a process of its own, so that the photo has
+# seldom anything to do with it.
+MAX_INTERRUPTIONS: Final = 10
 PROGRESS_SECONDS: Final = 0.5  # between two entries of the progress in the ledger
 
 
@@ -133,7 +136,7 @@ def _recipe_of(job: Job) -> Recipe:
     """Return what a job is to be painted by; refuse one that has none, or broke too much."""
     if job.recipe is None or not job.styles:
         raise JobError(f"{job.photo}: the job has no style.", remedy="Hand the photo over again.")
-    if job.strikes >= MAX_ATTEMPTS:
+    if job.strikes >= MAX_INTERRUPTIONS:
         raise JobError(
             f"{job.photo}: the daemon, or the engine's process, ended {job.strikes} times while it was "
             "painted, and it came no further.",

@@ -17,7 +17,7 @@ from daemons import serve_played, start_server
 from test_worker import Desk
 
 from nst_daemon import child
-from nst_daemon.attempt import MAX_ATTEMPTS
+from nst_daemon.attempt import MAX_ATTEMPTS, MAX_INTERRUPTIONS
 from nst_daemon.engine import process
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
@@ -103,13 +103,14 @@ def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_
 def test_a_photo_that_ends_the_daemon_itself_is_quarantined(desk: Desk) -> None:
     desk.ledger.recover()  # the daemon begins
     job = desk.drop()
-    for _ in range(MAX_ATTEMPTS):  # the system ends the whole service for the engine's memory
+    for count in range(MAX_INTERRUPTIONS):  # the system ends the whole service for the engine's memory
+        assert desk.job(job).strikes == count
         assert desk.ledger.claim() is not None
         desk.ledger.begin(job)
         assert desk.ledger.recover() == [job]
     desk.worker.tick()
     assert desk.job(job).state is JobState.FAILED
-    assert "3 times" in (desk.job(job).error or "")
+    assert "10 times" in (desk.job(job).error or "")
     assert (desk.folder.failed / "cat.jpg").exists()
 
 
