@@ -4,6 +4,7 @@ A guess about time never ends in a deed that cannot be undone: a file that is em
 a download's other half beside it is waited for without an end.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,10 +49,12 @@ class Incomplete:
         *,
         max_wait: float,
         is_written: Callable[[Path], bool] = disk.is_being_written,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
         self._max_wait = max_wait  # seconds
         self._is_written = is_written
+        self._wall = wall  # as files' own times count
         self._growing: dict[Path, Growing] = {}
 
     def __len__(self) -> int:
@@ -97,7 +100,11 @@ class Incomplete:
         return Fate.ACCEPTED if isinstance(growing.answer, Readable) else Fate.FAILED
 
     def _has_waited(self, growing: Growing) -> bool:
-        return self._clock() - growing.since >= self._max_wait
+        if self._clock() - growing.since >= self._max_wait:
+            return True
+        # It can be read, and nobody has written to it for as long: an old scan with a black border, say.
+        age = self._wall() - growing.stamp.mtime_ns / 1e9
+        return isinstance(growing.answer, Readable) and age >= self._max_wait
 
     def problems(self, *, at_once: bool = False) -> list[Problem]:
         """Return what is not whole for longer than anybody should wait; `at_once`: whatever is not whole."""
