@@ -341,6 +341,8 @@ def test_the_keys_of_the_text_are_those_of_the_config() -> None:
 
 SPELLINGS = (
     "2024_05",
+    "2024__05",
+    "1_",
     "1_000",
     "2024_05_01",
     "1e3",

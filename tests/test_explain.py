@@ -98,3 +98,12 @@ def test_another_programs_sidecar_is_named(ask: Ask, inbox: Path) -> None:
 def test_a_file_that_is_not_there_is_explained_by_its_name(ask: Ask, inbox: Path) -> None:
     assert "never painted" in ask("explain", inbox / "none.psd").out
     assert "gets mosaic" in ask("explain", inbox / "none.jpg").out
+
+
+def test_a_folder_is_explained_as_one(ask: Ask, inbox: Path) -> None:
+    put(inbox, "trip/a.jpg")
+    put(inbox, "Cat.lrdata/a.jpg")
+    assert "trip is a folder, and is looked into." in ask("explain", inbox / "trip").out
+    assert (
+        "Cat.lrdata is a folder, and left alone: another program" in ask("explain", inbox / "Cat.lrdata").out
+    )

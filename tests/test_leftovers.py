@@ -63,7 +63,8 @@ def test_the_line_goes_with_what_it_is_about(place: Place) -> None:
 
 def test_what_the_user_ignores_and_what_is_hidden_is_not_told_of(tmp_path: Path) -> None:
     leftovers = Leftovers(tmp_path, ("*.psd",))
-    for name in (".a", "Thumbs.db", "a.psd", "a.jpg~"):
+    (tmp_path / "x.lrdata").mkdir()
+    for name in (".a", "Thumbs.db", "a.psd", "a.jpg~", "x.lrdata/1.jpg"):
         (tmp_path / name).touch()
         leftovers.notice(tmp_path / name)
     assert leftovers.problems() == []

@@ -71,6 +71,7 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
 def _is_left_alone(path: Path, config: "Config") -> bool:
     """Say of a file of an inbox that it will not be painted, and why; asks whom the daemon asks."""
     from nst_daemon.beside import photos_of
+    from nst_daemon.inbox.gate import left_by_name
     from nst_daemon.inbox.walk import Kind, kind_of, why_left
     from nst_daemon.masks import namers_of
 
@@ -79,6 +80,10 @@ def _is_left_alone(path: Path, config: "Config") -> bool:
         return False
     path, inbox, watch = place, _inbox_of(place, config), config.watch
     relative = path.relative_to(inbox)
+    if disk.is_folder(path):
+        left = left_by_name(relative, is_folder=True) if relative.parts else None
+        answer(f"{relative} is a folder, and {f'left alone: {left}' if left else 'is looked into'}.")
+        return True
     left = why_left(path, root=inbox, recursive=watch.recursive, ignore=watch.ignore)
     if left is not None:
         answer(f"{relative} is left alone, and never painted: {left}.")

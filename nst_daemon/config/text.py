@@ -88,7 +88,7 @@ class WrittenInt(int):
 
     def __new__(cls, written: str) -> Self:
         """Return the number of a text."""
-        number = super().__new__(cls, written)
+        number = super().__new__(cls, written.replace("_", ""))
         number.written = written
         return number
 

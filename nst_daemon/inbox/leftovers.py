@@ -8,7 +8,7 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
-from nst_daemon.inbox.gate import SILENT, Left, left_by_name
+from nst_daemon.inbox.gate import Left, left_by_name
 from nst_daemon.jobs import LEFT_ALONE, Problem, shown
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ class Leftovers:
         """Hear of a path at which something happened, and that is no photo and no sidecar."""
         left = left_by_name(path.relative_to(self._root), self._ignore)
         with suppress(ConditionError):  # the next reading of the inbox tells
-            if left is not None and left not in SILENT and disk.is_there(path):
+            if left in (Left.UNKNOWN, Left.CONFLICT) and disk.is_there(
+                path
+            ):  # what is in a library is not told
                 self._left[path] = left
                 return
         self._left.pop(path, None)
