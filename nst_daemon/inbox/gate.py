@@ -33,10 +33,20 @@ class Left(StrEnum):
 SILENT: Final = frozenset({Left.HIDDEN, Left.IGNORED, Left.DEEP})
 
 SYSTEM_NAMES: Final = frozenset(
-    {"thumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"}
-    | {"$recycle.bin", "recycler", "recycled", "lost+found", "lost.dir", "__macosx", "icon\r"}
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "lost+found", "lost.dir", "__macosx"}
+    | {
+        "@eadir",
+        "@recycle",
+        "@recently-snapshot",
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "recycler",
+        "recycled",
+    }
     | {"system volume information", "network trash folder", "temporary items", "thevolumesettingsfolder"}
 )  # of file managers, NAS boxes and file systems
+CHKDSK: Final = re.compile(r"found\.\d{3}")  # where it puts what it has found
 TEMPORARY_ENDS: Final = (
     *(".part", ".tmp", ".temp", ".crdownload", ".download", ".partial", ".filepart", ".opdownload"),
     *(".!ut", ".!qb", ".!sync", ".bts", ".swp", ".bak", "~", "_exiftool_tmp", ".icloud", ".nst-tmp"),
@@ -45,16 +55,24 @@ TEMPORARY_ENDS: Final = (
 MARKS: Final = ("@", "#", "$")  # a NAS or a system begins the names of its own folders so; photos are photos
 LIBRARY_ENDS: Final = re.compile(
     # The word may have others before it: .photoslibrary, .aplibrary, .fcpbundle, .lrcat-data, .cosessiondb.
-    r"\.[\w-]*(?:library|libraries|bundle|catalog|package|lrdata|lrcat-data|cocatalog|sessiondb)"
+    r"\.[\w-]*(?:library|libraries|bundle|catalog|vault|package|vmwarevm|lrdata|lrcat-data|cocatalog|sessiondb)"
     r"|\.(?:app|appex|framework|plugin|kext|prefpane|workflow|action|xcodeproj|xcassets|lproj|nib|scptd)"
     r"|\.(?:rtfd|pages|key|numbers|graffle|band|logicx|dtbase2?|theater|sparsebundle|pkg|mpkg|wdgt|epub)"
 )
 LIBRARY_NAMES: Final = frozenset(
-    {"captureone", "photo booth library", "iphoto library", "aperture library", "_gsdata_"}
+    {
+        "captureone",
+        "photo booth library",
+        "iphoto library",
+        "aperture library",
+        "ipod photo cache",
+        "_gsdata_",
+    }
 )  # folders of other programs, without an ending that tells
 CONFLICT: Final = re.compile(
     r"(?i:\.sync-conflict-\d{8}-\d{6}"  # Syncthing
-    r"|\([^()]*(?:conflicted copy|case conflict|sfconflict)[^()]*\)"  # Dropbox, Nextcloud, Seafile
+    # Dropbox, Nextcloud, Seafile
+    r"|\([^()]*(?:conflicted copy|(?:case|sync|encoding|whitespace) conflict|sfconflict)[^()]*\)"
     r"|\([^()]*(?:konflikt|conflit|conflict|conflitt)[^()]*\d{4}-\d\d-\d\d[^()]*\)"  # the same, translated
     r"|[_-]conflict-\d{8}-?\d*"  # ownCloud
     r"|_[a-z]{3}-\d\d-\d{6}-\d{4}_(?:case)?conflict$"  # Synology
@@ -68,7 +86,8 @@ CONFLICT: Final = re.compile(
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder is hidden, temporary, or the system's own."""
     low = name.casefold()
-    return low.startswith((".", "~")) or low in SYSTEM_NAMES or low.endswith(TEMPORARY_ENDS)
+    is_system = low in SYSTEM_NAMES or low.startswith((".", "~")) or CHKDSK.fullmatch(low) is not None
+    return is_system or low.endswith(TEMPORARY_ENDS)
 
 
 @lru_cache(maxsize=4096)  # asked of every folder above every file
