@@ -90,7 +90,7 @@ class Child:
                 raise ClosedError(None, "it was closed")
             try:
                 self._run = _begun(self._serve, self._name, args)
-            except (OSError, MemoryError, RuntimeError) as error:
+            except (OSError, MemoryError) as error:
                 why = getattr(error, "strerror", None) or str(error) or "there is no memory"
                 raise ConditionError(
                     f"{self._words} cannot be started: {why}.",

@@ -69,11 +69,11 @@ _KEPT: Final[list[object]] = []  # an unused lock would be given back with its o
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, after whoever holds it now. Raises: OSError: it cannot be made there."""
+    """Hold the lock of a file, after whoever holds it now. Raises: ConditionError, OSError."""
     from filelock import FileLock
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    disk.make_folder(path.parent)
+    with FileLock(path, mode=disk.FILE_MODE):
         yield
 
 
@@ -112,7 +112,7 @@ def _prepare(state_dir: Path) -> None:
     try:
         disk.make_private(state_dir)
     except (ConditionError, NameRefusedError) as error:
-        raise disk.unusable(error, state_dir) from error
+        raise disk.unusable(error, state_dir / LOCK_NAME) from error
 
 
 @contextmanager

@@ -11,20 +11,8 @@ from nst_daemon.ledger.file import LedgerFile
 
 def problems(ledger: LedgerFile) -> list[Problem]:
     """Return what is wrong with the folder of a ledger that is open."""
-    return problems_of(ledger.path.parent, journal_mode=ledger.journal_mode)
-
-
-def problems_of(folder: Path, *, journal_mode: str = "wal") -> list[Problem]:
-    """Return what is wrong with a state folder, which may not be there yet."""
-    found = []
-    if journal_mode != "wal" or is_silent(folder):
-        found.append(
-            Problem(
-                code="state_dir_remote",
-                message=f"The state folder {folder} lies on a network disk: the ledger is not safe there.",
-                remedy="Put state_dir on a local disk, in config.yaml.",
-            )
-        )
+    folder = ledger.path.parent
+    found = place_problems(folder, journal_mode=ledger.journal_mode)
     try:
         is_private = disk.is_private(folder)
     except ConditionError:
@@ -38,3 +26,16 @@ def problems_of(folder: Path, *, journal_mode: str = "wal") -> list[Problem]:
             )
         )
     return found
+
+
+def place_problems(folder: Path, *, journal_mode: str = "wal") -> list[Problem]:
+    """Return whether the disk of a state folder, which may not be there yet, is another machine's."""
+    if journal_mode == "wal" and not is_silent(folder):
+        return []
+    return [
+        Problem(
+            code="state_dir_remote",
+            message=f"The state folder {folder} lies on a network disk: the ledger is not safe there.",
+            remedy="Put state_dir on a local disk, in config.yaml.",
+        )
+    ]

@@ -129,3 +129,13 @@ def test_the_engine_seen_from_outside_imports_no_torch() -> None:
         names = [node.module or "" for node in top_level if isinstance(node, ast.ImportFrom)]
         names += [alias.name for node in top_level if isinstance(node, ast.Import) for alias in node.names]
         assert not any(found.startswith(("torch", "nst_daemon.engine.studio")) for found in names)
+
+
+def test_one_class_alone_starts_child_processes() -> None:
+    """Beside it: the daemon itself in the background, and programs of the desktop and of the service."""
+    starters = {"child", "desktop", "service"}
+    for path in modules():
+        for name in imports_of(path):
+            if name.split(".")[0] in ("multiprocessing", "subprocess", "concurrent"):
+                is_pipe = name == "multiprocessing.connection"
+                assert is_pipe or unit_of(path) in starters, f"{path.name} imports {name}"

@@ -130,6 +130,7 @@ def test_a_kill_from_outside_is_noticed_at_once(child: Child) -> None:
     os.kill(child.pid, signal.SIGKILL)
     with pytest.raises(EndedError, match="signal 9"):
         child.poll(60.0)
+        child.receive()  # the end of the pipe may come first
 
 
 @pytest.mark.parametrize("is_for_good", [False, True])
@@ -144,6 +145,7 @@ def test_another_thread_ends_the_child_and_the_call_comes_back(
     def listen() -> None:
         try:
             child.poll(600.0)
+            child.receive()
         except EndedError as error:
             raised.append(error)
 
@@ -189,6 +191,7 @@ def test_a_child_that_nobody_may_wait_for_is_seen_to_end(child: Child) -> None:
         child.send("exit")
         with pytest.raises(EndedError):
             child.poll(20.0)
+            child.receive()
         assert not child.is_alive()
     finally:
         signal.signal(signal.SIGCHLD, before)

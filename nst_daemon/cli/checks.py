@@ -187,15 +187,21 @@ def _first_photos(config: "Config") -> Iterator[Finding]:
 
 def _state(config: "Config") -> Iterator[Finding]:
     """Yield whether the daemon can use the state folder: write to it, lock it, open its ledger."""
+    from nst_daemon.state_dir import place_problems
+
     finding = _writable("state_dir", config.state_dir, may_be_made=True)
     yield finding
     if not finding.is_ok:
         return
     was_private = disk.is_private(config.state_dir)
     is_up = is_running(config)
+    journal_mode = "wal"
     if disk.is_there(ledger_path(config)):
         with ledger_of(config) as ledger:
             ledger.snapshot(running=is_up)
+            journal_mode = ledger.file.journal_mode
+    for problem in place_problems(config.state_dir, journal_mode=journal_mode):
+        yield Finding(False, problem.message, problem.remedy, code=problem.code)
     if not disk.is_private(config.state_dir):
         what = f"state_dir {config.state_dir} may be read by others"
         fix = f"The daemon closes it at its next start, where it can; else: chmod -R go= {config.state_dir}"

@@ -10,7 +10,7 @@ from nst_daemon.disk import system
 from nst_daemon.disk.changes import make, make_folder
 from nst_daemon.disk.facts import entries_of, facts_of
 from nst_daemon.disk.verdicts import condition_at
-from nst_daemon.errors import ConditionError, FileConditionError, MissingError, NstError
+from nst_daemon.errors import ConditionError, FileConditionError, MissingError, NstError, Trouble
 
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 FOLDER_MODE: Final = 0o700
@@ -57,11 +57,14 @@ def unusable(error: OSError | NstError, path: Path) -> MissingError:
     """Return why a file of our own cannot be used, in one sentence and with what to do."""
     if isinstance(error, OSError):
         error = condition_at(error, path, is_writing=True)
-    code = error.named("state_dir").code if isinstance(error, FileConditionError) else error.code
+    code, remedy = error.code, f"Own it and make it writable (`ls -ld {path.parent}` says whose it is)"
+    if isinstance(error, FileConditionError):
+        code = error.named("state_dir").code
+        if error.trouble is Trouble.MISSING:
+            remedy = "Put a folder in its place"
     return MissingError(
         f"The state folder cannot be used: {error.message}",
-        remedy=f"Own it and make it writable (`ls -ld {path.parent}` says whose it is), "
-        "or set another state_dir in config.yaml.",
+        remedy=f"{remedy}, or set another state_dir in config.yaml.",
         code=code,
     )
 

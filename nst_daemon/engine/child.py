@@ -34,6 +34,7 @@ NICENESS = 5  # the desktop comes first
 
 def serve(pipe: Connection, settings: EngineSettings) -> None:
     """Load the network, then fulfil orders until told to leave or until the parent is gone."""
+    os.umask(0o077)  # what is made here is kept in the state folder, or is a preview: its owner's alone
     with contextlib.suppress(AttributeError, OSError):  # Windows has no nice
         os.nice(NICENESS)
     # Threads that wait by spinning lose to every other busy program: steps take twice as long beside one.
