@@ -1,4 +1,6 @@
 # ruff: noqa: F811  fixtures are imported by name
+import errno
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,8 +10,10 @@ from types import ModuleType
 
 import pytest
 from commands import READABLE, SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
+from faults import Faults
 
 from nst_daemon import config, locks
+from nst_daemon.cli import checks
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import setup as cli_setup
@@ -133,11 +137,33 @@ def test_a_real_photo_is_read_before_it_is_taken(ask: Ask, tmp_path: Path) -> No
 
 
 def test_styles_lists_built_in_and_own_styles(ask: Ask, loaded: Config) -> None:
-    (loaded.styles / "mine.jpg").write_bytes(b"x")
+    shutil.copy(BUILT_IN / "mosaic.jpg", loaded.styles / "mine.jpg")
     entries = {entry["name"]: entry for entry in ask("styles", "--json").json}
     assert entries["mine"] == {"name": "mine", "path": str(loaded.styles / "mine.jpg"), "builtin": False}
     assert any(entry["builtin"] for entry in entries.values())
     assert "mine\tyours" in ask("styles").out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"<html>404</html>", "is no picture"), (b"", "is empty"), (None, "leads to none")]
+)
+def test_styles_and_check_say_which_style_no_photo_would_be_painted_in(
+    ask: Ask, loaded: Config, content: bytes | None, said: str
+) -> None:
+    path = loaded.styles / "mosaic.jpg"  # the default style
+    path.unlink()
+    path.symlink_to("nowhere") if content is None else path.write_bytes(content)
+    entries = {entry["name"]: entry for entry in ask("styles", "--json").json}
+    assert said in entries["mosaic"]["error"]
+    assert said in ask("styles").out
+    assert [finding.what for finding in checks._styles(loaded) if not finding.is_ok]
+
+
+def test_styles_says_that_the_folder_cannot_be_read(ask: Ask, loaded: Config, faults: Faults) -> None:
+    faults.fail_for_ever("scandir", number=errno.ESTALE, at=loaded.styles)
+    answer = ask("styles", "--json")
+    assert (answer.code, all(entry["builtin"] for entry in answer.json)) == (0, True)
+    assert "does not answer" in answer.err
 
 
 def test_styles_needs_no_config(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from nst_daemon.errors import ConditionError, ConfigError, ExitCode, FileConditi
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config, Folder
+    from nst_daemon.library import Entry
 
 LEAST_FREE: Final = 1_000_000_000  # bytes; copies, a checkpoint and a few pictures of camera size
 INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -211,6 +212,22 @@ def _state(config: "Config") -> Iterator[Finding]:
     yield Finding(True, "daemon is running" if is_up else "daemon is not running (nst-daemon start)")
 
 
+def _style(entry: "Entry", config: "Config") -> Iterator[Finding]:
+    """Yield what is wrong with a style that every photo of an inbox, or those of a rule, would wait for."""
+    from nst_daemon.inspector import Inspector, Unreadable
+
+    if entry.is_builtin:
+        return
+    try:
+        with Inspector(max_megapixels=config.max_megapixels) as reader:
+            answer = reader.inspect(entry.path)
+    except FileNotFoundError:
+        answer = Unreadable(reason=f"{entry.path.name} leads to no file.", remedy="Put the picture there.")
+    if isinstance(answer, Unreadable):
+        what = f"style {entry.name}: {answer.reason.removesuffix('.')}"
+        yield Finding(False, what, answer.remedy, code="style_missing")
+
+
 def _styles(config: "Config") -> Iterator[Finding]:
     from nst_daemon.blends import blend_of, style_key
     from nst_daemon.library import Library
@@ -229,6 +246,8 @@ def _styles(config: "Config") -> Iterator[Finding]:
             fix = f"Did you mean {' or '.join(near)}?" if near else f"Put a picture {name}.jpg there."
             what = f"style {name} is neither built in nor in {config.styles}"
             yield Finding(False, what, fix, code="style_missing")
+        else:
+            yield from _style(library.candidates(name)[0], config)
     yield Finding(True, f"styles {len(known)} in the library")
 
 

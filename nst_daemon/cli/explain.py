@@ -1,7 +1,7 @@
 """The commands that say what would be painted and in what: styles, explain."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nst_daemon import disk
 from nst_daemon.cli import paint as cli_paint
@@ -15,9 +15,12 @@ from nst_daemon.cli.common import (
     say,
     table,
 )
+from nst_daemon.errors import ConditionError
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
+
+HEAD: Final = 64  # bytes by which a format is known
 
 
 def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -28,18 +31,43 @@ def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from nst_daemon.library import Library
 
     loaded = config_if_any(config)
-    entries = Library(loaded.styles if loaded else None).entries()
+    library = Library(loaded.styles if loaded else None)
+    faults = [(entry, "" if entry.is_builtin else _fault_of(entry.path)) for entry in library.entries()]
+    if library.trouble is not None:
+        say(f"{library.trouble.message} {library.trouble.remedy}")
     if as_json:
-        rows = [{"name": e.name, "path": str(e.path), "builtin": e.is_builtin} for e in entries]
-        answer_json(rows)
+        rows = [{"name": e.name, "path": str(e.path), "builtin": e.is_builtin} for e, _ in faults]
+        answer_json(
+            [row | ({"error": fault} if fault else {}) for row, (_, fault) in zip(rows, faults, strict=True)]
+        )
         return
     table(
         "",
         ["style", "from", "file"],
-        [[e.name, "built-in" if e.is_builtin else "yours", str(e.path)] for e in entries],
+        [
+            [e.name, "built-in" if e.is_builtin else "yours", f"{e.path}{fault and f' ({fault})'}"]
+            for e, fault in faults
+        ],
     )
     if loaded:
         say(f"Every picture in {loaded.styles} is a style as well.")
+
+
+def _fault_of(style: Path) -> str:
+    """Return why no photo would be painted in a style, as far as its first bytes tell; nothing is decoded."""
+    from nst_daemon.endings import RAWS
+    from nst_daemon.images import containers
+
+    try:
+        head = disk.read_bytes(style, at_most=HEAD)
+    except FileNotFoundError:
+        return "is no file, or leads to none"
+    except ConditionError as error:
+        return error.message.removesuffix(".")
+    if not head:
+        return "is empty"
+    is_known = style.suffix.casefold() in RAWS or containers.kind(head)
+    return "" if is_known else "is no picture that nst-daemon can read"
 
 
 def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None:
