@@ -138,8 +138,7 @@ def _recipe_of(job: Job) -> Recipe:
         raise JobError(f"{job.photo}: the job has no style.", remedy="Hand the photo over again.")
     if job.strikes >= MAX_INTERRUPTIONS:
         raise JobError(
-            f"{job.photo}: the daemon, or the engine's process, ended {job.strikes} times while it was "
-            "painted, and it came no further.",
+            f"{job.photo}: the daemon ended {job.strikes} times while it was painted, and came no further.",
             remedy="Lower `size` or engine.memory_limit, and try again.",
             code="engine_failed",
         )

@@ -104,7 +104,7 @@ class Job:
     areas: Areas = EVERYWHERE
     progress: Progress | None = None  # while it runs, and at the end of what is done
     place: PurePath | None = None  # the photo's folder, relative to its inbox; None: not known
-    strikes: int = 0  # attempts in a row that ended badly and came no further than one before
+    strikes: int = 0  # attempts in a row that ended with the daemon, and came no further than one before
 
     @property
     def style(self) -> str:

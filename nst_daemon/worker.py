@@ -257,11 +257,11 @@ class Worker:
 
     def _failed(self, job: Job, error: JobError) -> None:
         """Try again where that can help; else the job ends, and says why."""
-        strikes = MAX_ATTEMPTS
+        breaks = MAX_ATTEMPTS
         if isinstance(error, EngineError):
-            strikes = self.ledger.strike(job.id)
-        if strikes < MAX_ATTEMPTS:
-            pause = BACK_OFF_SECONDS * 2 ** max(0, strikes - 1) * random.uniform(0.8, 1.2)
+            breaks = self.ledger.strike(job.id)
+        if breaks < MAX_ATTEMPTS:
+            pause = BACK_OFF_SECONDS * 2 ** max(0, breaks - 1) * random.uniform(0.8, 1.2)
             logger.warning(
                 "job %d: attempt %d failed, next in %.0f s: %s", job.id, job.attempts, pause, error
             )

@@ -754,10 +754,21 @@ def test_an_end_counts_against_a_photo_that_came_no_further_than_before(ledger: 
     assert ends_badly(ledger, job, 0.1, 0.2) == 1
     assert ends_badly(ledger, job, 0.2) == 2
     assert ends_badly(ledger, job, 0.2, 0.3) == 1
-    claimed = ledger.claim()
-    assert claimed is not None
+
+
+def test_ends_of_the_engine_and_of_the_daemon_are_counted_apart(ledger: Ledger) -> None:
+    ledger.recover()
+    job = put(ledger, "1", JobState.QUEUED)
+    assert [ends_badly(ledger, job) for _ in range(4)] == [1, 2, 3, 4]
+    for count in (1, 2):
+        assert ledger.claim() is not None
+        ledger.begin(job)
+        assert ledger.strike(job) == count
+        ledger.move(job, JobState.RUNNING, JobState.QUEUED)
+    assert ends_badly(ledger, job, 0.5) == 1
+    assert ledger.claim() is not None
     ledger.begin(job)
-    assert ledger.strike(job) == 2
+    assert ledger.strike(job) == 1
 
 
 def test_an_attempt_that_left_a_place_to_go_on_from_has_advanced(ledger: Ledger) -> None:

@@ -18,6 +18,8 @@ from nst_daemon.ledger.schema import job_of_row, path_in, progress_in
 from nst_daemon.recipe import Progress
 
 BOOT: Final = "boot"  # the fact that names the run of the machine in which jobs were claimed
+STRIKES: Final = "strikes"  # ends of the daemon, which are seldom a photo's fault
+BREAKS: Final = "breaks"  # ends of the engine
 PAINTED: Final = 2.0  # the progress of what has only to be published; while it is painted: 0 to 1
 
 
@@ -91,14 +93,14 @@ class Attempts(Facts):
             )
 
     def strike(self, job: int) -> int:
-        """Record that the attempt at a running job ended badly; return how many did, each no further."""
+        """Record that the engine broke at a running job; return how often it did, and came no further."""
         with self.file.write() as db:
             row = row_of(db, job)
             if row is None:
                 return 0
-            verdict = verdict_on(row)
+            verdict = verdict_on(row, BREAKS)
             update(db, job, verdict)
-            return int(str(verdict.get("strikes", row["strikes"])))
+            return int(str(verdict.get(BREAKS, row[BREAKS])))
 
     def recover(self) -> list[int]:
         """Give back what a daemon was painting when it died; return those jobs.
@@ -111,7 +113,7 @@ class Attempts(Facts):
             rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.RUNNING,)).fetchall()
             for row in rows:
                 target = JobState.CANCELLED if row["cancel_requested"] else JobState.QUEUED
-                verdict = verdict_on(row) if has_died else {"reached": None}
+                verdict = verdict_on(row, STRIKES) if has_died else {"reached": None}
                 update(db, row["id"], arrival(row, target, self._clock()) | verdict)
         if not has_died:
             self.remember(BOOT, boot)
@@ -136,7 +138,7 @@ class Attempts(Facts):
 
     def struck_keys(self) -> set[str]:
         """Return the keys of the jobs that failed because their attempts ended badly: they may be retried."""
-        return self._keys("state = ? AND strikes > 0", JobState.FAILED)
+        return self._keys("state = ? AND strikes + breaks > 0", JobState.FAILED)
 
     def _keys(self, condition: str, *values: object) -> set[str]:
         with self.file.read() as db:
@@ -148,10 +150,10 @@ def refund(row: sqlite3.Row) -> dict[str, object]:
     return {"attempts": max(0, row["attempts"] - 1), "reached": None}
 
 
-def verdict_on(row: sqlite3.Row) -> dict[str, object]:
-    """Return what changes in a job whose attempt ended badly."""
+def verdict_on(row: sqlite3.Row, count: str) -> dict[str, object]:
+    """Return what changes in a job whose attempt ended badly; `count`: the column of the ends of its kind."""
     if row["reached"] is None:
         return {}  # the engine never had the photo, or was told to stop
-    if row["reached"] > row["best"]:
-        return {"best": row["reached"], "strikes": 1, "reached": None}  # the count begins anew
-    return {"strikes": row["strikes"] + 1, "reached": None}
+    if row["reached"] > row["best"]:  # the counts begin anew
+        return {STRIKES: 0, BREAKS: 0} | {count: 1, "best": row["reached"], "reached": None}
+    return {count: row[count] + 1, "reached": None}

@@ -99,10 +99,12 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         # The photo's folder, relative to its inbox; NULL for a submitted photo.
         "ALTER TABLE jobs ADD COLUMN place",
         # Whose fault a bad end is: how far the attempt in hand has come (NULL: the engine does not have the
-        # photo), how far the best one came, and how many in a row ended badly and came no further.
+        # photo), how far the best one came, and how many ended badly since and came no further: by an end of
+        # the daemon, or of the engine.
         "ALTER TABLE jobs ADD COLUMN reached REAL",
         "ALTER TABLE jobs ADD COLUMN best REAL NOT NULL DEFAULT 0",
         "ALTER TABLE jobs ADD COLUMN strikes INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN breaks INTEGER NOT NULL DEFAULT 0",
         # Outboxes, or sub-folders of them, that take no result at the moment: their jobs wait.
         "CREATE TABLE blocked_outboxes (path NOT NULL, place)",  # place: one of its sub-folders; NULL: all
     ),
