@@ -257,8 +257,9 @@ def bytes_left(pid: int | None) -> int:
     """Return the memory that is left for a process: what is free, and what it has already."""
     import psutil
 
-    left = int(psutil.virtual_memory().available)
-    with suppress(psutil.Error):
+    left = ENOUGH_BYTES  # where the system does not say
+    with suppress(psutil.Error, OSError):
+        left = int(psutil.virtual_memory().available)
         left += 0 if pid is None else int(psutil.Process(pid).memory_info().rss)
     return left
 

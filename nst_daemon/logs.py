@@ -8,11 +8,11 @@ import logging
 import logging.handlers
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import Final, TextIO
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError, NameRefusedError
@@ -161,63 +161,61 @@ def follow(path: Path, *, wait: Callable[[], bool]) -> Iterator[str]:
     A log that was rotated is read to its end first, by the file that it is, then those that came after it.
     `wait` pauses between two looks, and ends it all by returning False.
     """
-    with ExitStack() as stack:
-        tail = _Tail(path, stack)
-        tail.open(path, at_end=True)
-        while wait():
-            while (later := tail.next_file()) is not None:
-                yield from tail.lines()
-                tail.open(later)
+    tail = _Tail(path)
+    while wait():
+        while tail.is_over():
             yield from tail.lines()
+            tail.go_on()
+        yield from tail.lines()
 
 
 class _Tail:
-    """The end of one file: of that file, whatever it is called by now."""
+    """The end of one file, whatever it is called by now. Not kept open: Windows could not rotate it."""
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
-        self._path = path
-        self._stack = stack.enter_context(ExitStack())
-        self._file: BinaryIO | None = None
-        self._identity = 0, 0
+    def __init__(self, path: Path) -> None:
+        self._names = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, BACKUPS + 1))]
+        self._file = (0, 0)
+        self._position = 0
         self._rest = b""
+        with suppress(ConditionError):
+            facts = disk.facts_of(path)
+            if facts is not None:
+                self._file, self._position = (facts.st_dev, facts.st_ino), facts.st_size
 
-    def open(self, path: Path, *, at_end: bool = False) -> None:
-        """Begin with a file; with none, where there is none."""
-        self._stack.close()
-        self._file, self._identity, self._rest = None, (0, 0), b""
-        with suppress(FileNotFoundError, ConditionError):
-            identity = _identity(path)
-            self._file = self._stack.enter_context(disk.opened(path))
-            self._identity = identity if identity == _identity(path) else (0, 0)  # else: look once more
-            self._file.seek(0, 2 if at_end else 0)
-
-    def next_file(self) -> Path | None:
-        """Return the file that followed on ours, if it was rotated or emptied; None: it is the log."""
+    def is_over(self) -> bool:
+        """Return whether the log's name stands for another file now, or this one was emptied."""
         try:
-            facts = disk.facts_of(self._path)
-            if facts is None:
-                return None  # there is none: ours may still grow
-            if self._file is not None and _identity(self._path) == self._identity:
-                return self._path if facts.st_size < self._file.tell() else None
-            later = self._path
-            for number in range(1, BACKUPS + 1):
-                rotated = self._path.with_name(f"{self._path.name}.{number}")
-                if _identity(rotated) == self._identity:
-                    return later
-                later = rotated
+            facts = disk.facts_of(self._names[0])
         except ConditionError:
-            return None
-        return self._path
+            return False
+        if facts is None:
+            return False  # there is none: ours may still grow
+        return (facts.st_dev, facts.st_ino) != self._file or facts.st_size < self._position
+
+    def go_on(self) -> None:
+        """Begin with the file that came after ours."""
+        files = [_identity(name) for name in self._names]
+        number = files.index(self._file) if self._file in files and self._file != (0, 0) else 1
+        self._file, self._position, self._rest = files[max(0, number - 1)], 0, b""
 
     def lines(self) -> Iterator[str]:
         """Yield the whole lines that have come since."""
-        if self._file is None:
-            return
-        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
+        fresh = b""
+        for name in self._names:
+            if _identity(name) == self._file:
+                with suppress(FileNotFoundError, ConditionError), disk.opened(name) as file:
+                    file.seek(self._position)
+                    fresh = file.read()
+                break
+        self._position += len(fresh)
+        *whole, self._rest = (self._rest + fresh).split(b"\n")
         yield from (line.decode("utf-8", "backslashreplace") for line in whole)
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Return which file has a name now. Raises: ConditionError."""
-    facts = disk.facts_of(path)
-    return (0, 0) if facts is None else (facts.st_dev, facts.st_ino)
+    """Return which file has a name now; none, where nobody knows."""
+    with suppress(ConditionError):
+        facts = disk.facts_of(path)
+        if facts is not None:
+            return facts.st_dev, facts.st_ino
+    return 0, 0

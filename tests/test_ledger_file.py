@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from faults import Faults
 
+from nst_daemon import locks
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.ledger import Ledger, file
 
@@ -94,3 +95,26 @@ def test_what_ends_by_itself_is_told_from_what_a_person_has_to_mend(
         Ledger(tmp_path / "ledger.db")
     assert isinstance(caught.value, ConditionError | MissingError)
     assert caught.value.code == code
+
+
+def test_a_damaged_ledger_is_never_put_aside_from_under_a_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
+    monkeypatch.setattr(locks, "holder", lambda state_dir: os.getppid())
+    with pytest.raises(MissingError) as caught:
+        Ledger(path)
+    assert caught.value.code == "ledger_damaged"
+    assert [each.name for each in tmp_path.glob("*.db")] == ["ledger.db"]
+    monkeypatch.setattr(locks, "holder", lambda state_dir: os.getpid())
+    with Ledger(path) as ledger:
+        assert ledger.put_aside is not None
+
+
+def test_a_ledger_that_is_damaged_in_use_is_told_in_words(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        with pytest.raises(MissingError, match="nst-daemon restart"), ledger.file.read():
+            raise error

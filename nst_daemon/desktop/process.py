@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from filelock import FileLock, Timeout
 
-from nst_daemon import logs
+from nst_daemon import disk, logs
 from nst_daemon.child import Child
 from nst_daemon.config import Config, Notify, TrayMode
 from nst_daemon.desktop import panels
@@ -178,7 +178,7 @@ class Lock:
     """A lock that is tried for until it is ours, and then kept until the process ends."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(path)
+        self._lock = FileLock(path, mode=disk.FILE_MODE)
 
     def is_ours(self) -> bool:
         """Return whether we hold it, by now."""

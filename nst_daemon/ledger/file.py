@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from nst_daemon import disk
+from nst_daemon import disk, locks
 from nst_daemon.errors import ConditionError, MissingError, NameRefusedError
 from nst_daemon.ledger.schema import MIGRATIONS
 
@@ -103,6 +103,7 @@ class LedgerFile:
 
         Raises:
             ConditionError: the disk is full, read-only, gone or busy; or the ledger was closed.
+            MissingError: the file was damaged while it was in use; the next start puts it aside.
         """
         with self._lock, self._conditions():
             # FULL, not NORMAL: in WAL mode NORMAL loses the last commits at a power cut.
@@ -142,6 +143,17 @@ class LedgerFile:
             raise ConditionError(
                 f"The ledger {self.path} cannot be written: {error}.", remedy=remedy, code=code
             ) from error
+        except sqlite3.DatabaseError as error:
+            if _primary_code(error) in CORRUPT:
+                raise self._damaged(error) from error
+            raise
+
+    def _damaged(self, reason: object) -> MissingError:
+        return MissingError(
+            f"The ledger {self.path} is damaged ({reason}), and in use.",
+            remedy="`nst-daemon restart`: at its start the daemon puts it aside, and begins a new one.",
+            code="ledger_damaged",
+        )
 
     def _give_up_reserve(self, remedy: str) -> None:
         """Say that the disk is full, in the room that was kept for it, before somebody else takes that."""
@@ -184,6 +196,8 @@ class LedgerFile:
         return db
 
     def _move_aside(self, reason: str) -> None:
+        if locks.holder(self.path.parent) not in (None, os.getpid()):
+            raise self._damaged(reason)  # not from under a daemon that works with it
         stamp = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y%m%dT%H%M%S")
         aside = self.path.with_name(f"{self.path.stem}.corrupt-{stamp}{self.path.suffix}")
         count = 1
