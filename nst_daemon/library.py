@@ -149,10 +149,11 @@ class Library:
 
     def _recalled(self) -> Known:
         text = None if self._memory is None else self._memory.recall(f"styles {self._folder}")
-        if text is None:
+        try:
+            mount, *names = json.loads(text or "null")
+        except (ValueError, TypeError):  # there is none, or none that can be understood
             return Known("", ())
-        mount, *names = json.loads(text)
-        return Known(mount, tuple(names))
+        return Known(str(mount), tuple(str(name) for name in names))
 
     def _keep(self, known: Known) -> None:
         if known == self._known:

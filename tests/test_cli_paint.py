@@ -107,6 +107,20 @@ def test_wait_follows_a_job_until_it_failed(
     assert "It broke." in answer.err
 
 
+def test_wait_ends_with_the_reason_where_a_job_is_held(
+    ask: Ask, loaded: Config, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hold_meanwhile(_: float) -> None:
+        with Ledger(cli_common.ledger_path(loaded)) as other:
+            other.move(1, JobState.QUEUED, JobState.HELD, error="Its style is gone.")
+
+    monkeypatch.setattr("nst_daemon.cli.paint.time.sleep", hold_meanwhile)
+    with locks.held(loaded.state_dir):
+        answer = ask("submit", photo, "--wait")
+    assert (answer.code, answer.out) == (1, "")
+    assert "Job 1 held: Its style is gone." in answer.err
+
+
 def test_two_styles_in_the_keywords_make_two_jobs(
     ask: Ask, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,15 @@ def test_a_folder_that_is_gone_keeps_its_names_also_over_a_restart(
         assert again.get("starry_night").path == folder / "Starry Night.jpg"
 
 
+@pytest.mark.parametrize("text", ["", "null", "7", "[]", "{", "[1, 2]"])
+def test_what_was_remembered_and_makes_no_sense_harms_nothing(
+    folder: Path, tmp_path: Path, text: str
+) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.remember(f"styles {folder}", text)
+        assert Library(folder, built_in=tmp_path / "none", memory=ledger).names() == ("Starry Night",)
+
+
 def test_an_empty_mount_point_is_not_taken_for_an_empty_folder(
     library: Library, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = Path(__file__).parent.parent / "sample"
 DEMO_SETTINGS: Final = {"size": 384, "steps": 55}  # under three minutes on two slow CPU cores
+ENDED: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+LOOK_SECONDS: Final = 0.2  # between looks at a job that is waited for
+HELD_SECONDS: Final = 10.0  # what is held for longer waits for a person, and nobody waits for that
 FORMATS: Final = {ending: Format(name) for name, endings in RESULTS.items() for ending in endings}
 
 PhotoArgument = Annotated[Path, typer.Argument(metavar="PHOTO", help="A picture file.")]
@@ -108,11 +111,13 @@ def wait_for(jobs: list[int], config: "Config", ledger: "Ledger") -> None:
 
 
 def _ended(number: int, config: "Config", ledger: "Ledger", show: Callable[[Snapshot], None]) -> Job:
+    held = 0  # looks, one after another
     for look in itertools.count():
         job = ledger.job(number)
         if job is None:
             break
-        if job.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED):
+        held = held + 1 if job.state is JobState.HELD else 0
+        if job.state in ENDED or held * LOOK_SECONDS > HELD_SECONDS:
             return job
         if look % 10 == 0 and not is_running(config):
             raise NotRunningError(
@@ -121,7 +126,7 @@ def _ended(number: int, config: "Config", ledger: "Ledger", show: Callable[[Snap
             )
         snapshot = ledger.snapshot(running=True)
         show(only(snapshot, number))
-        time.sleep(0.2)
+        time.sleep(LOOK_SECONDS)
     raise ConfigError(f"Job {number} is gone from the ledger.")
 
 
