@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -157,7 +156,7 @@ class Daemon:
         ledger.set_daemon(os.getpid(), __version__)
         for job in ledger.recover():
             logger.info("job %d was interrupted and is queued again", job)
-        shutil.rmtree(self.config.state_dir / "work", ignore_errors=True)
+        disk.remove_tree(self.config.state_dir / "work")
         logger.info("nst-daemon %s watches %s", __version__, _inboxes(self.config))
         return time.time()
 

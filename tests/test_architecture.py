@@ -131,11 +131,74 @@ def test_the_engine_seen_from_outside_imports_no_torch() -> None:
         assert not any(found.startswith(("torch", "nst_daemon.engine.studio")) for found in names)
 
 
-def test_one_class_alone_starts_child_processes() -> None:
-    """Beside it: the daemon itself in the background, and programs of the desktop and of the service."""
-    starters = {"child", "desktop", "service"}
-    for path in modules():
-        for name in imports_of(path):
-            if name.split(".")[0] in ("multiprocessing", "subprocess", "concurrent"):
-                is_pipe = name == "multiprocessing.connection"
-                assert is_pipe or unit_of(path) in starters, f"{path.name} imports {name}"
+# The boundary to the disks, and who else opens a file: none that a user has in his folders.
+DISK_CALLERS = {
+    "disk.": "the boundary itself",
+    "locks": "the lock files of the state folder, which are opened to be locked",
+    "logs": "the log, which is followed over its rotation",
+    "service.": "the units and entries of the desktop's own folders",
+    "inbox.mounts": "the kernel's table of mounts",
+    "machine": "the kernel's name for its own run",
+}
+# fmt: off
+PATH_CALLS = frozenset({
+    "chmod", "exists", "glob", "hardlink_to", "is_dir", "is_file", "is_mount", "is_symlink", "iterdir",
+    "lstat", "mkdir", "open", "read_bytes", "read_text", "readlink", "rename", "resolve", "rglob", "rmdir",
+    "samefile", "stat", "symlink_to", "touch", "unlink", "write_bytes", "write_text",
+})
+OS_CALLS = frozenset({
+    "access", "chmod", "fsync", "link", "listdir", "lstat", "makedirs", "mkdir", "open", "read",
+    "remove", "rename", "replace", "rmdir", "scandir", "stat", "symlink", "truncate", "unlink", "utime",
+    "walk", "write",
+})
+OS_PATH_CALLS = frozenset({
+    "exists", "getmtime", "getsize", "isdir", "isfile", "islink", "ismount", "lexists", "samefile",
+})
+# fmt: on
+DISK_MODULES = frozenset({"filecmp", "fileinput", "mmap", "shutil", "tempfile"})
+HARMLESS = frozenset({"shutil.get_terminal_size", "shutil.which", "tempfile.TemporaryDirectory"})
+NO_FILES = frozenset({"Image", "dataclasses", "disk", "self", "system", "urllib"})  # their `open` is another
+
+
+def disk_calls_of(path: Path) -> Iterator[str]:
+    """Yield the calls that ask or change the disk, wherever in the file they stand."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id == "open":
+            yield f"open, line {node.lineno}"
+        if not isinstance(node.func, ast.Attribute):
+            continue
+        owner, name = ast.unparse(node.func.value), node.func.attr
+        is_os = (owner == "os" and name in OS_CALLS) or (owner == "os.path" and name in OS_PATH_CALLS)
+        is_path = name in PATH_CALLS and owner.split(".")[0] not in NO_FILES | {"os"}
+        # Of text it has two arguments.
+        is_move = name == "replace" and len(node.args) == 1 and owner.split(".")[0] not in NO_FILES
+        is_module = owner in DISK_MODULES and f"{owner}.{name}" not in HARMLESS
+        if is_os or is_path or is_move or is_module:
+            yield f"{owner}.{name}, line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_disk_is_touched_at_the_boundary_alone(path: Path) -> None:
+    relative = str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+    if not any(relative == place or relative.startswith(place) for place in DISK_CALLERS):
+        assert list(disk_calls_of(path)) == []
+
+
+# Who may start a process. `child` alone keeps one; the others hand something to the system and forget it.
+PROCESS_STARTERS = {
+    "child": {"multiprocessing", "multiprocessing.context"},
+    "desktop.notify": {"subprocess"},  # notify-send
+    "desktop.opener": {"subprocess"},  # the desktop's own program for a file
+    "service.background": {"subprocess"},  # the daemon, which outlives the command
+    "service.files": {"subprocess"},  # to quote a command line as Windows does
+    "service.installing": {"subprocess"},  # systemctl and its like
+}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_one_class_alone_keeps_child_processes(path: Path) -> None:
+    relative = str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+    starters = {"subprocess", "multiprocessing", "multiprocessing.context", "multiprocessing.pool"}
+    assert starters & set(imports_of(path)) <= PROCESS_STARTERS.get(relative, set())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nst_daemon import __version__
+from nst_daemon import __version__, disk
 from nst_daemon.cli import bench as cli_bench
 from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import explain as cli_explain
@@ -244,7 +244,7 @@ def logs(
     from nst_daemon.logs import log_path, read_tail
 
     path = log_path(load_config(config).state_dir)
-    if not path.exists() and not follow:
+    if not disk.is_there(path) and not follow:
         raise MissingError(
             f"There is no log at {path} yet.", remedy="The daemon writes it: `nst-daemon run`."
         )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
+from nst_daemon import disk
 from nst_daemon.errors import ConditionError, ConfigError, ExitCode, MissingError, NstError, where_to_read
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def config_if_any(path: Path | None) -> "Config | None":
     """Return the config, or None where none is named and there is none: some commands need none."""
     from nst_daemon import config
 
-    if path is None and not config.default_path().exists():
+    if path is None and not disk.is_there(config.default_path()):
         return None
     return load_config(path)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from nst_daemon import disk
 from nst_daemon.blends import Blend, Regions
 from nst_daemon.cli.common import (
     ConfigOption,
@@ -162,7 +163,7 @@ def render(
     over = parse_assignments(settings or [])
     loaded = config_if_any(config)
     form = FORMATS.get(output.suffix.lower())
-    if form is None or output.is_dir():
+    if form is None or disk.is_folder(output):
         raise ConfigError(f"{output}: the name must end in one of {', '.join(FORMATS)}.")
     photo = existing(photo)
     with engine_of(loaded) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
@@ -273,13 +274,12 @@ def style_blend(style: str | None) -> Blend | None:
 
 def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
     """Return the style pictures that `render --style` names; a file of one's own will do."""
-    import hashlib
-
     from nst_daemon.endings import PICTURES, RAWS
+    from nst_daemon.files import file_sha256
 
     path = Path(style).expanduser()
-    if path.suffix.lower() in PICTURES | RAWS and path.is_file():
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    if path.suffix.lower() in PICTURES | RAWS and disk.is_file(path, follow=True):
+        sha256 = file_sha256(path)
         return (Style(name=path.stem, path=path.absolute(), sha256=sha256),)
     blend = style_blend(style)
     assert blend is not None  # `style` is text
@@ -297,7 +297,7 @@ def blended(blend: Blend, config: "Config | None") -> tuple[Style, ...]:
 def existing(photo: Path) -> Path:
     """Return the absolute path of a photo that is there."""
     path = photo.expanduser().absolute()
-    if not path.is_file():
+    if not disk.is_file(path, follow=True):
         raise ConfigError(f"{photo}: there is no such photo.")
     return path
 
@@ -329,6 +329,7 @@ def demo(
     from nst_daemon.cli import setup as cli_setup
     from nst_daemon.config import load
     from nst_daemon.daemon import Daemon
+    from nst_daemon.files import copy_whole
 
     root = cli_setup.new_folder(Path("nst-daemon-demo")) if folder is None else folder.expanduser()
     root = root.absolute()
@@ -337,7 +338,7 @@ def demo(
     config = load(cli_setup.make(root / "config.yaml", root, changes))
     photo = sample_photo()
     inbox = config.folders[0].inbox
-    (inbox / photo.name).write_bytes(photo.read_bytes())
+    copy_whole(photo, inbox / photo.name, replace=True)
     say(f"Put {photo.name} into {inbox}; painting it. This takes a minute or two on a CPU.")
     with snapshots_shown() as show:
         code = Daemon(config).run(once=True, on_change=show)
@@ -352,7 +353,7 @@ def demo(
 
 def sample_photo() -> Path:
     """Return the photo that the package brings."""
-    photos = sorted(SAMPLE.glob("*.jpg"))
+    photos = [entry.path for entry in disk.entries_of(SAMPLE) if entry.name.endswith(".jpg")]
     if not photos:
         raise MissingError(f"There is no sample photo in {SAMPLE}.", remedy="Install the package again.")
     return photos[0]
