@@ -16,6 +16,7 @@ from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError
 from nst_daemon.images import exif, icc, iptc, png, profiles, tiff_picture, xmp_result
 from nst_daemon.images.limits import no_memory
+from nst_daemon.images.loading import quiet
 from nst_daemon.images.made import Made, identity
 from nst_daemon.images.photo import Photo, Picture, over_white, stored
 from nst_daemon.recipe import Format
@@ -252,7 +253,8 @@ def _by_pillow(parts: Parts, name: str, options: dict[str, Any]) -> bytes:
         "dpi": parts.dpi,
     }
     given = {key: value for key, value in beside.items() if value}
-    Image.fromarray(parts.pixels).save(stream, name, **options, **given)
+    with quiet():  # Pillow reads the EXIF that it is given for AVIF, which may be a little broken
+        Image.fromarray(parts.pixels).save(stream, name, **options, **given)
     return stream.getvalue()
 
 
