@@ -62,6 +62,7 @@ class Delivery:
         self._lock = threading.Lock()
         self._blocks: dict[Place, _Block] = {}
         self._waits: dict[int, _Block] = {}  # by job
+        self._is_well = False  # as the ledger knows it; at first nobody knows
         self._sweep_due = float("-inf")
 
     # Before it is painted.
@@ -204,11 +205,15 @@ class Delivery:
 
     def _tell(self) -> None:
         """Show what jobs wait for, and keep them from being claimed."""
+        is_well = not (self._blocks or self._waits)
+        if is_well and self._is_well:
+            return  # as it was: an idle worker asks several times a second
         self._ledger.set_blocked(self._blocks)
         errors: dict[str, NstError] = {}
         for block in (*self._blocks.values(), *self._waits.values()):
             errors.setdefault(block.error.message, block.error)
         self._ledger.set_problems("delivery", [problem_of(error) for error in errors.values()])
+        self._is_well = is_well
 
     # When it is painted.
 

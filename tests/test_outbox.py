@@ -24,6 +24,7 @@ from nst_daemon.files import (
     file_sha256,
     is_left_over,
     move_beside,
+    takes_name,
     temporary_in,
 )
 from nst_daemon.jobs import Job, JobState, NewJob, Origin
@@ -174,6 +175,45 @@ def test_existing_results_are_those_that_a_job_of_this_name_would_meet(folder: F
         styles=(STARRY,),
     )
     assert {path.name for path in outbox.existing_results(new)} == set(names) - {"a.starry_night.4.jpg"}
+
+
+def test_existing_results_are_found_under_the_names_that_another_disk_gave_them(folder: Folder) -> None:
+    found = folder.outbox / "Rome_ day 1" / "a.starry_night.jpg"
+    found.parent.mkdir()
+    found.write_bytes(b"painting")
+    new = NewJob(
+        key="k",
+        photo="Rome: day 1/a.jpg",
+        original=folder.inbox / "Rome: day 1" / "a.jpg",
+        copy=folder.inbox / "a.jpg",
+        photo_sha256="",
+        inbox=folder.inbox,
+        outbox=folder.outbox,
+        styles=(STARRY,),
+    )
+    assert list(outbox.existing_results(new)) == [found]
+
+
+def test_a_name_is_tried_where_it_is_to_be_and_nothing_is_left(folder: Folder, faults: Faults) -> None:
+    assert takes_name(folder.outbox, "what?.jpg")
+    faults.fail_for_ever("open", number=errno.EINVAL, at=lambda path: "?" in path.name)
+    assert not takes_name(folder.outbox, "what?.jpg")
+    faults.made.clear()
+    assert takes_name(folder.outbox, "plain.jpg")
+    assert faults.made == []
+    faults.fail_for_ever("mkdir", number=errno.EROFS, at=under(folder.outbox))
+    with pytest.raises(FileConditionError):
+        takes_name(folder.outbox, "what?.jpg")
+    assert list(folder.outbox.iterdir()) == []
+
+
+def test_a_folder_in_which_a_name_was_tried_is_swept(folder: Folder) -> None:
+    left = folder.outbox / ".nst-another-1-x.tmp"
+    left.mkdir()
+    (left / "what?.jpg").write_bytes(b"")
+    os.utime(left, (0, 0))
+    assert outbox.sweep(folder.outbox) == 1
+    assert list(folder.outbox.iterdir()) == []
 
 
 # Publishing.
