@@ -138,7 +138,7 @@ class Desk:
             logger.debug("the config was left as it was: %s", error)
         styles = view.styles
         with suppress(ConditionError):  # a share that does not answer: those of before
-            styles = Library(self.config.styles).names()
+            styles = Library(self.config.styles, memory=self.ledger).names()
         return replace(
             view,
             styles=styles,
