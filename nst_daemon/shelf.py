@@ -50,6 +50,7 @@ class _Sighting:
     is_settled: bool = False
     refusal: tuple[float, StyleError] | None = None  # when it was found to be unreadable, and why
     style: Style | None = None  # whole, with a copy
+    copied: Stamp | None = None  # that copy, as it was made
 
 
 @dataclass(slots=True)
@@ -145,7 +146,7 @@ class Shelf:
             raise _unfinished(entry)
         if (refusal := self._refusal_of(sighting)) is not None:
             raise refusal
-        if sighting.style is None or not disk.is_file(sighting.style.path):
+        if sighting.style is None or disk.stamp_of(sighting.style.path) != sighting.copied:
             try:
                 sighting.style = self._taken(entry, sighting)
             except FileNotFoundError as error:
@@ -164,6 +165,7 @@ class Shelf:
         copy, sha256 = private_copy(entry.path, self.copies)
         if disk.stamp_of(entry.path, follow=True) != sighting.stamp:
             raise _unfinished(entry)
+        sighting.copied = disk.stamp_of(copy)
         return Style(name=entry.name, path=copy, sha256=sha256)
 
     def _inspected(self, entry: Entry) -> Inspection:

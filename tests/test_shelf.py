@@ -226,9 +226,12 @@ def test_a_reader_that_lacks_memory_for_a_style_stops_no_other_photo(
     assert set(place.states()) == {JobState.QUEUED}
 
 
-def test_a_job_whose_copy_of_a_style_is_gone_gets_another_and_goes_on(place: Place) -> None:
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_job_whose_copy_of_a_style_is_gone_or_damaged_gets_another_and_goes_on(
+    place: Place, is_gone: bool
+) -> None:
     job = ask_for(place, STARRY)
-    job.styles[0].path.unlink()
+    job.styles[0].path.unlink() if is_gone else job.styles[0].path.write_bytes(b"damaged")
     hand_back(place, job)
     place.run(10)
     again = place.only_job()
