@@ -1,26 +1,24 @@
 """Photos that lay in an inbox before the daemon first looked at it: said before the first of them is moved.
 
-Nobody is asked: a service has nobody to ask. `check`, `start` and `run` say it beforehand, the daemon in its
-log and, as long as they are there, in its status.
+Nobody is asked: a service has nobody to ask. `check`, `start` and `run` say it beforehand, and the daemon in
+its log.
 """
 
 import logging
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config import Config, Folder, Originals
-from nst_daemon.errors import ConditionError, NstError
+from nst_daemon.errors import NstError
 from nst_daemon.inbox.walk import Kind, Scan, scan
 from nst_daemon.inbox.watching import Root
-from nst_daemon.jobs import FIRST_PHOTOS, JobState, Problem, shown
+from nst_daemon.jobs import shown
 from nst_daemon.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
-HANDFUL: Final = 5  # photos; so many are no library that was named as the inbox by mistake
-SOURCE: Final = "first look"  # of the problem
+FACT: Final = "first look"  # of the ledger, with the inbox behind it
 
 
 def words_on(folder: Folder, count: int) -> str:
@@ -66,68 +64,23 @@ def _photos(scan: Scan) -> set[Path]:
 
 
 def _is_known(ledger: Ledger, inbox: Path) -> bool:
-    return ledger.recall(f"{SOURCE} {inbox}") is not None or bool(ledger.seen_under(inbox))
+    return ledger.recall(f"{FACT} {inbox}") is not None or bool(ledger.seen_under(inbox))
 
 
 class FirstLooks:
-    """Says what lay in each inbox at the first look. Lives on the intake's thread."""
+    """Says in the log what lay in each inbox at the first look. Lives on the intake's thread."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._known: set[Path] = set()
-        self._first: dict[Path, set[Path]] = {}  # of each inbox, what lay there and has not left it
-        self._shown: dict[Path, Problem] = {}
 
     def look(self, root: Root, scan: Scan) -> None:
         """Hear of a reading of an inbox; of one that another daemon works on there is none."""
-        if not root.has_been_read:
+        if root.path in self._known or not root.has_been_read:
             return
-        photos = _photos(scan)
-        if root.path not in self._known:
-            self._begin(root, photos)
-            self._known.add(root.path)
-        if root.path in self._first:
-            self._first[root.path] &= photos
-            self._show(root)
-
-    def refresh(self) -> None:
-        """Let the line go as soon as all of them are through; how many are left is counted at a reading."""
-        for inbox, photos in list(self._first.items()):
-            with suppress(ConditionError):
-                while photos and self._is_through(photo := next(iter(photos))):
-                    photos.remove(photo)
-            if not photos:
-                del self._first[inbox]
-                del self._shown[inbox]
-                self._ledger.set_problems(SOURCE, list(self._shown.values()))
-
-    def _is_through(self, photo: Path) -> bool:
-        """Return whether a photo has left its inbox, or stays and has all it will get: a duplicate."""
-        if not disk.is_there(photo):
-            return True
-        states = {job.state for job in self._ledger.jobs_of_photo(photo)}
-        return bool(states) and states.isdisjoint((JobState.HELD, JobState.QUEUED, JobState.RUNNING))
-
-    def _begin(self, root: Root, photos: set[Path]) -> None:
-        if _is_known(self._ledger, root.path):
-            return
-        self._ledger.remember(f"{SOURCE} {root.path}", str(len(photos)))
-        if photos:
-            logger.info("%s", words_on(root.folder, len(photos)))
-        if len(photos) > HANDFUL and root.folder.originals is not Originals.KEEP:
-            self._first[root.path] = photos
-
-    def _show(self, root: Root) -> None:
-        count = len(self._first[root.path])
-        before = dict(self._shown)
-        self._shown.pop(root.path, None)
-        if count:
-            self._shown[root.path] = Problem(
-                code=FIRST_PHOTOS,
-                message=f"From before the first start: {words_on(root.folder, count)}",
-                remedy="`nst-daemon pause` stops it; `originals: keep` leaves them where they are.",
-            )
-        else:
-            del self._first[root.path]
-        if self._shown != before:
-            self._ledger.set_problems(SOURCE, list(self._shown.values()))
+        if not _is_known(self._ledger, root.path):
+            photos = _photos(scan)
+            self._ledger.remember(f"{FACT} {root.path}", str(len(photos)))
+            if photos:
+                logger.info("%s", words_on(root.folder, len(photos)))
+        self._known.add(root.path)

@@ -118,10 +118,7 @@ class Job:
 
 
 LEFT_ALONE: Final = "left_alone"
-FIRST_PHOTOS: Final = "first_photos"
-QUIET: Final = frozenset(
-    {LEFT_ALONE, FIRST_PHOTOS}
-)  # codes of what a user may like to know, and need not mend
+QUIET: Final = frozenset({LEFT_ALONE})  # codes of what a user may like to know, and need not mend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

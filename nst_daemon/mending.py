@@ -141,7 +141,6 @@ class Mender:
         if now < self._due:
             return
         self._due = now + HELD_SECONDS
-        self._first_looks.refresh()
         held = self._ledger.jobs(state=JobState.HELD)
         if not held:
             return

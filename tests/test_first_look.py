@@ -10,13 +10,14 @@ from conftest import FakeClock
 from place import Place
 
 from nst_daemon.config import Originals
-from nst_daemon.first_look import HANDFUL, words_before
-from nst_daemon.jobs import FIRST_PHOTOS, JobState
+from nst_daemon.first_look import words_before
+
+COUNT = 6
 
 
 @pytest.fixture
 def place(tmp_path: Path, clock: FakeClock) -> Iterator[Place]:
-    for number in range(HANDFUL + 1):
+    for number in range(COUNT):
         (tmp_path / "inbox" / "sub").mkdir(parents=True, exist_ok=True)
         (tmp_path / "inbox" / "sub" / f"{number}.jpg").write_bytes(b"%d" % number)
     (tmp_path / "inbox" / "0.yaml").write_bytes(b"style: the_scream")
@@ -25,45 +26,16 @@ def place(tmp_path: Path, clock: FakeClock) -> Iterator[Place]:
     made.close()
 
 
-def words(place: Place) -> str:
-    (problem,) = place.ledger.snapshot(running=True).problems
-    assert problem.code == FIRST_PHOTOS
-    return problem.message
-
-
 def test_the_daemon_says_so_before_it_takes_a_photo_in(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
         place.tick()
     assert (
-        f"{HANDFUL + 1} photos are in the inbox {place.inbox} already: "
+        f"{COUNT} photos are in the inbox {place.inbox} already: "
         f"to be painted, and moved to {place.base / 'archive'}."
     ) in caplog.text
-    assert f"{HANDFUL + 1} photos" in words(place)
     assert place.jobs() == []
-
-
-def test_the_line_stays_until_they_are_through_and_counts_no_other(place: Place) -> None:
-    place.run(10)
-    place.drop("late.jpg", b"late")
-    place.run(70)
-    assert f"{HANDFUL + 1} photos" in words(place)
-    for job in [job for job in place.jobs() if job.photo != "late.jpg"]:
-        place.paint(job)
-        place.archive(job)
-    place.run(3)
-    assert place.codes() == []
-
-
-def test_what_stays_in_the_inbox_as_a_duplicate_keeps_no_line(place: Place) -> None:
-    for number in range(HANDFUL + 1):
-        (place.inbox / "sub" / f"{number}.jpg").write_bytes(b"the same")
-    place.run(20)
-    first = next(job for job in place.jobs() if job.state is JobState.QUEUED)
-    assert words(place)
-    place.paint(first)
-    place.run(3)
     assert place.codes() == []
 
 
@@ -97,7 +69,7 @@ def test_the_commands_say_it_before_the_start(
     folder = replace(place.folders[0], originals=originals)
     fresh = replace(place.config, folders=(folder,), state_dir=tmp_path / "another")
     (line,) = words_before(fresh)
-    assert line.startswith(f"{HANDFUL + 1} photos are in the inbox")
+    assert line.startswith(f"{COUNT} photos are in the inbox")
     assert line.endswith(end.format(base=tmp_path))
     assert not (tmp_path / "another").exists()
 
@@ -107,19 +79,3 @@ def test_an_inbox_that_is_not_there_or_empty_is_no_word(tmp_path: Path, place: P
     empty.mkdir()
     folders = tuple(replace(place.folders[0], inbox=path) for path in (empty, tmp_path / "none"))
     assert words_before(replace(place.config, folders=folders, state_dir=tmp_path / "another")) == []
-
-
-@pytest.mark.parametrize(("originals", "count"), [(Originals.KEEP, 6), (Originals.MOVE, 2)])
-def test_what_is_nothing_to_fear_is_not_in_the_status(
-    tmp_path: Path, clock: FakeClock, originals: Originals, count: int
-) -> None:
-    made = Place(tmp_path, clock)
-    made.close()
-    made.folders = [replace(made.folders[0], originals=originals, inbox=tmp_path / "other")]
-    (tmp_path / "other").mkdir()
-    for number in range(count):
-        (tmp_path / "other" / f"{number}.jpg").write_bytes(b"%d" % number)
-    made.open()
-    made.run(10)
-    assert made.codes() == []
-    made.close()
