@@ -35,7 +35,7 @@ WORKER_SECONDS: Final = 0.2  # between two looks of a worker for a job, unless i
 LEAST_SECONDS: Final = 0.01  # of rest for the intake
 BEAT_SECONDS: Final = 1.0  # between two heartbeats and two snapshots
 GRACE_SECONDS: Final = 40.0  # for a thread to come to its end; a step of a painting may take 30
-FIRST_LOOK_SECONDS: Final = 30.0  # the worker waits so long for the intake to see which jobs lost their photo
+FIRST_LOOK_SECONDS: Final = 60.0  # the worker waits so long for the intake to see which jobs lost their photo
 
 WAIT_SECONDS: Final = 15.0  # between two tries of a beginning that the machine does not let happen
 SWEEPER: Final = "sweeper"
@@ -257,7 +257,8 @@ class Daemon:
         while not self._stop.is_set():
             is_more = left.tick()
             self._pulse.beat("intake")
-            self._is_ready.set()  # the inboxes are watched, and were read once
+            if left.ticks:
+                self._is_ready.set()  # the inboxes are watched, and were read once
             if not is_more:
                 self._stop.wait(min(max(left.due_in(), LEAST_SECONDS), INTAKE_SECONDS))
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from nst_daemon.admission import Reader
 from nst_daemon.attempt import Engine
@@ -28,6 +28,8 @@ from nst_daemon.ledger import Ledger
 from nst_daemon.library import Library
 from nst_daemon.shelf import Shelf
 from nst_daemon.worker import Worker
+
+AGAIN_SECONDS: Final = 1.0  # between two tries to begin with a ledger that cannot be read
 
 
 class ClosableReader(Reader, Protocol):
@@ -52,7 +54,10 @@ def make_engine(settings: EngineSettings, on_facts: OnFacts) -> Engine:
 
 
 class LeftHalf:
-    """Inbox to ledger. `tick` belongs to one thread; any other may ask and tell."""
+    """Inbox to ledger. `tick` belongs to one thread; any other may ask and tell.
+
+    It begins at its first tick: an inbox on a disk that is dead holds that thread, and no other.
+    """
 
     def __init__(self, config: Config, ledger: Ledger, make: MakeReader) -> None:
         self._ledger = ledger
@@ -62,7 +67,7 @@ class LeftHalf:
         self.ticks = 0  # so far
         self.keeps_unfinished = False  # whether somebody will ask for `unfinished`
         self._unfinished: list[Problem] = []
-        self._reader, self._inbox, self._intake = self._begun(config)
+        self._parts: tuple[ClosableReader, Inbox, Intake] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -72,22 +77,26 @@ class LeftHalf:
 
     def tick(self) -> bool:
         """Do what is due; return whether there is more to do at once."""
-        if self._is_over:
-            return False
         wanted = self._wanted
-        if wanted is not self._config:
-            with suppress(ConditionError):  # the ledger cannot be read; the next tick tries again
+        with suppress(ConditionError):  # the ledger cannot be read; the next tick tries again
+            if self._parts is None:
+                self._begin(wanted)
+            elif wanted is not self._config:
                 self._change(wanted)
-        is_more = self._intake.tick()
+        if self._is_over or self._parts is None:
+            return False
+        intake = self._parts[2]
+        is_more = intake.tick()
         if self.keeps_unfinished:
-            self._unfinished = self._intake.unfinished()
+            self._unfinished = intake.unfinished()
         self.ticks += 1
         return is_more
 
     def interrupt(self) -> None:
         """Have a photo that is just being read left, and begin nothing any more; any thread may."""
         self._is_over = True
-        self._reader.close()
+        if self._parts is not None:
+            self._parts[0].close()
 
     def follow(self, config: Config) -> None:
         """Take on another config at the next tick."""
@@ -95,11 +104,11 @@ class LeftHalf:
 
     def due_in(self) -> float:
         """Return after how many seconds a tick has something to do, as far as that is known."""
-        return self._intake.due_in()
+        return AGAIN_SECONDS if self._parts is None else self._parts[2].due_in()
 
     def is_idle(self) -> bool:
         """Return whether all that lies in the inboxes was dealt with, by the config of now."""
-        return self._wanted is self._config and self._intake.is_idle()
+        return self._parts is not None and self._wanted is self._config and self._parts[2].is_idle()
 
     def unfinished(self) -> list[Problem]:
         """Return why something that lies in an inbox was not taken in, at the end of the last tick."""
@@ -109,9 +118,15 @@ class LeftHalf:
         if _of_the_left(config) == _of_the_left(self._config):
             self._config = config
             return
+        self._begin(config)
+
+    def _begin(self, config: Config) -> None:
+        """Work by a config from now on, and no more by the one before."""
         new = self._begun(config)
         self._end()
-        self._config, (self._reader, self._inbox, self._intake) = config, new
+        self._config, self._parts = config, new
+        if self._is_over:  # meanwhile
+            new[0].close()
 
     def _begun(self, config: Config) -> tuple[ClosableReader, Inbox, Intake]:
         reader = self._make(config)
@@ -132,8 +147,10 @@ class LeftHalf:
         return reader, inbox, intake
 
     def _end(self) -> None:
-        self._inbox.close()
-        self._reader.close()
+        if self._parts is not None:
+            reader, inbox, _ = self._parts
+            inbox.close()
+            reader.close()
 
 
 def _of_the_left(config: Config) -> tuple[object, ...]:

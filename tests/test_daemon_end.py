@@ -11,10 +11,11 @@ from daemons import Home, PlayedEngine, PlayedReader
 from starts import fail_threads
 
 from nst_daemon import daemon as daemon_module
-from nst_daemon import locks, outbox
+from nst_daemon import halves, locks, outbox
 from nst_daemon.daemon import Daemon
 from nst_daemon.errors import ConditionError
 from nst_daemon.inspector import Inspection, Inspector
+from nst_daemon.intake import Intake
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
 
@@ -160,3 +161,53 @@ def test_an_older_state_folder_is_closed_and_its_place_is_looked_at(
         thread.join(20.0)
     rights = {path: path.stat().st_mode & 0o077 for path in (home.path / "state").rglob("*")}
     assert set(rights.values()) == {0}
+
+
+def test_an_inbox_that_holds_its_reader_for_ever_keeps_nobody_from_stopping_the_daemon(
+    home: Home, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon_module, "GRACE_SECONDS", 0.1)
+    looks, go_on = threading.Event(), threading.Event()
+
+    def look(_: Intake) -> None:
+        looks.set()
+        go_on.wait(20.0)  # a disk that is dead
+
+    monkeypatch.setattr(Intake, "_look_back", look)
+    daemon = daemon_of(home)
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    assert looks.wait(20.0)
+    wait_for(lambda: home.snapshot().pid is not None)  # the main thread beats
+    daemon.stop()
+    thread.join(10.0)
+    assert not thread.is_alive()
+    go_on.set()
+    wait_for(lambda: not any(each.name == "nst-intake" for each in threading.enumerate()))
+    lock = locks._KEPT.pop()
+    lock.release()  # type: ignore[attr-defined]
+
+
+def test_a_ledger_that_cannot_be_read_at_first_is_waited_for(
+    home: Home, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = Intake._look_back, list[int]()
+
+    def refuse(intake: Intake) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConditionError("The ledger cannot be read.", code="disk_error")
+        real(intake)
+
+    monkeypatch.setattr(halves, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(Intake, "_look_back", refuse)
+    home.drop("a.jpg")
+    daemon = daemon_of(home)
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    try:
+        wait_for((home.path / "state" / "ledger.db").exists)
+        wait_for(lambda: home.states() == {"a.jpg": JobState.DONE})
+    finally:
+        daemon.stop()
+        thread.join(20.0)
