@@ -39,7 +39,7 @@ WHY: Final[Mapping[str, str]] = {
     "watch.settle_seconds": "a file is finished when it stood still for this long",
     "watch.rescan_seconds": "the folders are read anew this often, whatever was reported",
     "watch.sidecar_seconds": "how long a photo waits for its sidecar",
-    "watch.max_wait_seconds": "a file that never stands still is shown as a problem after this",
+    "watch.max_wait_seconds": "a restless file is shown as a problem after this, and half a picture fails",
     "watch.mode": "auto (native where it works), native, polling (network folders)",
     "watch.recursive": "sub-folders too",
     "watch.ignore": 'names to leave alone, besides hidden and temporary ones: ["*.bak", "private/**"]',

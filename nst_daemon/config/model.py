@@ -81,7 +81,7 @@ class Watch:
     settle_seconds: Seconds = 2.0  # a file is finished when it stood still for this long
     rescan_seconds: Annotated[float, Ge(0.1), WORD] = 60.0  # the folders are read anew this often
     sidecar_seconds: Seconds = 2.0  # how long a photo waits for a sidecar
-    max_wait_seconds: Seconds = 600.0  # a file that never stands still is shown as a problem after this
+    max_wait_seconds: Seconds = 600.0  # then a restless file is a problem, and half a picture fails
     mode: Annotated[WatchMode, WORD] = WatchMode.AUTO
     recursive: bool = True
     ignore: tuple[str, ...] = ()  # globs beside the built-in ones
