@@ -48,8 +48,9 @@ class Child:
     A call that is under way when another thread ends the process raises `EndedError` at once.
     """
 
-    def __init__(self, serve: Serve, *, name: str, words: str) -> None:
+    def __init__(self, serve: Serve, *, name: str, words: str, method: str = START_METHOD) -> None:
         self._serve = serve
+        self._method = method
         self._name = name  # as the system's list of processes and our tests see it
         self._words = words  # as a user knows it: "The process that reads photos"
         self._run: _Run | None = None
@@ -89,7 +90,7 @@ class Child:
             if self._is_closed:
                 raise ClosedError(None, "it was closed")
             try:
-                self._run = _begun(self._serve, self._name, args)
+                self._run = _begun(self._serve, self._name, self._method, args)
             except (OSError, MemoryError) as error:
                 why = getattr(error, "strerror", None) or str(error) or "there is no memory"
                 raise ConditionError(
@@ -248,8 +249,8 @@ class _Run:
             self.process.close()
 
 
-def _begun(serve: Serve, name: str, args: tuple[object, ...]) -> _Run:
-    context = multiprocessing.get_context(START_METHOD)
+def _begun(serve: Serve, name: str, method: str, args: tuple[object, ...]) -> _Run:
+    context: Any = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     try:
         process = context.Process(target=_serve, args=(serve, theirs, args), name=name, daemon=True)

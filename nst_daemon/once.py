@@ -22,12 +22,12 @@ TICKS: Final = 3  # of the intake in which nothing happened: it does not just re
 # What concerns one photo, or costs none: 1. Whatever else is in the way is a folder, a disk or a right: 3.
 SOFT: Final = frozenset(
     {"read_only", "inbox_shared", "job_unreadable", "events_lost", "watch_limit", "restart_needed"}
-    | {"config_invalid", "name_refused", "bug", "state_dir_open", "state_dir_remote"}
+    | {"engine_missing", "config_invalid", "name_refused", "bug", "state_dir_open", "state_dir_remote"}
 )
 HARMLESS: Final = frozenset(
     {"events_lost", "watch_limit", "restart_needed", "config_invalid", "state_dir_open", "state_dir_remote"}
-    | {"inbox_shared"}
-)  # nothing is left because of these; in a shared inbox the other daemon does it
+    | {"inbox_shared", "engine_missing"}
+)  # nothing is left because of these alone: the other daemon, or another engine, does it
 
 
 @dataclass(frozen=True, slots=True)

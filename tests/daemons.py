@@ -22,12 +22,13 @@ from typing import Any
 
 from place import FakeReader
 
-from nst_daemon import child, delivery, disposal, intake, worker
 from nst_daemon import daemon as daemons_daemon
+from nst_daemon import delivery, disposal, intake, worker
 from nst_daemon.attempt import Engine
 from nst_daemon.config import Config, load
 from nst_daemon.crash import VARIABLE
 from nst_daemon.daemon import Daemon
+from nst_daemon.engine import process as engine_process
 from nst_daemon.engine.messages import Finished, Leave, Loaded, Refused, Stepped, Stop
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
@@ -283,7 +284,7 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     for module in (worker, disposal, delivery):
         module.CONDITION_SECONDS = 0.3  # type: ignore[attr-defined]
     intake.BLOCK_SECONDS = 0.3  # type: ignore[misc]
-    child.START_METHOD = "forkserver"  # type: ignore[misc]
+    engine_process.START_METHOD = "forkserver"  # type: ignore[misc]
     tempfile.tempdir = str(source.parent.parent)  # leases of local inboxes
     for pause in ("INTAKE_SECONDS", "WORKER_SECONDS", "BEAT_SECONDS"):
         setattr(daemons_daemon, pause, 0.05)

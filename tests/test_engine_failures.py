@@ -16,7 +16,6 @@ from conftest import FakeClock
 from daemons import serve_played, start_server
 from test_worker import Desk
 
-from nst_daemon import child
 from nst_daemon.attempt import MAX_ATTEMPTS, MAX_INTERRUPTIONS
 from nst_daemon.engine import process
 from nst_daemon.engine.process import EngineProcess
@@ -31,7 +30,7 @@ SILENCE_SECONDS = 0.5
 @pytest.fixture
 def desk(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     start_server()
-    monkeypatch.setattr(child, "START_METHOD", "forkserver")
+    monkeypatch.setattr(process, "START_METHOD", "forkserver")
     with Ledger(tmp_path / "state" / "ledger.db", clock=clock) as ledger:
         desk = Desk(tmp_path, ledger, clock)
         desk.worker.engine = engine_in(tmp_path)

@@ -165,9 +165,9 @@ def test_everything_ends_within_two_seconds_when_the_daemon_is_killed(home: Home
     wait_for(lambda: len(_parts_of(daemon)) >= 3, what="engine, reader and tray")
     children = daemon.children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
-    gone, alive = psutil.wait_procs(children, timeout=2.0)
-    assert alive == []
-    assert len(gone) == len(children)
+    _, left = psutil.wait_procs(children, timeout=2.0)
+    # Where nobody reaps what has lost its parent, as in many a container, the dead stay as zombies.
+    assert [each for each in left if each.status() != psutil.STATUS_ZOMBIE] == []
     ended(process)
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from nst_daemon.child import Child, EndedError
 from nst_daemon.engine.child import serve
@@ -21,6 +21,7 @@ from nst_daemon.recipe import Order, Painting, Progress
 
 logger = logging.getLogger(__name__)
 
+START_METHOD: Final = "spawn"  # a forked process cannot use CUDA
 POLL_SECONDS = 0.05  # how soon a request to stop is passed on
 STOP_SECONDS = 30.0  # a step on a slow machine may take this long; then the process is killed
 SILENCE_SECONDS = 900.0  # without a word for this long the engine hangs
@@ -53,7 +54,7 @@ class EngineProcess:
         self.settings = settings
         self._on_facts = on_facts
         self._silence_seconds = silence_seconds
-        self._child = Child(serve, name="nst-engine", words="The engine's process")
+        self._child = Child(serve, name="nst-engine", words="The engine's process", method=START_METHOD)
         self._facts = EngineFacts(device=self._named_device, weights=settings.weights)
 
     @property
