@@ -206,3 +206,17 @@ def test_an_outbox_that_does_not_answer_is_named_and_nothing_is_painted_twice(
     place.run(70)
     assert place.states() == [JobState.QUEUED]
     assert place.codes() == []
+
+
+def test_a_lease_that_cannot_be_looked_at_shows_while_no_photo_is_taken_in(
+    place: Place, faults: Faults
+) -> None:
+    faults.fail_for_ever("lstat", number=errno.ESTALE, at=place.inbox / ".nst-lease")
+    place.drop("a.jpg")
+    place.run(30)
+    assert place.jobs() == []
+    assert place.codes() == ["inbox_unreachable"]
+    faults.heal()
+    place.run(70)
+    assert place.states() == [JobState.QUEUED]
+    assert place.codes() == []

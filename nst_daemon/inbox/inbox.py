@@ -9,7 +9,7 @@ from typing import Any, Self
 from nst_daemon.config import Folder, Watch
 from nst_daemon.inbox.lease import Lease
 from nst_daemon.inbox.watching import Root
-from nst_daemon.jobs import Problem
+from nst_daemon.jobs import Problem, problem_of
 
 
 class Inbox:
@@ -77,6 +77,8 @@ class Inbox:
         """Return what a user could mend."""
         found = [problem for root in self.roots for problem in root.problems()]
         for path, lease in self._leases.items():
+            if lease.trouble is not None:
+                found.append(problem_of(lease.trouble.named("inbox")))
             if lease.holder is not None:
                 who = f"{lease.holder.host}, process {lease.holder.pid}"
                 found.append(

@@ -60,6 +60,7 @@ class Lease:
         is_shared: Callable[[Path], bool] = is_silent,
     ) -> None:
         self.holder: Holder | None = None  # another daemon, while it holds the lease
+        self.trouble: FileConditionError | None = None  # why nobody knows whether it is ours
         self._me = Holder(owner, platform.node(), os.getpid())
         self._inbox = inbox
         self._clock = clock
@@ -79,9 +80,10 @@ class Lease:
         now = self._clock()
         if now >= self._next_look:
             try:
-                self._is_held = self._look(now)
+                self._is_held, self.trouble = self._look(now), None
             except FileConditionError as error:
                 logger.debug("The lease of %s cannot be looked at: %s", self._inbox, error)
+                self.trouble = None if self._is_held else error
             self._next_look = now + (RENEW_SECONDS if self._is_held else CONFIRM_SECONDS)
         return self._is_held
 
