@@ -63,6 +63,7 @@ class Delivery:
         self._blocks: dict[Place, _Block] = {}
         self._waits: dict[int, _Block] = {}  # by job
         self._is_well = False  # as the ledger knows it; at first nobody knows
+        self._unkept: dict[int, Painting] = {}  # finished, by job; in the folder where they were painted
         self._sweep_due = float("-inf")
 
     # Before it is painted.
@@ -198,6 +199,10 @@ class Delivery:
             job = self._ledger.job(number)
             if job is None or job.state not in (JobState.QUEUED, JobState.RUNNING):
                 del self._waits[number]
+        for number in list(self._unkept):
+            job = self._ledger.job(number)
+            if job is None or job.state not in (JobState.QUEUED, JobState.RUNNING):
+                self._unkept.pop(number, None)  # the next start removes it
         self._tell()
         if not lies_ahead(self._sweep_due, now, at_most=SWEEP_SECONDS):
             self._sweep_due = now + SWEEP_SECONDS
@@ -237,7 +242,9 @@ class Delivery:
             disk.sync_folder(self.finished)
         except (ConditionError, FileExistsError, FileNotFoundError, NameRefusedError) as error:
             logger.warning("job %d: the painting cannot be kept beside: %s", job.id, error)
+            self._unkept[job.id] = painting
             return painting
+        self._unkept.pop(job.id, None)
         crash_at(CrashPoint.KEPT)
         return _painting_in(folder, facts)
 
@@ -247,6 +254,9 @@ class Delivery:
         Raises:
             ConditionError: nobody knows.
         """
+        painting = self._unkept.get(job.id)
+        if painting is not None and disk.is_file(painting.picture):
+            return self.keep(job, painting, painting.picture.parent)
         folder = self.finished / file_name_of(job.key)
         try:
             manifest = json.loads(disk.read_bytes(folder / MANIFEST))
@@ -317,8 +327,13 @@ class Delivery:
         owner = self._ledger.results_of(path)
         return owner == job.id or (owner is None and not disk.is_there(path))
 
+    def is_unkept(self, job: Job) -> bool:
+        """Return whether a finished painting of a job lies nowhere but where it was painted."""
+        return job.id in self._unkept
+
     def forget(self, job: Job) -> None:
         """Take away what was kept of a job: it is published, or nobody wants it any more."""
+        self._unkept.pop(job.id, None)
         disk.remove_tree(self.finished / file_name_of(job.key))
 
     def _sweep(self) -> None:

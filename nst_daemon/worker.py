@@ -176,7 +176,8 @@ class Worker:
             self._done(job, painting, result)
         finally:
             outbox.end_preview(job)
-            disk.remove_tree(desk)
+            if not self.delivery.is_unkept(job):
+                disk.remove_tree(desk)
 
     def _painted(self, job: Job, desk: Path) -> Painting:
         """Return a new painting of a job whose outbox would take it."""

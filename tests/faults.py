@@ -46,6 +46,7 @@ class Faults(System):
         self.made: list[tuple[str, Path]] = []
         self.rules: list[Rule] = []
         self.struck = 0
+        self.failed: set[str] = set()  # the calls that did
         self.nth: tuple[int, int] | None = None  # the call that fails, from 0, and its errno
         self._paths: dict[int, Path] = {}  # of open descriptors
 
@@ -83,11 +84,13 @@ def _faulty(name: str) -> Callable[..., Any]:
         self.made.append((name, path))
         if self.nth is not None and len(self.made) == self.nth[0] + 1:
             self.struck += 1
+            self.failed.add(name)
             raise OSError(self.nth[1], os.strerror(self.nth[1]), str(path))
         others = [each for each in args if isinstance(each, Path)]  # the name that it is to have
         for rule in self.rules:
             if rule.strikes(name, path, *others):
                 self.struck += 1
+                self.failed.add(name)
                 raise OSError(rule.number, os.strerror(rule.number), str(path))
         answer = real(self, subject, *args)
         if name == "open":

@@ -209,6 +209,21 @@ def test_a_painting_that_cannot_be_kept_is_published_all_the_same(
     assert (desk.folder.outbox / "cat.dots.jpg").exists()
 
 
+def test_a_painting_that_cannot_even_be_read_again_is_not_made_again(
+    desk: Desk, clock: FakeClock, faults: Faults
+) -> None:
+    is_painting = under(desk.worker.work_dir)
+    desk.engine.during = lambda order: faults.fail_for_ever("open", number=errno.EIO, at=is_painting)
+    job = desk.drop()
+    for _ in range(3):
+        work_on(desk, clock)
+    assert desk.job(job).state is JobState.QUEUED
+    faults.heal()
+    work_on(desk, clock, 600)
+    assert desk.job(job).state is JobState.DONE
+    assert len(desk.engine.orders) == 1
+
+
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "link", "replace"])
 def test_any_trouble_at_publishing_keeps_the_painting(
     desk: Desk, clock: FakeClock, faults: Faults, call: str
