@@ -100,6 +100,7 @@ def test_colours_within_srgb_come_back_within_one_delta_e(
     studio.settings = EngineSettings(device="cpu", cache_dir=tmp_path)
     studio._inputs = Inputs(studio.settings)
     studio.device = torch.device("cpu")
+    studio.network = ""
     painting = studio.fulfil(order, lambda _: None, lambda: False)
     if suffix == "tif":
         back = tifffile.imread(painting.picture) / 65535

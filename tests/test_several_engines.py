@@ -224,8 +224,8 @@ def test_engines_that_share_a_device_share_its_memory_and_the_threads(
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
     monkeypatch.setattr(devices, "free_bytes", lambda device, system_free: 12_000)
     alone = Studio(EngineSettings(device="cpu", cache_dir=tmp_path))
-    assert (alone._memory(torch.device("cpu")), threads) == (12_000, [])
+    assert (alone._memory(torch.device("cpu"), 0), threads) == (12_000, [])
     third = Studio(EngineSettings(device="cpu", share=3, cache_dir=tmp_path))
-    assert (third._memory(torch.device("cpu")), threads) == (4_000, [2])
+    assert (third._memory(torch.device("cpu"), 0), threads) == (4_000, [2])
     limited = Studio(EngineSettings(device="cpu", share=3, memory_limit=6_000, cache_dir=tmp_path))
-    assert limited._memory(torch.device("cpu")) == 2_000
+    assert limited._memory(torch.device("cpu"), 0) == 2_000
