@@ -106,7 +106,8 @@ class Ledger(Attempts):
                 check_move(JobState(row["state"]), JobState(str(columns["state"])))
             columns["finished"] = self._clock() if columns["state"] in ENDS else None
             update(db, job, columns | {"not_before": 0.0})
-            return True
+        self.additions.tell()  # it may be painted now
+        return True
 
     def postpone(self, original: Path, seconds: float) -> None:
         """Let the queued jobs of a photo wait: its sidecar is just being written."""
