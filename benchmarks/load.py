@@ -80,6 +80,9 @@ class PlayedEngine:
             losses={},
         )
 
+    def warm_up(self, should_stop: Callable[[], bool]) -> None:
+        """Nothing to load."""
+
     def end(self) -> None:
         """Do nothing."""
 

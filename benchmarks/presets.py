@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     photo = load_photo(arguments.photo, name=arguments.photo.name, max_megapixels=200).rgb
-    style = load_style(arguments.style)
+    style = load_style(arguments.style, name=arguments.style.name, max_megapixels=200)
     width, height = fit(photo.shape[1], photo.shape[0], arguments.size)
     painter = Painter(Trunk(load_original()), torch.device(arguments.device))
     RESULTS.mkdir(exist_ok=True)

@@ -100,7 +100,7 @@ def test_the_painting_is_as_transparent_as_the_photo(tmp_path: Path) -> None:
     result, _ = save(photo, tmp_path / "out", Format.PNG)
     again = load(result)
     assert again.alpha is not None
-    assert far(again.alpha, eight(visible()) / np.float32(255)) < 1 / 255
+    assert far(again.alpha, (eight(visible()) / 255).astype(np.float32)) < 1 / 255
 
 
 def test_styles_and_masks_are_the_same_whatever_is_hidden(tmp_path: Path) -> None:
