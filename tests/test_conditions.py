@@ -128,6 +128,7 @@ def test_a_full_state_folder_stops_the_intake_shows_and_is_waited_for(
 ) -> None:
     state = home.path / "state"
     mount(state, 4 * MEGABYTE)
+    state.chmod(0o700)  # a new tmpfs is everybody's, and that shows
     with running(home):
         wait_for(lambda: (state / "ledger.db").exists() and home.snapshot().pid, what="the daemon")
         filler = fill(state)
