@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,11 @@ PATIENCE = 300.0  # seconds of the flow's clock; the longest pause is a minute
 WHILE_SECONDS = 25.0
 LASTING_SECONDS = 150.0
 
+sample_or_whole = pytest.mark.parametrize(
+    "is_whole",
+    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.timeout(7200)])],
+    ids=["sample", "whole"],
+)
 Place = tuple[str, str, str]  # a call, a folder relative to the base, and a name without what is random in it
 
 
@@ -79,10 +84,19 @@ def failures_of(
     return found
 
 
-@pytest.mark.parametrize(
-    "is_whole", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["sample", "whole"]
-)
-@pytest.mark.timeout(3600)
+def assert_none_breaks(
+    subjects: Iterable[object],
+    run: Callable[[Flow, Faults, object, int], None],
+    home: Callable[[], Path],
+    is_whole: bool,
+) -> None:
+    """Run the flow for each subject and errno, or for a sample of them, and list what broke."""
+    cases = [(subject, number) for subject in subjects for number in ERRNOS]
+    found = failures_of(chosen(cases, is_whole), run, home)
+    assert not found, "\n".join([f"{len(found)} broke a promise", *found[:40]])
+
+
+@sample_or_whole
 def test_one_error_at_any_call_costs_some_seconds_and_nothing_else(
     calls: list[Place], home: Callable[[], Path], is_whole: bool
 ) -> None:
@@ -95,15 +109,10 @@ def test_one_error_at_any_call_costs_some_seconds_and_nothing_else(
         flow.run(35)  # what it has left behind is swept, and what it showed is forgotten
         flow.assert_all_is_well()
 
-    cases: list[tuple[object, int]] = [(index, number) for index in range(len(calls)) for number in ERRNOS]
-    found = failures_of(chosen(cases, is_whole), run, home)
-    assert not found, "\n".join([f"{len(found)} broke a promise", *found[:40]])
+    assert_none_breaks(range(len(calls)), run, home, is_whole)
 
 
-@pytest.mark.parametrize(
-    "is_whole", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["sample", "whole"]
-)
-@pytest.mark.timeout(3600)
+@sample_or_whole
 def test_errors_at_one_place_for_a_while_cost_that_while_and_nothing_else(
     calls: list[Place], home: Callable[[], Path], is_whole: bool
 ) -> None:
@@ -116,15 +125,10 @@ def test_errors_at_one_place_for_a_while_cost_that_while_and_nothing_else(
         flow.run(35)
         flow.assert_all_is_well()
 
-    cases: list[tuple[object, int]] = [(place, number) for place in dict.fromkeys(calls) for number in ERRNOS]
-    found = failures_of(chosen(cases, is_whole), run, home)
-    assert not found, "\n".join([f"{len(found)} broke a promise", *found[:40]])
+    assert_none_breaks(dict.fromkeys(calls), run, home, is_whole)
 
 
-@pytest.mark.parametrize(
-    "is_whole", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["sample", "whole"]
-)
-@pytest.mark.timeout(3600)
+@sample_or_whole
 def test_errors_that_last_hinder_no_other_photo_and_show_with_a_remedy(
     calls: list[Place], home: Callable[[], Path], is_whole: bool
 ) -> None:
@@ -145,9 +149,7 @@ def test_errors_that_last_hinder_no_other_photo_and_show_with_a_remedy(
         flow.run(35)
         flow.assert_all_is_well()
 
-    cases: list[tuple[object, int]] = [(place, number) for place in dict.fromkeys(calls) for number in ERRNOS]
-    found = failures_of(chosen(cases, is_whole), run, home)
-    assert not found, "\n".join([f"{len(found)} broke a promise", *found[:40]])
+    assert_none_breaks(dict.fromkeys(calls), run, home, is_whole)
 
 
 def _break(faults: Faults, base: Path, place: object, number: int) -> None:
