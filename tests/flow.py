@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import FakeClock
+from daemons import painting_of
 from faults import Faults
 from place import SCREAM, STARRY, Place
 
@@ -39,18 +40,7 @@ class Paintbox:
         if should_stop():
             raise CancelledError("stopped")
         self.painted.append(order.photo_name)
-        picture = order.result.with_name("painting.jpg")
-        picture.write_bytes(b"painting:" + order.key.encode() + b":" + order.photo.read_bytes())
-        return Painting(
-            picture=picture,
-            report=None,
-            width=1,
-            height=1,
-            seconds=0.1,
-            seconds_to_first_step=0.1,
-            device="cpu",
-            losses={},
-        )
+        return painting_of(order)
 
     def warm_up(self, should_stop: Callable[[], bool] = lambda: False) -> EngineFacts:
         """Return what it is; there is nothing to load."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
@@ -104,18 +105,22 @@ def assert_each_photo_has_one_whole_result(home: Home, photos: int) -> None:
     assert home.files("inbox") == home.files("failed") == left_overs(home) == []
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_random_kills_under_a_load_of_200_photos_lose_nothing_and_double_nothing(
-    home: Home, kills: int
+def kill_at_random(
+    home: Home,
+    start: Callable[[random.Random], ForkServerProcess],
+    *,
+    photos: int,
+    kills: int,
+    longest: float,
 ) -> None:
-    photos = 200
+    """Drop photos, and kill one daemon after another in the middle of its work on them."""
     for number in range(photos):
         home.drop(f"folder{number % 7}/photo{number}.jpg", b"photo %d" % number)
     chance = random.Random(kills)
     done = in_the_middle = 0
     for _ in range(kills):
-        process = home.start(seconds=0.03 if kills < 10 else 0.1)
-        process.join(chance.uniform(0.1, 1.5))
+        process = start(chance)
+        process.join(chance.uniform(0.1, longest))
         assert process.exitcode is None
         os.kill(process.pid or 0, signal.SIGKILL)
         assert ended(process) == -signal.SIGKILL
@@ -123,34 +128,33 @@ def test_random_kills_under_a_load_of_200_photos_lose_nothing_and_double_nothing
         assert done >= before
         in_the_middle += done < photos
     assert in_the_middle >= kills / 2  # the others met an idle daemon
+
+
+@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+def test_random_kills_under_a_load_of_200_photos_lose_nothing_and_double_nothing(
+    home: Home, kills: int
+) -> None:
+    seconds = 0.03 if kills < 10 else 0.1
+    kill_at_random(home, lambda _: home.start(seconds=seconds), photos=200, kills=kills, longest=1.5)
     assert home.run_once() == ExitCode.FINE
-    assert_each_photo_has_one_whole_result(home, photos)
+    assert_each_photo_has_one_whole_result(home, 200)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_three_hundred_kills_with_an_engine_that_starts_slowly_fail_no_photo(home: Home) -> None:
-    photos, kills = 100, 300
-    for number in range(photos):
-        home.drop(f"folder{number % 7}/photo{number}.jpg", b"photo %d" % number)
-    (home.path / "state").mkdir()
-    chance = random.Random(kills)
-    done = in_the_middle = 0
-    for _ in range(kills):
+    pauses = home.path / "state" / SLOW
+    pauses.parent.mkdir()
+
+    def start(chance: random.Random) -> ForkServerProcess:
         # Most of these lives end before the engine has seen a photo.
-        (home.path / "state" / SLOW).write_text(f"{chance.uniform(0.0, 1.0)} 0.3")
-        process = home.start(engine="process")
-        process.join(chance.uniform(0.1, 2.2))
-        assert process.exitcode is None
-        os.kill(process.pid or 0, signal.SIGKILL)
-        assert ended(process) == -signal.SIGKILL
-        before, done = done, sum(state is JobState.DONE for state in home.states().values())
-        assert done >= before
-        in_the_middle += done < photos
-    assert in_the_middle >= kills / 2  # the others met an idle daemon
-    (home.path / "state" / SLOW).write_text("0 0")
+        pauses.write_text(f"{chance.uniform(0.0, 1.0)} 0.3")
+        return home.start(engine="process")
+
+    kill_at_random(home, start, photos=100, kills=300, longest=2.2)
+    pauses.write_text("0 0")
     assert home.run_once(engine="process") == ExitCode.FINE
-    assert_each_photo_has_one_whole_result(home, photos)
+    assert_each_photo_has_one_whole_result(home, 100)
 
 
 def test_everything_ends_within_two_seconds_when_the_daemon_is_killed(home: Home, wait_for: WaitFor) -> None:
