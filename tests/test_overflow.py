@@ -29,16 +29,15 @@ def test_twenty_thousand_files_while_the_daemon_is_stopped_lose_no_photo_and_sho
         home.drop("first.jpg")
         wait_for(lambda: done(home) == {"first.jpg"}, seconds=WAIT_SECONDS, what="the first photo")
         os.kill(pid, signal.SIGSTOP)
-        began = time.monotonic()
         for number in range(FLOOD):  # what an export leaves beside its photos
             (home.path / "inbox" / f"{number}.txt").touch()
         photos = {f"late-{number}.jpg" for number in range(30)}  # nobody is told of these
         for name in photos:
             home.drop(name, name.encode())
-        time.sleep(max(0.0, began + LATE_SECONDS + 2 - time.monotonic()))
+        time.sleep(LATE_SECONDS + 1)  # counted from the last of them, however long they took
         os.kill(pid, signal.SIGCONT)
         wait_for(lambda: photos < done(home), seconds=3 * WAIT_SECONDS, what="the other photos")
-        wait_for(lambda: home.codes() == ["events_lost"], seconds=WAIT_SECONDS, what="a word in `status`")
+        wait_for(lambda: "events_lost" in home.codes(), seconds=WAIT_SECONDS, what="a word in `status`")
         assert len(home.files("outbox")) == 31
         assert len(home.files("inbox")) == FLOOD  # of what is not a photo nothing was touched
     finally:
