@@ -91,11 +91,11 @@ class Caller:
         self._icon._running = False
 
     def _answer(self) -> None:
-        while not self._calls.empty():
-            function, future = self._calls.get()
-            try:
-                function()
-            except Exception as error:  # noqa: BLE001  it is the second thread's to raise
-                future.set_exception(error)
-            else:
-                future.set_result(None)
+        """Call what one message is about. No more: who asked for the next is still sending its message."""
+        function, future = self._calls.get()
+        try:
+            function()
+        except Exception as error:  # noqa: BLE001  it is the second thread's to raise
+            future.set_exception(error)
+        else:
+            future.set_result(None)
