@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -140,6 +141,27 @@ def _children() -> set[str]:
 def _is_pythons_own(command: list[str]) -> bool:
     # multiprocessing starts one such process, and keeps it for as long as the parent lives.
     return any("resource_tracker" in word or "forkserver" in word for word in command)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Return a function that gives a folder what the engine's trial has found here: it takes ten seconds."""
+    import torch
+
+    from nst_daemon.engine import trial
+    from nst_daemon.engine.weights import load_original
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # one for all workers
+    trial.choose(load_original(), torch.device("cpu"), trial.Asked(), folder / "trial")
+
+    def made(path: Path) -> Path:
+        path.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "trial" / trial.FILE, path)
+        return path
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -268,7 +268,10 @@ def test_render_never_gives_a_picture_the_ending_of_another_format(
     assert not (tmp_path / "a.webp").exists()
 
 
-def test_render_paints_with_the_real_network(ask: Ask, tmp_path: Path) -> None:
+def test_render_paints_with_the_real_network(
+    ask: Ask, loaded: Config, tmp_path: Path, cache: Callable[[Path], Path]
+) -> None:
+    cache(loaded.state_dir / "weights")
     target = tmp_path / "cat.png"
     own = sorted(BUILT_IN.glob("*.jpg"))[0].stem
     answer = ask("render", SAMPLE, "--style", own, "-o", target, "--set", "size=48", "--set", "steps=2")

@@ -21,7 +21,6 @@ from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.app import app
 from nst_daemon.config import Config, load
 from nst_daemon.daemon import Daemon
-from nst_daemon.engine.trial import FILE
 from nst_daemon.errors import ExitCode
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger
@@ -31,7 +30,7 @@ WAIT_SECONDS = 60.0  # for a painting on a busy machine
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, cache: Callable[[Path], Path]) -> Path:
     """Return a folder with inbox, outbox, a style of the user's and a config."""
     for name in ("inbox", "outbox", "styles"):
         (tmp_path / name).mkdir()
@@ -40,6 +39,7 @@ def home(tmp_path: Path) -> Path:
         "inbox: inbox\noutbox: outbox\nstate_dir: state\nstyle: stripes\n"
         f"watch: {{settle_seconds: 0.2, sidecar_seconds: 0, rescan_seconds: 1}}\n{SETTINGS}\n"
     )
+    cache(tmp_path / "state" / "weights")
     return tmp_path
 
 
@@ -285,16 +285,12 @@ def test_sigterm_hands_the_job_back_and_the_next_run_finishes_it(
 def test_a_painting_that_was_stopped_and_killed_ends_in_the_bytes_of_one_that_was_not(
     home: Path, wait_for: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    (home / "inbox" / "cat.yaml").write_text("set: {preset: classic, steps: 600}\n")
+    (home / "inbox" / "cat.yaml").write_text("set: {preset: classic, steps: 300}\n")
     picture(home / "inbox" / "cat.png")
     other = Path(shutil.copytree(home, tmp_path_factory.mktemp("other") / "home"))
     assert run_once(home) is ExitCode.FINE
-    # Another state folder would have a trial of its own, and may find another arithmetic as fast.
-    (other / "state" / "weights").mkdir(parents=True)
-    shutil.copy(home / "state" / "weights" / FILE, other / "state" / "weights" / FILE)
-
     words = [sys.executable, "-m", "nst_daemon", "run", "--no-tray", "--config", str(other / "config.yaml")]
-    for end, seconds in ((signal.SIGTERM, 2.2), (signal.SIGKILL, 0.5)):
+    for end, seconds in ((signal.SIGTERM, 1.1), (signal.SIGKILL, 0.3)):
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
             try:
                 painted = _seconds_painted(other)

@@ -29,12 +29,13 @@ from nst_daemon.errors import (
 from nst_daemon.files import file_sha256
 from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
 
+Cache = Callable[[Path], Path]
 TINTS = {0: (1.0, 0.7, 0.3), 2: (0.2, 0.5, 1.0)}  # a warm photo, a cold style
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    engine = EngineProcess(_settings(tmp_path_factory.mktemp("cache")))
+def engine(tmp_path_factory: pytest.TempPathFactory, cache: Cache) -> Iterator[EngineProcess]:
+    engine = EngineProcess(_settings(cache(tmp_path_factory.mktemp("cache"))))
     engine.warm_up()
     yield engine
     engine.end()
@@ -203,9 +204,9 @@ def test_a_photo_or_style_that_cannot_be_read_leaves_the_engine_warm(
 
 
 def test_what_the_engine_logs_arrives_in_the_daemons_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cache: Cache, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = EngineProcess(_settings(tmp_path))
+    engine = EngineProcess(_settings(cache(tmp_path)))
     with caplog.at_level(logging.WARNING), pytest.raises(EngineError, match="smaller steps did not help"):
         _paint(engine, _order(tmp_path, tv_weight=1e300))  # more than a float32 holds
     assert any("the loss became" in record.message for record in caplog.records)
@@ -222,8 +223,8 @@ def test_a_running_order_is_cancelled_within_a_step(engine: EngineProcess, tmp_p
     assert seen[-1].step < 5_000
 
 
-def test_a_killed_engine_costs_one_order_and_starts_again(tmp_path: Path) -> None:
-    engine = EngineProcess(_settings(tmp_path))
+def test_a_killed_engine_costs_one_order_and_starts_again(cache: Cache, tmp_path: Path) -> None:
+    engine = EngineProcess(_settings(cache(tmp_path)))
 
     def kill(_: Progress) -> None:
         assert engine.pid is not None
@@ -236,9 +237,9 @@ def test_a_killed_engine_costs_one_order_and_starts_again(tmp_path: Path) -> Non
     engine.end()
 
 
-def test_an_ended_engine_is_gone_and_can_start_again(tmp_path: Path) -> None:
+def test_an_ended_engine_is_gone_and_can_start_again(cache: Cache, tmp_path: Path) -> None:
     states: list[str] = []
-    engine = EngineProcess(_settings(tmp_path), on_facts=lambda facts: states.append(facts.state))
+    engine = EngineProcess(_settings(cache(tmp_path)), on_facts=lambda facts: states.append(facts.state))
     engine.warm_up()
     pid = engine.pid
     assert pid is not None
@@ -260,11 +261,13 @@ def _own_an_engine(cache: Path, told: "multiprocessing.connection.Connection") -
     engine.paint(order, on_progress=told.send, should_stop=lambda: False)
 
 
-def test_an_engine_ends_with_its_killed_parent_in_the_middle_of_a_painting(tmp_path: Path) -> None:
+def test_an_engine_ends_with_its_killed_parent_in_the_middle_of_a_painting(
+    tmp_path: Path, cache: Cache
+) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     # Not a daemon process: those may have no children.
-    parent = context.Process(target=_own_an_engine, args=(tmp_path, theirs))
+    parent = context.Process(target=_own_an_engine, args=(cache(tmp_path), theirs))
     parent.start()
     theirs.close()
     engine_pid = ours.recv()
@@ -280,11 +283,11 @@ def test_an_engine_ends_with_its_killed_parent_in_the_middle_of_a_painting(tmp_p
 
 
 def test_memory_that_runs_out_is_met_with_smaller_tiles_and_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nst_daemon.engine.studio import Studio
 
-    studio = Studio(_settings(tmp_path))
+    studio = Studio(_settings(cache(tmp_path)))
     budgets: list[int] = []
     paint = studio.painter.paint
 
@@ -302,11 +305,11 @@ def test_memory_that_runs_out_is_met_with_smaller_tiles_and_said(
 
 
 def test_an_accelerator_without_memory_leaves_the_painting_to_the_cpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nst_daemon.engine import devices, studio
 
-    room = studio.Studio(_settings(tmp_path))
+    room = studio.Studio(_settings(cache(tmp_path)))
     tries: list[int] = []
 
     def run_out(*_: Any, memory: int, **__: Any) -> Any:
@@ -325,11 +328,11 @@ def test_an_accelerator_without_memory_leaves_the_painting_to_the_cpu(
 
 
 def test_memory_that_never_suffices_ends_the_job_with_a_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nst_daemon.engine.studio import Studio
 
-    studio = Studio(_settings(tmp_path))
+    studio = Studio(_settings(cache(tmp_path)))
 
     def run_out(*_: Any, **__: Any) -> Any:
         raise MemoryError

@@ -1,5 +1,6 @@
 """Styles by region: guides, guided Gram matrices, and what a mask leaves of the photo."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,8 +141,8 @@ def test_a_region_that_is_everywhere_replaces_the_main_style(painter: Painter) -
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return Studio(EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache")))
+def studio(tmp_path_factory: pytest.TempPathFactory, cache: Callable[[Path], Path]) -> Studio:
+    return Studio(EngineSettings(device="cpu", cache_dir=cache(tmp_path_factory.mktemp("cache"))))
 
 
 def _png(path: Path, rgb: Picture) -> Path:

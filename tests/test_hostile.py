@@ -31,6 +31,7 @@ from nst_daemon.inspector import Inspector
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.worker import Worker
 
+Cache = Callable[[Path], Path]
 SMALL = {
     "size": 32,
     "steps": 1,
@@ -215,8 +216,9 @@ PAINTED = {  # whatever is wrong with these leaves a picture
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    engine = EngineProcess(EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache")))
+def engine(tmp_path_factory: pytest.TempPathFactory, cache: Cache) -> Iterator[EngineProcess]:
+    folder = cache(tmp_path_factory.mktemp("cache"))
+    engine = EngineProcess(EngineSettings(device="cpu", cache_dir=folder))
     engine.warm_up()
     yield engine
     engine.end()

@@ -76,7 +76,10 @@ def test_an_unknown_crash_point_is_refused_at_the_start(home: Home) -> None:
     assert "published" in done.stderr
 
 
-def test_the_command_with_the_real_engine_ends_its_work_after_three_kills(home: Home) -> None:
+def test_the_command_with_the_real_engine_ends_its_work_after_three_kills(
+    home: Home, cache: Callable[[Path], Path]
+) -> None:
+    cache(home.path / "state" / "weights")
     pixels = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     for path in (home.path / "inbox" / "trip" / "a.jpg", home.path / "styles" / "dots.jpg"):
         path.parent.mkdir(exist_ok=True)

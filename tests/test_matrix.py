@@ -28,8 +28,8 @@ OUT = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp", "avif": "
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return Studio(EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache")))
+def studio(tmp_path_factory: pytest.TempPathFactory, cache: Callable[[Path], Path]) -> Studio:
+    return Studio(EngineSettings(device="cpu", cache_dir=cache(tmp_path_factory.mktemp("cache"))))
 
 
 @pytest.fixture(scope="module")

@@ -43,14 +43,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def results(place: Place) -> list[Result]:
+def results(place: Place, cache: Callable[[Path], Path]) -> list[Result]:
     """The paintings of all representatives, and each photo gone from the inbox."""
     wanted = list(representatives())
     write_all(wanted, place.inbox)
     for spare in place.inbox.glob("heic-*.png"):  # what libheif's program made its file of
         spare.unlink()
     place.run(20.0, step=5.0)
-    engine = EngineProcess(EngineSettings(device="cpu", cache_dir=place.base / "cache"))
+    engine = EngineProcess(EngineSettings(device="cpu", cache_dir=cache(place.base / "cache")))
     worker = Worker(
         ledger=place.ledger,
         engine=engine,

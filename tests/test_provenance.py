@@ -1,7 +1,7 @@
 """What a painting says of itself, and a painting like it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,9 @@ __all__ = ["ask", "home"]  # fixtures
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    engine = EngineProcess(EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache")))
+def warm(tmp_path_factory: pytest.TempPathFactory, cache: Callable[[Path], Path]) -> Iterator[EngineProcess]:
+    folder = cache(tmp_path_factory.mktemp("cache"))
+    engine = EngineProcess(EngineSettings(device="cpu", cache_dir=folder))
     engine.warm_up()
     yield engine
     engine.end()

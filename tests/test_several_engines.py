@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +22,6 @@ from test_reloading import running as played
 from nst_daemon.engine import devices
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.engine.trial import FILE
 from nst_daemon.errors import ExitCode
 from nst_daemon.jobs import Job, JobState
 
@@ -184,7 +182,9 @@ def test_an_engine_that_is_killed_costs_its_own_job_only(home: Home, wait_for: W
 # ── with real ones ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_real_engines_paint_at_once_and_what_one_would_paint(real_home: Path, wait_for: WaitFor) -> None:
+def test_two_real_engines_paint_at_once_and_what_one_would_paint(
+    real_home: Path, wait_for: WaitFor, cache: Callable[[Path], Path]
+) -> None:
     config = real_home / "config.yaml"
     other = real_home / "other"
     for number in range(4):
@@ -195,8 +195,7 @@ def test_two_real_engines_paint_at_once_and_what_one_would_paint(real_home: Path
     text = config.read_text().replace("_dir: state", "_dir: state2")
     config.write_text(f"{text}engine: {{devices: [cpu, cpu]}}\n")
     # Another state folder would have a trial of its own, and may find another arithmetic as fast.
-    (real_home / "state2" / "weights").mkdir(parents=True)
-    shutil.copy(real_home / "state" / "weights" / FILE, real_home / "state2" / "weights" / FILE)
+    cache(real_home / "state2" / "weights")
     for number in range(4):
         (real_home / "archive" / f"photo{number}.png").rename(real_home / "inbox" / f"photo{number}.png")
     with running(real_home):

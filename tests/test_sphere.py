@@ -1,5 +1,6 @@
 """The ends of a 360° panorama meet in its painting."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,8 @@ def test_the_end_fades_into_what_stands_before_the_beginning() -> None:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return Studio(EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache")))
+def studio(tmp_path_factory: pytest.TempPathFactory, cache: Callable[[Path], Path]) -> Studio:
+    return Studio(EngineSettings(device="cpu", cache_dir=cache(tmp_path_factory.mktemp("cache"))))
 
 
 def test_a_painted_panorama_has_no_seam(studio: Studio, tmp_path: Path) -> None:
