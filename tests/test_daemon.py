@@ -285,12 +285,12 @@ def test_sigterm_hands_the_job_back_and_the_next_run_finishes_it(
 def test_a_painting_that_was_stopped_and_killed_ends_in_the_bytes_of_one_that_was_not(
     home: Path, wait_for: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    (home / "inbox" / "cat.yaml").write_text("set: {preset: classic, steps: 300}\n")
+    (home / "inbox" / "cat.yaml").write_text("set: {preset: classic, steps: 400}\n")
     picture(home / "inbox" / "cat.png")
     other = Path(shutil.copytree(home, tmp_path_factory.mktemp("other") / "home"))
     assert run_once(home) is ExitCode.FINE
     words = [sys.executable, "-m", "nst_daemon", "run", "--no-tray", "--config", str(other / "config.yaml")]
-    for end, seconds in ((signal.SIGTERM, 1.1), (signal.SIGKILL, 0.3)):
+    for end, seconds in ((signal.SIGTERM, 2.2), (signal.SIGKILL, 0.5)):
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
             try:
                 painted = _seconds_painted(other)
