@@ -16,7 +16,8 @@ from pathlib import Path
 from nst_daemon.config import Precision
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.recipe import Order, Progress, Style, resolve
+from nst_daemon.orders import Order, Progress
+from nst_daemon.recipe import Style, resolve
 
 
 def main() -> None:

@@ -103,3 +103,17 @@ def regions_of(regions: object) -> Regions:
             raise ValueError(f"number {number} must have the keys mask and style, and no other")
         found.append((mask_name(region["mask"]), blend_of(region["style"])))
     return tuple(found)
+
+
+def spell_blend(blend: Blend) -> str:
+    """Return a blend in words: `starry_night`, or `starry_night 1 + the_scream 0.4`."""
+    if len(blend) == 1:
+        return blend[0][0]
+    return " + ".join(f"{name} {share:g}" for name, share in blend)
+
+
+def spell_setting(value: object) -> str:
+    """Return a setting's value in words, as config.yaml has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(str(part) for part in value) if isinstance(value, (tuple, list)) else str(value)

@@ -22,8 +22,8 @@ from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedErr
 from nst_daemon.jobs import Job, JobState, problem_of
 from nst_daemon.ledger import Ledger
 from nst_daemon.moments import lies_ahead
+from nst_daemon.orders import Painting
 from nst_daemon.places import Places
-from nst_daemon.recipe import Painting
 from nst_daemon.spelling import spellings
 
 logger = logging.getLogger(__name__)

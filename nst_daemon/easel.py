@@ -10,7 +10,7 @@ from dataclasses import replace
 from nst_daemon.attempt import Engine
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.jobs import EngineFacts
+from nst_daemon.orders import EngineFacts
 from nst_daemon.worker import Worker
 
 logger = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from typing import Final, Self
 from nst_daemon import disk
 from nst_daemon.child import Child, ClosedError, EndedError
 from nst_daemon.errors import ConditionError, FileConditionError, IncompletePhotoError, PhotoError, Trouble
+from nst_daemon.sidecars import xmp_beside
 
 logger = logging.getLogger(__name__)
 
@@ -340,7 +341,7 @@ def read_photo(path: Path, max_megapixels: float) -> Inspection:
         width=photo.width,
         height=photo.height,
         format=photo.format,
-        keywords=images.read_keywords(path, photo.metadata),
+        keywords=images.read_keywords(path, photo.metadata, sidecars=xmp_beside(path)),
         provenance=images.read_provenance(path, photo.metadata),
         may_grow=photo.may_grow,
     )

@@ -10,7 +10,7 @@ The ledger refuses every move that is not in `TRANSITIONS`. Pure values.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,8 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from nst_daemon.errors import NstError
-from nst_daemon.recipe import EVERYWHERE, Areas, Progress, Recipe, Style, blend_name
+from nst_daemon.orders import EngineFacts, Progress
+from nst_daemon.recipe import EVERYWHERE, Areas, Recipe, Style, blend_name
 
 PREVIEWS: Final = ".preview"  # the folder in the outbox; hidden: no inbox, no indexer looks into it
 
@@ -145,26 +146,6 @@ def shown(path: PurePath) -> str:
     """Return a path in words, with `/`: bytes that are no UTF-8 and control characters are spelt out."""
     text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-ENGINE_STATES: Final = ("missing", "cold", "starting", "warm", "painting")  # missing: it cannot start
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineFacts:
-    """What the engine's process is, as far as the daemon knows."""
-
-    state: str = "cold"  # of ENGINE_STATES
-    device: str = ""
-    network: str = "vgg19"
-    weights: str = ""
-    precision: str = ""  # of the convolutions, once it is loaded
-    others: tuple[str, ...] = ()  # accelerators of the machine beside the one that `auto` takes
-
-
-def busiest(engines: Sequence[EngineFacts]) -> EngineFacts:
-    """Return the engine that stands for all where one is shown; a cold one if there is none."""
-    return max(engines, key=lambda facts: ENGINE_STATES.index(facts.state), default=EngineFacts())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from nst_daemon.blends import Blend, Levels, Regions, asked_by, blend_of, style_key
+from nst_daemon.blends import (
+    Blend,
+    Levels,
+    Regions,
+    asked_by,
+    blend_of,
+    spell_blend,
+    spell_setting,
+    style_key,
+)
 from nst_daemon.config import parse_assignments
 from nst_daemon.errors import ConfigError
 from nst_daemon.globs import matches
@@ -64,7 +73,7 @@ class _Settings:
         self.origins.update(dict.fromkeys(settings, origin))
 
     def reason(self) -> str:
-        said = [f"{key} {spell(value)} ({self.origins[key]})" for key, value in self.values.items()]
+        said = [f"{key} {spell_setting(value)} ({self.origins[key]})" for key, value in self.values.items()]
         return f"settings: {', '.join(said) if said else 'the defaults'}"
 
 
@@ -195,17 +204,3 @@ def _near(unknown: Sequence[str], spellings: Mapping[str, str]) -> tuple[str, ..
         for key in difflib.get_close_matches(style_key(name), spellings, n=3, cutoff=0.5)
     ]
     return tuple(spellings[key] for key in dict.fromkeys(keys))
-
-
-def spell_blend(blend: Blend) -> str:
-    """Return a blend in words: `starry_night`, or `starry_night 1 + the_scream 0.4`."""
-    if len(blend) == 1:
-        return blend[0][0]
-    return " + ".join(f"{name} {share:g}" for name, share in blend)
-
-
-def spell(value: object) -> str:
-    """Return a setting's value in words, as config.yaml has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ", ".join(str(part) for part in value) if isinstance(value, (tuple, list)) else str(value)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_daemon import __version__
-from nst_daemon.blends import Blend, blend_of
+from nst_daemon.blends import Blend, blend_of, spell_blend, spell_setting
 from nst_daemon.config.settings import check_settings
 from nst_daemon.errors import ConfigError
-from nst_daemon.pairing import spell, spell_blend
-from nst_daemon.recipe import SETTINGS, Order, Recipe, Style, blend_name, resolve
+from nst_daemon.orders import Order
+from nst_daemon.recipe import SETTINGS, Recipe, Style, blend_name, resolve
 
 MAX_CHARS = 100_000  # of one part
 
@@ -128,7 +128,7 @@ def described(said: Mapping[str, str]) -> Iterator[str]:
     for key, value in model.settings.items():
         plain = list(value) if isinstance(value, tuple) else value
         if plain != preset.get(key):
-            yield f"{key}: {spell(value)}"
+            yield f"{key}: {spell_setting(value)}"
     if said.get("mask"):
         yield f"mask: {said['mask']}"
     yield from _regions_of(said.get("regions", "[]"))

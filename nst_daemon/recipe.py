@@ -285,59 +285,6 @@ class Rule:
     set: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One picture to paint. All paths are local and readable by the engine's process."""
-
-    job: int
-    photo: Path
-    photo_name: str  # for messages; `photo` may be a private copy
-    styles: tuple[Style, ...]
-    recipe: Recipe
-    result: Path  # where the engine writes, without the extension: the format decides it
-    key: str = ""  # the job's unique key, for the result's provenance
-    photo_sha256: str = ""  # what `photo` has to be; empty: whatever is there now
-    areas: Areas = EVERYWHERE
-    preview: Path | None = None  # where a small picture of the painting so far is shown
-    checkpoint: Path | None = None  # written while it is painted; a crash goes on from there
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far one painting has come."""
-
-    scale: int  # from 1
-    scales: int
-    width: int  # px, of this scale
-    height: int
-    step: int  # over all scales, from 1
-    steps: int
-    fraction: float  # of the work, not of the steps: a large scale costs more
-    losses: Mapping[str, float]  # "total", "content", "style", "tv"; weighted, as they are summed
-    seconds: float  # since the first step
-    eta_seconds: float
-
-    @property
-    def percent(self) -> int:
-        """The work done, 0 to 100."""
-        return int(100 * self.fraction)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Painting:
-    """What the engine made: finished files, not yet published."""
-
-    picture: Path
-    report: Path | None
-    width: int  # px
-    height: int
-    seconds: float  # from the order to the finished file
-    seconds_to_first_step: float
-    device: str
-    losses: Mapping[str, float]  # at the end
-    notes: tuple[str, ...] = ()  # what a user should know: "scaled down to …", "no EXIF in …"
-
-
 def job_key(
     photo_sha256: str,
     styles: tuple[Style, ...],

@@ -26,6 +26,15 @@ def find_sidecar(photo: Path) -> Sidecar | None:
     return next((sidecar for sidecar in found if sidecar is not None and sidecar.is_ours), None)
 
 
+def xmp_beside(photo: Path) -> list[Path]:
+    """Return the XMP files that editors keep beside a photo, that of the photo alone first.
+
+    Raises:
+        ConditionError: nobody knows what there is.
+    """
+    return [each.path for each in companions_of(photo) if each.role is Role.XMP]
+
+
 def foreign_beside(photo: Path) -> list[Path]:
     """Return the files that have a sidecar's name and are another program's. Raises: ConditionError."""
     paths = [each.path for each in companions_of(photo) if each.role is Role.ASKING]

@@ -33,7 +33,7 @@ from nst_daemon.errors import (
 from nst_daemon.jobs import Job, JobState, Problem
 from nst_daemon.ledger import Ledger
 from nst_daemon.moments import lies_ahead
-from nst_daemon.recipe import Painting
+from nst_daemon.orders import Painting
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ from nst_daemon.config import Config
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.jobs import NewJob
 from nst_daemon.ledger import Ledger
-from nst_daemon.recipe import Progress, Style, resolve
+from nst_daemon.orders import Progress
+from nst_daemon.recipe import Style, resolve
 
 WaitFor = Callable[..., None]
 

@@ -15,8 +15,8 @@ from place import SCREAM, STARRY, Place
 from nst_daemon import disk
 from nst_daemon.errors import CancelledError
 from nst_daemon.files import TEMPORARY
-from nst_daemon.jobs import EngineFacts, JobState, Problem
-from nst_daemon.recipe import Order, Painting, Progress
+from nst_daemon.jobs import JobState, Problem
+from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.worker import Worker
 
 STEP = 0.5  # seconds between two ticks

@@ -16,11 +16,13 @@ LAYERS = (
     # values and pure functions
     "blends colors endings errors faces globs pulse spelling",
     "child crash disk machine moments recipe",
+    "orders",
     "beside locks logs",
     "config files images jobs report_picture settling",
     # pure decisions, and the outside world
-    "copies inbox inspector ledger networks pairing reloading report",
+    "copies inbox ledger networks pairing reloading report",
     "checkpoints library places provenance service sidecars state_dir",
+    "inspector",
     "engine masks shelf supervision",
     "arrivals belongings delays first_look growing second_looks",
     "outbox",

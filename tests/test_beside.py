@@ -12,7 +12,14 @@ from nst_daemon.beside import Role, companions_of, neighbours_in, photos_of, rol
 from nst_daemon.errors import ConditionError
 from nst_daemon.images import read_keywords
 from nst_daemon.masks import namers_of, take_masks
-from nst_daemon.sidecars import find_sidecar, fingerprint, foreign_beside, own_mask, sidecars_beside
+from nst_daemon.sidecars import (
+    find_sidecar,
+    fingerprint,
+    foreign_beside,
+    own_mask,
+    sidecars_beside,
+    xmp_beside,
+)
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "étude") for form in ("NFC", "NFD"))
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -59,7 +66,7 @@ def test_a_sidecar_is_read_in_every_spelling_of_its_name(tmp_path: Path, photo: 
 def test_an_editors_xmp_is_read_in_every_spelling(tmp_path: Path, sidecar: str) -> None:
     path = put(tmp_path, "IMG_1.JPG")
     put(tmp_path, sidecar, content=XMP.encode())
-    assert read_keywords(path) == ("nst:mosaic",)
+    assert read_keywords(path, sidecars=xmp_beside(path)) == ("nst:mosaic",)
 
 
 @pytest.mark.parametrize("mask", ["IMG_1.MASK.PNG", "IMG_1.Mask.png", "img_1.jpg.mask.PNG", "IMG_1.mask.png"])

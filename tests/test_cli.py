@@ -15,8 +15,9 @@ from nst_daemon.cli.app import COMMANDS
 from nst_daemon.config import Config
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import MissingError
-from nst_daemon.jobs import EngineFacts, JobState
+from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.orders import EngineFacts
 
 NAMES = [command.__name__ for command in COMMANDS]
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli.common import guarded
 from nst_daemon.errors import ExitCode
-from nst_daemon.jobs import Current, EngineFacts, Snapshot
-from nst_daemon.recipe import Progress
+from nst_daemon.jobs import Current, Snapshot
+from nst_daemon.orders import EngineFacts, Progress
 
 
 class Terminal(io.StringIO):

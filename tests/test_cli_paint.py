@@ -21,7 +21,8 @@ from nst_daemon.config import Config
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import BUILT_IN
-from nst_daemon.recipe import Format, Order, Painting, Progress
+from nst_daemon.orders import Order, Painting, Progress
+from nst_daemon.recipe import Format
 
 # ── submit ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,7 +13,7 @@ from test_worker import Desk, FakeEngine
 from nst_daemon.delivery import CONDITION_SECONDS, MANIFEST
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
-from nst_daemon.recipe import Order
+from nst_daemon.orders import Order
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pictures import editor, stored
 
 from nst_daemon.blends import asked_by
 from nst_daemon.images import read_keywords
+from nst_daemon.sidecars import xmp_beside
 
 
 def tagged(path: Path, *tags: str) -> Path:
@@ -18,7 +19,7 @@ def tagged(path: Path, *tags: str) -> Path:
 
 
 def styles_of(path: Path) -> tuple[str, ...]:
-    return tuple(levels[0] for levels in asked_by(read_keywords(path))[0])
+    return tuple(levels[0] for levels in asked_by(read_keywords(path, sidecars=xmp_beside(path)))[0])
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.avif"])
@@ -46,7 +47,7 @@ def test_exiftools_sidecar_speaks_before_the_photo(tmp_path: Path) -> None:
     sidecar = tmp_path / "a.jpg.xmp"
     words = ["-XMP-lr:HierarchicalSubject=nst|beside", "-XMP-dc:Subject=nst:size=2048"]
     subprocess.run([editor(), "-q", *words, str(sidecar)], check=True)
-    assert asked_by(read_keywords(path)) == ((("beside",),), ("size=2048",))
+    assert asked_by(read_keywords(path, sidecars=xmp_beside(path))) == ((("beside",),), ("size=2048",))
 
 
 def test_two_styles_of_a_bag_are_two_styles(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import CancelledError
-from nst_daemon.recipe import Progress, resolve
+from nst_daemon.orders import Progress
+from nst_daemon.recipe import resolve
 
 Picture = NDArray[np.float32]
 

@@ -18,7 +18,8 @@ from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import is_out_of_memory
 from nst_daemon.errors import CopyError, FileConditionError, JobError, MaskError, StyleError
 from nst_daemon.files import file_sha256
-from nst_daemon.recipe import Mask, Order, Style, resolve
+from nst_daemon.orders import Order
+from nst_daemon.recipe import Mask, Style, resolve
 
 RED, BLUE = (220, 30, 20), (10, 20, 120)
 

@@ -14,7 +14,8 @@ from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import CancelledError, EngineError
-from nst_daemon.recipe import Progress, Recipe, StyleLoss, resolve
+from nst_daemon.orders import Progress
+from nst_daemon.recipe import Recipe, StyleLoss, resolve
 
 Picture = NDArray[np.float32]
 

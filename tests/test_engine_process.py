@@ -27,7 +27,8 @@ from nst_daemon.errors import (
     StyleError,
 )
 from nst_daemon.files import file_sha256
-from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
+from nst_daemon.orders import Order, Painting, Progress
+from nst_daemon.recipe import Style, resolve
 
 Cache = Callable[[Path], Path]
 TINTS = {0: (1.0, 0.7, 0.3), 2: (0.2, 0.5, 1.0)}  # a warm photo, a cold style

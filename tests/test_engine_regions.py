@@ -19,7 +19,8 @@ from nst_daemon.engine.studio import Studio
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import MaskError
 from nst_daemon.files import file_sha256
-from nst_daemon.recipe import Areas, Mask, Order, Recipe, Region, Style, StyleLoss, resolve
+from nst_daemon.orders import Order
+from nst_daemon.recipe import Areas, Mask, Recipe, Region, Style, StyleLoss, resolve
 
 Picture = NDArray[np.float32]
 

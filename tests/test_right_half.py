@@ -11,9 +11,8 @@ from nst_daemon.easel import Easel
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.halves import RightHalf
-from nst_daemon.jobs import EngineFacts
 from nst_daemon.ledger import Ledger
-from nst_daemon.recipe import Order, Painting, Progress
+from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 
 
 @dataclass

@@ -13,7 +13,8 @@ from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.images import load_photo
 from nst_daemon.images.xmp import is_sphere
-from nst_daemon.recipe import Order, Style, resolve
+from nst_daemon.orders import Order
+from nst_daemon.recipe import Style, resolve
 
 WIDTH, HEIGHT = 128, 64
 

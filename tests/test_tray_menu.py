@@ -19,8 +19,8 @@ from nst_daemon.desktop.menu import (
     tooltip,
 )
 from nst_daemon.desktop.panels import Backend, Desktop, choose, problem_of
-from nst_daemon.jobs import Current, EngineFacts, JobState, Problem, Snapshot
-from nst_daemon.recipe import Progress
+from nst_daemon.jobs import Current, JobState, Problem, Snapshot
+from nst_daemon.orders import EngineFacts, Progress
 
 PROGRESS = Progress(
     scale=1,

@@ -27,9 +27,10 @@ from nst_daemon.errors import (
     StyleError,
 )
 from nst_daemon.files import SUFFIX, TEMPORARY, file_sha256
-from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
+from nst_daemon.jobs import Job, JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
-from nst_daemon.recipe import Order, Painting, Progress, Style, resolve
+from nst_daemon.orders import EngineFacts, Order, Painting, Progress
+from nst_daemon.recipe import Style, resolve
 from nst_daemon.worker import Worker
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nst_daemon.engine.settings import EngineSettings
     from nst_daemon.jobs import Snapshot
     from nst_daemon.ledger import Ledger
-    from nst_daemon.recipe import Progress
+    from nst_daemon.orders import Progress
 
 P = ParamSpec("P")
 SHORT = 14  # characters; a cell of a table that is never broken

@@ -21,7 +21,7 @@ from nst_daemon.desktop.menu import shortened
 from nst_daemon.engine.schedule import RATIO, fit, plan
 from nst_daemon.errors import ConditionError, without_section
 from nst_daemon.jobs import Current, Job, JobState, Problem, Snapshot
-from nst_daemon.recipe import Progress
+from nst_daemon.orders import Progress
 from nst_daemon.report import counts_text, duration, engines_text, remedy_text
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from nst_daemon.cli.common import (
 from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
 from nst_daemon.jobs import Job, JobState, Snapshot
-from nst_daemon.recipe import Areas, Format, Order, Painting, Style
+from nst_daemon.orders import Order, Painting
+from nst_daemon.recipe import Areas, Format, Style
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config

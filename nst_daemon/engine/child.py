@@ -24,7 +24,7 @@ from nst_daemon.engine.messages import (
 )
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import EngineError, NstError, OutOfMemoryError
-from nst_daemon.recipe import Order, Progress
+from nst_daemon.orders import Order, Progress
 
 logger = logging.getLogger(__name__)
 

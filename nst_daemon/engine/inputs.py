@@ -20,7 +20,8 @@ from nst_daemon.engine.schedule import fit
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CopyError, JobError, MaskError, PhotoError, StyleError
 from nst_daemon.files import file_sha256
-from nst_daemon.recipe import Init, Mask, Order, Recipe, Style
+from nst_daemon.orders import Order
+from nst_daemon.recipe import Init, Mask, Recipe, Style
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 Kept = tuple[str, int]  # a style's sha256, and the longer side in px that it was read for

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nst_daemon.errors import NstError
-from nst_daemon.recipe import Painting, Progress
+from nst_daemon.orders import Painting, Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from nst_daemon.engine.child import serve
 from nst_daemon.engine.messages import Died, Finished, Found, Leave, Loaded, Logged, Refused, Stepped, Stop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError, JobError, MissingError, NstError, OutOfMemoryError
-from nst_daemon.jobs import EngineFacts
-from nst_daemon.recipe import Order, Painting, Progress
+from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 
 logger = logging.getLogger(__name__)
 

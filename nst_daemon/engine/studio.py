@@ -26,7 +26,8 @@ from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, OutOfMemoryError
 from nst_daemon.faces import face_guide
-from nst_daemon.recipe import Mask, Order, Painting, PreserveColor, Progress, Recipe
+from nst_daemon.orders import Order, Painting, Progress
+from nst_daemon.recipe import Mask, PreserveColor, Recipe
 
 logger = logging.getLogger(__name__)
 

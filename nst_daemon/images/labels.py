@@ -1,11 +1,10 @@
 """What is written in and beside a photo's file: an editor's keywords, our provenance. Decodes no pixel."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nst_daemon import disk
-from nst_daemon.beside import Role, companions_of
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import containers, exif, iptc, xmp
 from nst_daemon.images.keywords import first_that_speaks
@@ -28,22 +27,24 @@ def read_provenance(path: Path, about: Metadata | None = None) -> dict[str, str]
     return xmp.provenance(about.xmp) if about.xmp else None
 
 
-def read_keywords(path: Path, about: Metadata | None = None) -> tuple[str, ...]:
+def read_keywords(
+    path: Path, about: Metadata | None = None, *, sidecars: Iterable[Path] = ()
+) -> tuple[str, ...]:
     """Return the keywords that an editor gave a photo, from the first place that names a style or a setting.
 
-    Looked at in this order: `photo.ext.xmp`, `photo.xmp`, the photo's XMP, its IPTC record, Windows' keywords
-    in its EXIF. If none of them names a style, all their keywords. What is broken or hostile is left out.
-    `about`: what was read already.
+    Looked at in this order: the editor's XMP files beside it, the photo's own XMP, its IPTC record, Windows'
+    keywords in its EXIF. If none of them names a style, all their keywords. What is broken or hostile is left
+    out. `about`: what was read already.
 
     Raises:
         ConditionError: one of them cannot be read now: nobody knows what the editor asked for.
     """
-    return first_that_speaks(_sources(path, about))
+    return first_that_speaks(_sources(path, about, sidecars))
 
 
-def _sources(path: Path, about: Metadata | None) -> Iterator[tuple[str, ...]]:
-    for companion in companions_of(path):
-        if companion.role is Role.XMP and (packet := _sidecar(companion.path)):
+def _sources(path: Path, about: Metadata | None, sidecars: Iterable[Path]) -> Iterator[tuple[str, ...]]:
+    for sidecar in sidecars:
+        if packet := _sidecar(sidecar):
             yield xmp.keywords(packet)
     about = _metadata(path) if about is None else about
     yield xmp.keywords(about.xmp) if about.xmp else ()

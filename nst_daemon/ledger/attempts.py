@@ -15,7 +15,7 @@ from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger.facts import Facts
 from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, arrival, but, row_of, update
 from nst_daemon.ledger.schema import job_of_row, path_in, progress_in
-from nst_daemon.recipe import Progress
+from nst_daemon.orders import Progress
 
 BOOT: Final = "boot"  # the fact that names the run of the machine in which jobs were claimed
 STRIKES: Final = "strikes"  # ends of the daemon, which are seldom a photo's fault

@@ -16,7 +16,7 @@ from typing import Self
 
 from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.errors import ConditionError, NameRefusedError
-from nst_daemon.jobs import EngineFacts, Job, JobState, Problem
+from nst_daemon.jobs import Job, JobState, Problem
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.news import News
 from nst_daemon.ledger.rows import WORK, but
@@ -31,6 +31,7 @@ from nst_daemon.ledger.schema import (
     seen_of_row,
     text_in,
 )
+from nst_daemon.orders import EngineFacts
 
 logger = logging.getLogger(__name__)
 

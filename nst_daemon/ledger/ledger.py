@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.crash import CrashPoint, crash_at
-from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot, busiest
+from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
 from nst_daemon.ledger.attempts import Attempts, refund
 from nst_daemon.ledger.rows import (
     ENDS,
@@ -38,6 +38,7 @@ from nst_daemon.ledger.schema import (
     path_in,
     text_in,
 )
+from nst_daemon.orders import busiest
 
 PAGE: Final = 200  # jobs that are read at once
 

@@ -17,18 +17,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol, get_type_hints
 
 from nst_daemon.errors import NstError
-from nst_daemon.jobs import EngineFacts, Job, JobState, NewJob, Origin
-from nst_daemon.recipe import (
-    EVERYWHERE,
-    SETTINGS,
-    Areas,
-    Mask,
-    Progress,
-    Recipe,
-    Region,
-    Style,
-    resolve,
-)
+from nst_daemon.jobs import Job, JobState, NewJob, Origin
+from nst_daemon.orders import EngineFacts, Progress
+from nst_daemon.recipe import EVERYWHERE, SETTINGS, Areas, Mask, Recipe, Region, Style, resolve
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
