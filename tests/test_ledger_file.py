@@ -4,6 +4,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,9 +113,55 @@ def test_a_damaged_ledger_is_never_put_aside_from_under_a_daemon(
         assert ledger.put_aside is not None
 
 
-def test_a_ledger_that_is_damaged_in_use_is_told_in_words(tmp_path: Path) -> None:
+def call_corrupt(ledger: Ledger) -> None:
+    """Let SQLite say of the ledger what it says of a damaged one."""
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    with ledger.file.read():
+        raise error
+
+
+def test_a_ledger_that_seems_damaged_in_use_is_opened_anew_and_goes_on(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
-        error = sqlite3.DatabaseError("database disk image is malformed")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        with pytest.raises(MissingError, match="nst-daemon restart"), ledger.file.read():
-            raise error
+        ledger.remember("a", "b")
+        with pytest.raises(ConditionError) as caught:
+            call_corrupt(ledger)
+        assert caught.value.code == "disk_error"
+        assert ledger.recall("a") == "b"
+        ledger.remember("a", "c")
+        assert ledger.recall("a") == "c"
+        with pytest.raises(MissingError, match="nst-daemon restart"):  # again, and at once
+            call_corrupt(ledger)
+
+
+def test_a_ledger_that_is_damaged_in_use_is_told_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as ledger:
+        with pytest.raises(ConditionError):
+            call_corrupt(ledger)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # nothing of it is left beside the file
+        path.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
+        with pytest.raises(MissingError, match="nst-daemon restart"):
+            ledger.recall("a")
+
+
+def test_a_disk_that_is_still_away_when_the_ledger_is_opened_anew_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: sqlite3.Connection) -> str:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.remember("a", "b")
+        with pytest.raises(ConditionError):
+            call_corrupt(ledger)
+        with monkeypatch.context() as away:
+            away.setattr(file, "_switch_to_wal", fail)
+            for _ in range(2):
+                with pytest.raises(ConditionError) as caught:
+                    ledger.recall("a")
+                assert caught.value.code == "disk_error"
+        assert ledger.recall("a") == "b"

@@ -38,6 +38,7 @@ CONDITIONS: Final = {
     sqlite3.SQLITE_PROTOCOL: ("state_dir_remote", "Put state_dir on a local disk, in config.yaml."),
     sqlite3.SQLITE_NOLFS: ("state_dir_remote", "Put state_dir on a local disk, in config.yaml."),
 }  # what the machine does to us, and what ends by itself
+TRUST_SECONDS: Final = 60.0  # a file that is called corrupt so soon after it was checked is so
 ENDING: Final = frozenset({"disk_full", "ledger_busy", "system_busy"})  # worth to wait for
 
 
@@ -50,6 +51,8 @@ class LedgerFile:
         self.put_aside: Path | None = None  # where a corrupt ledger was moved to, at this opening
         self.journal_mode = ""  # as SQLite says; no "wal" on a disk that knows no shared memory
         self._is_closed = False
+        self._is_suspect = False  # SQLite calls it corrupt: see `_reopen`
+        self._reopened = float("-inf")  # when that was found wrong
         self._lock = threading.RLock()
         self._reserve = path.with_suffix(".reserve")
         try:
@@ -133,6 +136,8 @@ class LedgerFile:
         if self._is_closed:
             raise ConditionError(f"The ledger {self.path} is closed: the daemon ends.", code="cancelled")
         try:
+            if self._is_suspect:
+                self._reopen()
             yield
         except sqlite3.OperationalError as error:
             code, remedy = CONDITIONS.get(_primary_code(error), ("", ""))
@@ -145,8 +150,30 @@ class LedgerFile:
             ) from error
         except sqlite3.DatabaseError as error:
             if _primary_code(error) in CORRUPT:
-                raise self._damaged(error) from error
+                raise self._doubted(error) from error
             raise
+
+    def _doubted(self, error: sqlite3.DatabaseError) -> MissingError | ConditionError:
+        """Return what it means that SQLite calls the file corrupt: the first time, that it is opened anew."""
+        if self._is_suspect or time.monotonic() - self._reopened < TRUST_SECONDS:
+            return self._damaged(error)
+        self._is_suspect = True
+        return ConditionError(
+            f"The ledger {self.path} cannot be read: {error}.",
+            remedy="Check this disk; it goes on by itself.",
+            code="disk_error",
+        )
+
+    def _reopen(self) -> None:
+        """Open the file anew, and check it: the damage may be in SQLite's shared memory alone.
+
+        A disk that failed for a moment leaves holes in that; it is made anew from the write-ahead log. So a
+        share that comes back costs no restart, and what is wrong in the file itself is still found.
+        """
+        self._db.close()
+        self._db = self._opened()
+        self._is_suspect, self._reopened = False, time.monotonic()
+        logger.warning("The ledger was opened anew, and is whole")
 
     def _damaged(self, reason: object) -> MissingError:
         return MissingError(
@@ -167,7 +194,7 @@ class LedgerFile:
                     "INSERT OR REPLACE INTO problems VALUES ('ledger', 0, 'disk_full', ?, ?)",
                     (message, remedy),
                 )
-        except (ConditionError, sqlite3.OperationalError) as error:
+        except (ConditionError, sqlite3.Error) as error:
             logger.debug("a full disk could not be shown: %s", error)
 
     def _open(self) -> sqlite3.Connection:
