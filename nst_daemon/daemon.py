@@ -13,17 +13,17 @@ from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
 
-from nst_daemon import __version__, crash, disk, halves, locks, logs, outbox, state_dir
+from nst_daemon import __version__, crash, disk, locks, logs, outbox, state_dir
 from nst_daemon.config import Config
 from nst_daemon.desktop.process import DesktopKeeper
-from nst_daemon.easel import Easel, MakeEngine
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
-from nst_daemon.halves import LeftHalf, MakeReader, RightHalf
 from nst_daemon.inbox import watching
 from nst_daemon.jobs import Problem, Snapshot
 from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.left import LeftHalf, MakeReader, make_reader
 from nst_daemon.once import Patience, Verdict, is_done
 from nst_daemon.once import verdict as judged
+from nst_daemon.pool import Easel, MakeEngine, RightHalf, make_engine
 from nst_daemon.pulse import Pulse
 from nst_daemon.reloading import ConfigWatch
 from nst_daemon.supervision import Supervision, status_line
@@ -56,8 +56,8 @@ class Daemon:
         self,
         config: Config,
         *,
-        make_engine: MakeEngine = halves.make_engine,
-        make_reader: MakeReader = halves.make_reader,
+        make_engine: MakeEngine = make_engine,
+        make_reader: MakeReader = make_reader,
         keeps_tray: bool = False,  # the command line has the last word on the tray
     ) -> None:
         self.config = config

@@ -18,6 +18,7 @@ from typing import Final, Self
 
 from nst_daemon import disk
 from nst_daemon.child import Child, ClosedError, EndedError
+from nst_daemon.config import MAX_MEGAPIXELS
 from nst_daemon.errors import ConditionError, FileConditionError, IncompletePhotoError, PhotoError, Trouble
 from nst_daemon.sidecars import xmp_beside
 
@@ -72,7 +73,7 @@ class Inspector:
     def __init__(
         self,
         *,
-        max_megapixels: float = 200.0,
+        max_megapixels: float = MAX_MEGAPIXELS,
         time_limit: float = TIME_LIMIT,
         long_limit: float = LONG_LIMIT,
         idle_seconds: float = IDLE_SECONDS,

@@ -30,8 +30,8 @@ LAYERS = (
     # the flow
     "admission attempt delivery disposal submission",
     "desktop mending worker",
-    "easel intake",
-    "halves",
+    "intake pool",
+    "left",
     "once",
     "daemon",
     "cli",

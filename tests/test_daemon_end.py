@@ -11,7 +11,7 @@ from daemons import Home, PlayedEngine, PlayedReader
 from starts import fail_threads
 
 from nst_daemon import daemon as daemon_module
-from nst_daemon import halves, locks, outbox
+from nst_daemon import left, locks, outbox
 from nst_daemon.daemon import Daemon
 from nst_daemon.errors import ConditionError
 from nst_daemon.inspector import Inspection, Inspector
@@ -199,7 +199,7 @@ def test_a_ledger_that_cannot_be_read_at_first_is_waited_for(
             raise ConditionError("The ledger cannot be read.", code="disk_error")
         real(intake)
 
-    monkeypatch.setattr(halves, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(left, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(Intake, "_look_back", refuse)
     home.drop("a.jpg")
     daemon = daemon_of(home)

@@ -307,15 +307,15 @@ def _tray(config: "Config") -> Iterator[Finding]:
 
 def _engines(config: "Config") -> Iterator[Finding]:
     """Yield of each device whether an engine starts on it."""
-    from nst_daemon.cli.common import engine_settings
     from nst_daemon.config import ALL
     from nst_daemon.engine.process import probe
+    from nst_daemon.engine.settings import settings_of
 
     say("starting the engine once …")
     names = list(dict.fromkeys((config.engine.first_device, *config.engine.each_device[1:])))
     for name in names:
         try:
-            facts = probe(engine_settings(config, name))
+            facts = probe(settings_of(config, name))
         except NstError as error:
             yield Finding(False, f"engine {error.message}", error.remedy, error.code)
             continue

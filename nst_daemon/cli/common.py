@@ -22,7 +22,6 @@ from nst_daemon.errors import ConditionError, ConfigError, ExitCode, MissingErro
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
-    from nst_daemon.engine.settings import EngineSettings
     from nst_daemon.jobs import Snapshot
     from nst_daemon.ledger import Ledger
     from nst_daemon.orders import Progress
@@ -134,26 +133,6 @@ def is_running(config: "Config") -> bool:
     from nst_daemon.locks import holder
 
     return holder(config.state_dir) is not None
-
-
-def engine_settings(config: "Config | None", device: str | None = None) -> "EngineSettings":
-    """Return what an engine of this config is started with, on its first device; without one the defaults."""
-    import platformdirs
-
-    from nst_daemon.config import APP, EngineConfig
-    from nst_daemon.engine.settings import EngineSettings
-
-    engine = config.engine if config else EngineConfig()
-    state_dir = config.state_dir if config else platformdirs.user_state_path(APP, appauthor=False)
-    return EngineSettings(
-        weights=engine.weights,
-        device=device or engine.first_device,
-        memory_limit=engine.memory_bytes,
-        precision=engine.precision,
-        graphs=engine.graphs,
-        cache_dir=state_dir / "weights",
-        max_megapixels=config.max_megapixels if config else 200.0,
-    )
 
 
 def no_job(job: int, ledger: "Ledger | None" = None) -> ConfigError:

@@ -250,10 +250,10 @@ def paint(engine: "EngineProcess", order: Order) -> Painting:
 @contextmanager
 def engine_of(config: "Config | None") -> Iterator["EngineProcess"]:
     """Yield an engine as the config wants it, and end it."""
-    from nst_daemon.cli.common import engine_settings
     from nst_daemon.engine.process import EngineProcess
+    from nst_daemon.engine.settings import settings_of
 
-    engine = EngineProcess(engine_settings(config))
+    engine = EngineProcess(settings_of(config))
     try:
         yield engine
     finally:

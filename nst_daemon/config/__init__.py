@@ -18,6 +18,7 @@ from nst_daemon.config.loading import (
 )
 from nst_daemon.config.model import (
     DEFAULT_STYLE,
+    MAX_MEGAPIXELS,
     Config,
     EngineConfig,
     Folder,
@@ -38,6 +39,7 @@ __all__ = [
     "APP",
     "DEFAULT_STYLE",
     "ENVIRONMENT",
+    "MAX_MEGAPIXELS",
     "UNREADABLE",
     "Config",
     "EngineConfig",

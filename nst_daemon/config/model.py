@@ -24,6 +24,7 @@ from nst_daemon.config.kinds import (
 )
 from nst_daemon.recipe import SETTINGS, Rule
 
+MAX_MEGAPIXELS: Final = 200.0  # of a photo or style, unless a config says otherwise
 DEFAULT_STYLE: Final = "swirling_oil"  # a built-in
 
 
@@ -146,7 +147,7 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
     tray: TrayMode = TrayMode.AUTO
     notify: Notify = Notify.FAILURES
-    max_megapixels: Megapixels = 200.0  # larger photos fail with a clear error
+    max_megapixels: Megapixels = MAX_MEGAPIXELS  # larger photos fail with a clear error
 
 
 # ── the text as users write it ──────────────────────────────────────────────────────────────────────────
@@ -195,7 +196,7 @@ class ConfigText:
     tray: Annotated[TrayMode, WORD] = TrayMode.AUTO
     notify: Annotated[Notify, WORD] = Notify.FAILURES
     state_dir: str | None = None
-    max_megapixels: Megapixels = 200.0
+    max_megapixels: Megapixels = MAX_MEGAPIXELS
 
 
 _SECTIONS: Final[Mapping[str, type]] = {
