@@ -13,7 +13,7 @@ from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
 
-from nst_daemon import __version__, crash, disk, locks, logs, outbox, state_dir
+from nst_daemon import __version__, disk, locks, logs, outbox, state_dir
 from nst_daemon.config import Config
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
@@ -27,6 +27,7 @@ from nst_daemon.pool import Easel, MakeEngine, RightHalf, make_engine
 from nst_daemon.pulse import Pulse
 from nst_daemon.reloading import ConfigWatch
 from nst_daemon.supervision import Supervision, status_line
+from nst_daemon.system import crash
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
-from nst_daemon import disk, machine
-from nst_daemon.crash import CrashPoint, crash_at
+from nst_daemon import disk
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
 from nst_daemon.spelling import is_plain, spellings
+from nst_daemon.system import machine
+from nst_daemon.system.crash import CrashPoint, crash_at
 
 TEMPORARY: Final = ".nst-"  # a hidden name: file managers, indexers and our own inbox walk leave it alone
 SUFFIX: Final = ".tmp"

@@ -16,7 +16,6 @@ from nst_daemon.admission import GONE, UNFINISHED, Admission, Reader, seen_as, s
 from nst_daemon.arrivals import Arrival, Styles, Waiting, restless_problem, sidecar_wait
 from nst_daemon.config import Config
 from nst_daemon.copies import private_copy, sweep_copies
-from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.delays import Delays, of_photo
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError
@@ -31,6 +30,7 @@ from nst_daemon.mending import Mender
 from nst_daemon.second_looks import SecondLooks
 from nst_daemon.settling import Settler
 from nst_daemon.sidecars import fingerprint
+from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)
 

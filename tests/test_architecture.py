@@ -13,25 +13,17 @@ import pytest
 ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
-    # values and pure functions
-    "blends colors endings errors faces globs pulse spelling",
-    "child crash disk machine moments recipe",
-    "orders",
-    "beside locks logs",
-    "config files images jobs report_picture settling",
-    # pure decisions, and the outside world
-    "copies inbox ledger networks pairing reloading report",
-    "checkpoints library places provenance service sidecars state_dir",
-    "inspector",
-    "engine masks shelf supervision",
-    "arrivals belongings delays first_look growing second_looks",
-    "outbox",
-    "originals",
-    # the flow
-    "admission attempt delivery disposal submission",
-    "desktop mending worker",
-    "intake pool",
-    "left",
+    "blends colors endings errors faces globs moments pulse spelling",
+    "disk recipe system",
+    "beside config files images locks logs orders settling",
+    "jobs networks pairing provenance report_picture sidecars",
+    "copies delays engine inbox inspector ledger outbox reloading report",
+    "checkpoints first_look growing library masks places second_looks service state_dir",
+    "arrivals attempt belongings delivery desktop shelf supervision",
+    "admission originals submission",
+    "disposal mending",
+    "intake worker",
+    "left pool",
     "once",
     "daemon",
     "cli",
@@ -52,7 +44,7 @@ LIBRARIES = {
     "numpy": {"colors", "engine.", "faces", "images.", "report_picture"},
     "pi_heif": {"images."},
     "platformdirs": {"config.", "cli.", "service."},
-    "psutil": {"engine.", "inspector", "locks", "machine", "service.", "desktop."},
+    "psutil": {"engine.", "inspector", "locks", "system.", "service.", "desktop."},
     "pydantic": {"config."},
     "rawpy": {"images."},
     "rich": {"cli."},
@@ -140,7 +132,7 @@ DISK_CALLERS = {
     "logs": "the log, which is followed over its rotation",
     "service.": "the units and entries of the desktop's own folders",
     "inbox.mounts": "the kernel's table of mounts",
-    "machine": "the kernel's name for its own run",
+    "system.machine": "the kernel's name for its own run",
 }
 # fmt: off
 PATH_CALLS = frozenset({
@@ -195,9 +187,9 @@ def test_the_disk_is_touched_at_the_boundary_alone() -> None:
     assert callers == {}
 
 
-# Who may start a process. `child` alone keeps one; the others hand something to the system and forget it.
+# Who may start a process. `system.child` alone keeps one; the others hand something to the system and forget it.
 PROCESS_STARTERS = {
-    "child": {"multiprocessing", "multiprocessing.context"},
+    "system.child": {"multiprocessing", "multiprocessing.context"},
     "desktop.notify": {"subprocess"},  # notify-send
     "desktop.opener": {"subprocess"},  # the desktop's own program for a file
     "service.background": {"subprocess"},  # the daemon, which outlives the command

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from starts import fail_starts
 
-from nst_daemon.child import Child, ClosedError, EndedError
 from nst_daemon.errors import ConditionError
+from nst_daemon.system.child import Child, ClosedError, EndedError
 
 WaitFor = Callable[..., None]
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -3,16 +3,7 @@ from itertools import combinations
 import pytest
 from PIL import ImageChops, ImageStat
 
-from nst_daemon.desktop.icons import (
-    COLORS,
-    STEPS,
-    Color,
-    Look,
-    Picture,
-    draw,
-    flattened,
-    step_of,
-)
+from nst_daemon.desktop.icons import COLORS, STEPS, Color, Look, Picture, draw, flattened, step_of
 
 SIDES = (16, 22, 24, 32, 64)
 LIGHT, DARK = (240, 240, 240), (46, 52, 54)  # panels of today's desktops

@@ -15,15 +15,7 @@ from pydantic import ValidationError
 
 from nst_daemon import disk
 from nst_daemon.blends import blend_of
-from nst_daemon.config.model import (
-    Config,
-    ConfigText,
-    EngineConfig,
-    Folder,
-    FolderText,
-    RuleText,
-    keys_of,
-)
+from nst_daemon.config.model import Config, ConfigText, EngineConfig, Folder, FolderText, RuleText, keys_of
 from nst_daemon.config.overlaps import overlaps
 from nst_daemon.config.refusals import adapter, faults_of
 from nst_daemon.config.settings import settings_and_faults

@@ -18,7 +18,6 @@ from typing import Final, Self
 from filelock import FileLock, Timeout
 
 from nst_daemon import disk, logs
-from nst_daemon.child import Child
 from nst_daemon.config import Config, Notify, TrayMode
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.desk import Desk
@@ -29,6 +28,7 @@ from nst_daemon.desktop.tray import TICK_SECONDS, Tray
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background
+from nst_daemon.system.child import Child
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from collections.abc import Collection
 from pathlib import Path, PurePath
 from typing import Final
 
-from nst_daemon import machine
-from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger.facts import Facts
 from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, arrival, but, row_of, update
 from nst_daemon.ledger.schema import job_of_row, path_in, progress_in
 from nst_daemon.orders import Progress
+from nst_daemon.system import machine
+from nst_daemon.system.crash import CrashPoint, crash_at
 
 BOOT: Final = "boot"  # the fact that names the run of the machine in which jobs were claimed
 STRIKES: Final = "strikes"  # ends of the daemon, which are seldom a photo's fault

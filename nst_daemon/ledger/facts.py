@@ -14,7 +14,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.errors import ConditionError, NameRefusedError
 from nst_daemon.jobs import Job, JobState, Problem
 from nst_daemon.ledger.file import LedgerFile
@@ -32,6 +31,7 @@ from nst_daemon.ledger.schema import (
     text_in,
 )
 from nst_daemon.orders import EngineFacts
+from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.crash import CrashPoint, crash_at
 from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
 from nst_daemon.ledger.attempts import Attempts, refund
 from nst_daemon.ledger.rows import (
@@ -31,14 +30,9 @@ from nst_daemon.ledger.rows import (
     state_of,
     update,
 )
-from nst_daemon.ledger.schema import (
-    copies_of_row,
-    engines_out,
-    job_columns,
-    path_in,
-    text_in,
-)
+from nst_daemon.ledger.schema import copies_of_row, engines_out, job_columns, path_in, text_in
 from nst_daemon.orders import busiest
+from nst_daemon.system.crash import CrashPoint, crash_at
 
 PAGE: Final = 200  # jobs that are read at once
 
