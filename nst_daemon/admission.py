@@ -10,8 +10,8 @@ from nst_daemon import disk, outbox
 from nst_daemon.arrivals import Arrival, Styles, as_new, jobs_for, unreadable_job, with_styles_anew
 from nst_daemon.config import Config, Folder
 from nst_daemon.disk import Stamp, stamp_of
+from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import FileConditionError, StyleError
-from nst_daemon.files import file_sha256
 from nst_daemon.inspector import Inspection, Readable
 from nst_daemon.jobs import Job, JobState, NewJob
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict

@@ -13,9 +13,10 @@ from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
 
-from nst_daemon import __version__, disk, locks, logs, outbox, state_dir
+from nst_daemon import __version__, disk, outbox, state_dir
 from nst_daemon.config import Config
 from nst_daemon.desktop.process import DesktopKeeper
+from nst_daemon.disk import locks, logs
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.inbox import watching
 from nst_daemon.jobs import Problem, Snapshot

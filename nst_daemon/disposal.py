@@ -14,8 +14,8 @@ from typing import Final
 
 from nst_daemon import disk, originals
 from nst_daemon.config import Folder, Originals
+from nst_daemon.disk.files import Digests
 from nst_daemon.errors import ConditionError, FileConditionError, NstError, PhotoError
-from nst_daemon.files import Digests
 from nst_daemon.jobs import Job, JobState, Origin, problem_of, shown
 from nst_daemon.ledger import Ledger
 from nst_daemon.moments import lies_ahead

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
+from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import ConditionError
-from nst_daemon.files import file_sha256
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nst_daemon import disk, logs, outbox
+from nst_daemon import disk, outbox
 from nst_daemon.attempt import MAX_ATTEMPTS, Attempt, Engine
 from nst_daemon.checkpoints import Checkpoints
 from nst_daemon.delivery import Delivery
+from nst_daemon.disk import logs
 from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
     CancelledError,

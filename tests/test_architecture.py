@@ -13,13 +13,13 @@ import pytest
 ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
-    "blends colors endings errors faces globs moments pulse spelling",
-    "disk recipe system",
-    "beside config files images locks logs orders settling",
-    "jobs networks pairing provenance report_picture sidecars",
-    "copies delays engine inbox inspector ledger outbox reloading report",
-    "checkpoints first_look growing library masks places second_looks service state_dir",
-    "arrivals attempt belongings delivery desktop shelf supervision",
+    "blends colors endings errors faces globs moments pulse",
+    "recipe system",
+    "disk orders",
+    "beside config images jobs networks report_picture settling",
+    "copies delays inbox ledger outbox pairing provenance reloading report sidecars",
+    "checkpoints engine first_look inspector library masks places second_looks service state_dir",
+    "arrivals attempt belongings delivery desktop growing shelf supervision",
     "admission originals submission",
     "disposal mending",
     "intake worker",
@@ -39,12 +39,12 @@ LIBRARIES = {
     "dbus_fast": {"desktop."},
     "defusedxml": {"images."},
     "desktop_notifier": {"desktop."},
-    "filelock": {"locks", "desktop."},
+    "filelock": {"disk.", "desktop."},
     "matplotlib": {"report_picture"},
     "numpy": {"colors", "engine.", "faces", "images.", "report_picture"},
     "pi_heif": {"images."},
     "platformdirs": {"config.", "cli.", "service."},
-    "psutil": {"engine.", "inspector", "locks", "system.", "service.", "desktop."},
+    "psutil": {"engine.", "inspector", "disk.", "system.", "service.", "desktop."},
     "pydantic": {"config."},
     "rawpy": {"images."},
     "rich": {"cli."},
@@ -128,8 +128,6 @@ def test_the_engine_seen_from_outside_imports_no_torch() -> None:
 # The boundary to the disks, and who else opens a file: none that a user has in his folders.
 DISK_CALLERS = {
     "disk.": "the boundary itself",
-    "locks": "the lock files of the state folder, which are opened to be locked",
-    "logs": "the log, which is followed over its rotation",
     "service.": "the units and entries of the desktop's own folders",
     "inbox.mounts": "the kernel's table of mounts",
     "system.machine": "the kernel's name for its own run",
@@ -187,7 +185,7 @@ def test_the_disk_is_touched_at_the_boundary_alone() -> None:
     assert callers == {}
 
 
-# Who may start a process. `system.child` alone keeps one; the others hand something to the system and forget it.
+# Who may start a process. `system.child` alone keeps one; the others hand something over and forget it.
 PROCESS_STARTERS = {
     "system.child": {"multiprocessing", "multiprocessing.context"},
     "desktop.notify": {"subprocess"},  # notify-send

@@ -8,11 +8,12 @@ import pytest
 from commands import SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
 from faults import CALLS, Faults
 
-from nst_daemon import __version__, config, locks, logs
+from nst_daemon import __version__, config
 from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli.app import COMMANDS
 from nst_daemon.config import Config
+from nst_daemon.disk import locks, logs
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import MissingError
 from nst_daemon.jobs import JobState

@@ -12,12 +12,13 @@ import pytest
 from commands import READABLE, SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
 from faults import Faults
 
-from nst_daemon import config, locks
+from nst_daemon import config
 from nst_daemon.cli import checks
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
+from nst_daemon.disk import locks
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import BUILT_IN

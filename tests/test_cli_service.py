@@ -8,9 +8,9 @@ import pytest
 from commands import Ask, ask, home, loaded  # noqa: F401
 from desktops import WaitFor
 
-from nst_daemon import locks
 from nst_daemon.cli import common as cli_common
 from nst_daemon.config import Config
+from nst_daemon.disk import locks
 from nst_daemon.errors import NotRunningError
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background

@@ -8,7 +8,7 @@ from conftest import FakeClock
 from desktops import new_job
 from faults import Faults
 
-from nst_daemon import config, logs
+from nst_daemon import config
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.desktop.desk import Desk
@@ -16,6 +16,7 @@ from nst_daemon.desktop.icons import Look
 from nst_daemon.desktop.menu import Act, Entry, look_of, menu
 from nst_daemon.desktop.notices import Notice
 from nst_daemon.desktop.style_edit import with_style
+from nst_daemon.disk import logs
 from nst_daemon.errors import ConditionError, ConfigError
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger, Wish

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.process import EngineDiedError, EngineProcess, probe
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import (
@@ -26,7 +27,6 @@ from nst_daemon.errors import (
     PhotoError,
     StyleError,
 )
-from nst_daemon.files import file_sha256
 from nst_daemon.orders import Order, Painting, Progress
 from nst_daemon.recipe import Style, resolve
 

@@ -16,8 +16,8 @@ import pytest
 from daemons import CONFIG, SLOW, WAIT_SECONDS, Home, ended
 from PIL import Image
 
+from nst_daemon.disk.files import TEMPORARY
 from nst_daemon.errors import ExitCode
-from nst_daemon.files import TEMPORARY
 from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
 from nst_daemon.system.crash import EXIT_CODE, VARIABLE, CrashPoint

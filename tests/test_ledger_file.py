@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from faults import Faults
 
-from nst_daemon import locks
+from nst_daemon.disk import locks
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.ledger import Ledger, file
 

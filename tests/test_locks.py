@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from faults import Faults
 
-from nst_daemon import locks
+from nst_daemon.disk import locks
 from nst_daemon.errors import AlreadyRunningError, MissingError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from faults import Faults
 
-from nst_daemon import logs
+from nst_daemon.disk import logs
 from nst_daemon.errors import MissingError
 
 logger = logging.getLogger("nst_daemon.some_module")

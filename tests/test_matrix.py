@@ -14,9 +14,9 @@ from pictures import eight, referee
 from PIL import Image
 from verdicts import Result
 
+from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.files import file_sha256
 from nst_daemon.orders import Order
 from nst_daemon.recipe import Format, Style, resolve
 

@@ -16,8 +16,7 @@ from faults import Faults, under
 
 from nst_daemon import disk, outbox
 from nst_daemon.config import Folder
-from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
-from nst_daemon.files import (
+from nst_daemon.disk.files import (
     TEMPORARY,
     Digests,
     copy_whole,
@@ -27,6 +26,7 @@ from nst_daemon.files import (
     takes_name,
     temporary_in,
 )
+from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
 from nst_daemon.jobs import Job, JobState, NewJob, Origin
 from nst_daemon.recipe import Recipe, Style
 
@@ -455,7 +455,7 @@ def test_the_sweep_takes_what_a_crash_left_and_nothing_else(folder: Folder) -> N
         [
             sys.executable,
             "-c",
-            "import sys, pathlib; from nst_daemon.files import temporary_in;"
+            "import sys, pathlib; from nst_daemon.disk.files import temporary_in;"
             "print(temporary_in(pathlib.Path(sys.argv[1])))",
             str(folder.outbox),
         ],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_daemon.spelling import MAX_PLAIN, is_plain, spellings
+from nst_daemon.disk.spelling import MAX_PLAIN, is_plain, spellings
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=80)
 

@@ -240,8 +240,8 @@ def logs(
 
     Example: nst-daemon logs -f
     """
-    from nst_daemon.logs import follow as lines_to_come
-    from nst_daemon.logs import log_path, read_tail
+    from nst_daemon.disk.logs import follow as lines_to_come
+    from nst_daemon.disk.logs import log_path, read_tail
 
     path = log_path(load_config(config).state_dir)
     if not disk.is_there(path) and not follow:

@@ -138,7 +138,7 @@ def _outbox(folder: "Folder") -> Iterator[Finding]:
 
 def _writable(key: str, folder: Path, *, may_be_made: bool = False) -> Finding:
     """Return whether a folder is there and can be written; `may_be_made`: we make it when we need it."""
-    from nst_daemon.files import temporary_in
+    from nst_daemon.disk.files import temporary_in
 
     there = folder
     try:

@@ -130,7 +130,7 @@ def ledger_path(config: "Config") -> Path:
 
 def is_running(config: "Config") -> bool:
     """Return whether a daemon holds the lock of this config."""
-    from nst_daemon.locks import holder
+    from nst_daemon.disk.locks import holder
 
     return holder(config.state_dir) is not None
 

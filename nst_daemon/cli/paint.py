@@ -275,8 +275,8 @@ def style_blend(style: str | None) -> Blend | None:
 
 def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
     """Return the style pictures that `render --style` names; a file of one's own will do."""
+    from nst_daemon.disk.files import file_sha256
     from nst_daemon.endings import PICTURES, RAWS
-    from nst_daemon.files import file_sha256
 
     path = Path(style).expanduser()
     if path.suffix.lower() in PICTURES | RAWS and disk.is_file(path, follow=True):
@@ -330,7 +330,7 @@ def demo(
     from nst_daemon.cli import setup as cli_setup
     from nst_daemon.config import load
     from nst_daemon.daemon import Daemon
-    from nst_daemon.files import copy_whole
+    from nst_daemon.disk.files import copy_whole
 
     root = cli_setup.new_folder(Path("nst-daemon-demo")) if folder is None else folder.expanduser()
     root = root.absolute()

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from filelock import FileLock, Timeout
 
-from nst_daemon import disk, logs
+from nst_daemon import disk
 from nst_daemon.config import Config, Notify, TrayMode
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.desk import Desk
@@ -25,6 +25,7 @@ from nst_daemon.desktop.notify import messenger
 from nst_daemon.desktop.opener import open_path
 from nst_daemon.desktop.panels import Backend, Desktop, Probe, choose, problem_of
 from nst_daemon.desktop.tray import TICK_SECONDS, Tray
+from nst_daemon.disk import logs
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background

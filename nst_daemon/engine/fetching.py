@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
+from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import ConditionError, NameRefusedError, WeightsError
-from nst_daemon.files import file_sha256
 
 logger = logging.getLogger(__name__)
 

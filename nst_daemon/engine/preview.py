@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nst_daemon import disk, images
+from nst_daemon.disk.files import discard, temporary_in
 from nst_daemon.engine.pixels import resize, to_array
 from nst_daemon.engine.schedule import fit
 from nst_daemon.errors import NstError
-from nst_daemon.files import discard, temporary_in
 
 logger = logging.getLogger(__name__)
 

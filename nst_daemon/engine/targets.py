@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from nst_daemon import disk
+from nst_daemon.disk.files import written_whole
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import NstError
-from nst_daemon.files import written_whole
 
 logger = logging.getLogger(__name__)
 

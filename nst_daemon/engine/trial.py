@@ -26,6 +26,8 @@ from torch.nn import functional
 
 from nst_daemon import disk
 from nst_daemon.config import Graphs, Precision
+from nst_daemon.disk.files import written_whole
+from nst_daemon.disk.locks import one_at_a_time
 from nst_daemon.engine import devices
 from nst_daemon.engine.climb import Losses
 from nst_daemon.engine.graphs import Recorded
@@ -33,8 +35,6 @@ from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import Weights
 from nst_daemon.errors import NstError
-from nst_daemon.files import written_whole
-from nst_daemon.locks import one_at_a_time
 from nst_daemon.recipe import resolve
 
 logger = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from watchdog.observers import Observer
 
 from nst_daemon import disk
 from nst_daemon.config import Folder, Watch, WatchMode
+from nst_daemon.disk.files import TEMPORARY, is_left_over
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
-from nst_daemon.files import TEMPORARY, is_left_over
 from nst_daemon.inbox import mounts
 from nst_daemon.inbox.gate import left_by_name
 from nst_daemon.inbox.hints import Collector, Hint

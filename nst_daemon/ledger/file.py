@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from nst_daemon import disk, locks
+from nst_daemon import disk
+from nst_daemon.disk import locks
 from nst_daemon.errors import ConditionError, MissingError, NameRefusedError
 from nst_daemon.ledger.schema import MIGRATIONS
 

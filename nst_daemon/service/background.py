@@ -10,8 +10,9 @@ from typing import IO, Any, Final, TypeVar
 
 import psutil
 
-from nst_daemon import disk, locks
+from nst_daemon import disk
 from nst_daemon.config import Config
+from nst_daemon.disk import locks
 from nst_daemon.errors import DaemonError, ExitCode, MissingError, NotRunningError
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.service import installing as service

@@ -1,1 +1,1 @@
-"""The machine below us: a child process and its end, who lives and since when, and planned crashes for tests."""
+"""The machine below us: child processes and their end, who lives and since when, planned crashes."""

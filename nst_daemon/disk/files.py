@@ -17,8 +17,8 @@ from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
 from nst_daemon import disk
+from nst_daemon.disk.spelling import is_plain, spellings
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
-from nst_daemon.spelling import is_plain, spellings
 from nst_daemon.system import machine
 from nst_daemon.system.crash import CrashPoint, crash_at
 
