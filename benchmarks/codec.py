@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.images import Photo, load_photo, save_result
-from nst_daemon.recipe import Format
 
 FORMATS = (Format.JPEG, Format.PNG, Format.TIFF, Format.WEBP, Format.AVIF)
 

@@ -35,8 +35,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 import nst_daemon
 from nst_daemon.config import Precision, parse_assignments
+from nst_daemon.config.recipe import Preset, Recipe, resolve
 from nst_daemon.engine.schedule import fit
-from nst_daemon.recipe import Preset, Recipe, resolve
 
 PASTICHE: Final = "pastiche"
 PAINT: Final = Path(__file__).with_name("paint.py")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from nst_daemon.config.recipe import resolve
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import fit
@@ -22,7 +23,6 @@ from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_original
 from nst_daemon.images import load_photo, load_style, resize
 from nst_daemon.orders import Progress
-from nst_daemon.recipe import resolve
 
 RESULTS = Path(__file__).parent / "results"
 

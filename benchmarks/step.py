@@ -26,13 +26,13 @@ import torch
 from torch import Tensor, nn
 
 from nst_daemon.config import Precision
+from nst_daemon.config.recipe import Recipe, resolve
 from nst_daemon.engine import heap, trial
 from nst_daemon.engine.climb import Climb
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.trial import Arithmetic
 from nst_daemon.engine.weights import CONV_NAMES, Weights, load_original
-from nst_daemon.recipe import Recipe, resolve
 
 MACS_PER_PIXEL = 361_152  # of VGG19's convolutions up to conv5_1, forward
 

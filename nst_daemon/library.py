@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from nst_daemon import disk
-from nst_daemon.blends import style_key
+from nst_daemon.config.blends import style_key
+from nst_daemon.config.recipe import Style
 from nst_daemon.disk import Stamp
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.endings import PICTURES, RAWS
 from nst_daemon.errors import FileConditionError, StyleError, Trouble
 from nst_daemon.inbox.walk import is_foreign
-from nst_daemon.recipe import Style
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.recipe import EVERYWHERE, Areas, Recipe, Style
+from nst_daemon.config.recipe import EVERYWHERE, Areas, Recipe, Style
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from nst_daemon.blends import (
+from nst_daemon.config import parse_assignments
+from nst_daemon.config.blends import (
     Blend,
     Levels,
     Regions,
@@ -20,10 +21,9 @@ from nst_daemon.blends import (
     spell_setting,
     style_key,
 )
-from nst_daemon.config import parse_assignments
+from nst_daemon.config.globs import matches
+from nst_daemon.config.recipe import Rule, Sidecar
 from nst_daemon.errors import ConfigError
-from nst_daemon.globs import matches
-from nst_daemon.recipe import Rule, Sidecar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

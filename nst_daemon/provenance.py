@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_daemon import __version__
-from nst_daemon.blends import Blend, blend_of, spell_blend, spell_setting
+from nst_daemon.config.blends import Blend, blend_of, spell_blend, spell_setting
+from nst_daemon.config.recipe import SETTINGS, Recipe, Style, blend_name, resolve
 from nst_daemon.config.settings import check_settings
 from nst_daemon.errors import ConfigError
 from nst_daemon.orders import Order
-from nst_daemon.recipe import SETTINGS, Recipe, Style, blend_name, resolve
 
 MAX_CHARS = 100_000  # of one part
 

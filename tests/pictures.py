@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.images import Photo, load_photo, save_result
 from nst_daemon.images.made import Made
-from nst_daemon.recipe import Format
 
 Picture = NDArray[np.float32]
 

@@ -13,13 +13,15 @@ import pytest
 ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
-    "blends colors endings errors faces globs moments pulse",
-    "recipe system",
-    "disk orders",
-    "beside config images jobs networks report_picture settling",
-    "copies delays inbox ledger outbox pairing provenance reloading report sidecars",
-    "checkpoints engine first_look inspector library masks places second_looks service state_dir",
-    "arrivals attempt belongings delivery desktop growing shelf supervision",
+    "colors endings errors faces moments pulse",
+    "system",
+    "disk",
+    "config networks settling",
+    "beside images orders pairing",
+    "jobs provenance report_picture sidecars",
+    "copies delays engine inbox inspector ledger outbox reloading report",
+    "checkpoints first_look growing library masks places second_looks service state_dir",
+    "arrivals attempt belongings delivery desktop shelf supervision",
     "admission originals submission",
     "disposal mending",
     "intake worker",
@@ -34,7 +36,7 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 # Where each third-party library may be imported: a module, or a package by its name and a dot.
 LIBRARIES = {
     "PIL": {"images.", "desktop."},
-    "annotated_types": {"recipe", "config."},
+    "annotated_types": {"config."},
     "cv2": {"faces"},
     "dbus_fast": {"desktop."},
     "defusedxml": {"images."},

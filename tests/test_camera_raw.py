@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pictures import ABOUT, editor, exiftool, load
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import save_result
-from nst_daemon.recipe import Format
 
 WIDTH, HEIGHT = 64, 48
 WHITE = 4000

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_daemon import config
-from nst_daemon.blends import blend_of
 from nst_daemon.config import Config, EngineConfig, Originals, TrayMode, Watch
+from nst_daemon.config.blends import blend_of
+from nst_daemon.config.recipe import SETTINGS, Rule
 from nst_daemon.errors import ConfigError, ExitCode
 from nst_daemon.library import Library
-from nst_daemon.recipe import SETTINGS, Rule
 
 PAIR = "inbox: in\noutbox: out\n"
 

@@ -10,9 +10,9 @@ import pytest
 from nst_daemon import config
 from nst_daemon.config import Config, keys_of
 from nst_daemon.config.example import WHY, example
+from nst_daemon.config.recipe import resolve
 from nst_daemon.errors import ExitCode, FileConditionError, NstError, Trouble
 from nst_daemon.ledger.file import CONDITIONS
-from nst_daemon.recipe import resolve
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "nst_daemon").rglob("*.py"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pictures import editor, stored
 
-from nst_daemon.blends import asked_by
+from nst_daemon.config.blends import asked_by
 from nst_daemon.images import read_keywords
 from nst_daemon.sidecars import xmp_beside
 

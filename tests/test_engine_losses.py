@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nst_daemon.config.recipe import StyleLoss
 from nst_daemon.engine.losses import (
     GramTarget,
     content_loss,
@@ -12,7 +13,6 @@ from nst_daemon.engine.losses import (
     style_target,
     total_variation,
 )
-from nst_daemon.recipe import StyleLoss
 
 # Two channels of a 1 x 2 map: (1, 2) and (3, -1).
 MAPS = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])

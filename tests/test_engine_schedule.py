@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nst_daemon.config.recipe import Optimizer, resolve
 from nst_daemon.engine.schedule import fit, least_side, plan, target_size
-from nst_daemon.recipe import Optimizer, resolve
 
 
 @given(

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.config import Precision
+from nst_daemon.config.recipe import resolve
 from nst_daemon.engine import trial
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.trial import Arithmetic, Asked, choose, fastest, step_of
 from nst_daemon.engine.weights import load_original
-from nst_daemon.recipe import resolve
 
 CPU = torch.device("cpu")
 PLAIN, WINOGRAD, HALF = (

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from nst_daemon.config.recipe import LAYERS, Pooling, canonical_layer
 from nst_daemon.engine.vgg import Trunk, depth_of
-from nst_daemon.recipe import LAYERS, Pooling, canonical_layer
 
 
 @pytest.fixture

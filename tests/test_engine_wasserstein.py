@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from nst_daemon.config.recipe import StyleLoss
 from nst_daemon.engine import wasserstein
 from nst_daemon.engine.losses import gram, gram_sum, style_loss, style_target
 from nst_daemon.engine.wasserstein import WassersteinTarget, by_eigenvalues, by_newton_schulz
-from nst_daemon.recipe import StyleLoss
 
 
 def maps_of(seed: int, channels: int = 12, entries: int = 40) -> Tensor:

@@ -2,7 +2,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 
-from nst_daemon.globs import matches
+from nst_daemon.config.globs import matches
 
 
 @pytest.mark.parametrize(

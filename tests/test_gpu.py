@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from nst_daemon.config.recipe import Pooling, StyleLoss, resolve
 from nst_daemon.engine import devices
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb
@@ -22,7 +23,6 @@ from nst_daemon.engine.trial import Asked, choose, step_of
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.wasserstein import WassersteinTarget, by_eigenvalues
 from nst_daemon.engine.weights import load_original
-from nst_daemon.recipe import Pooling, StyleLoss, resolve
 
 Picture = NDArray[np.float32]
 

@@ -25,9 +25,9 @@ from pictures import (
 )
 from PIL import Image, features
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import read_provenance, resize
-from nst_daemon.recipe import Format
 
 # ── formats ─────────────────────────────────────────────────────────────────
 

@@ -30,7 +30,7 @@ from pictures import (
 )
 from PIL import Image, ImageCms
 
-from nst_daemon.recipe import Format
+from nst_daemon.config.recipe import Format
 
 
 def lab(rgb: Picture) -> Any:

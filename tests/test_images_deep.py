@@ -22,8 +22,8 @@ from pictures import (
 )
 from PIL import Image
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.errors import PhotoError
-from nst_daemon.recipe import Format
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -14,11 +14,11 @@ from heic import write_heic
 from pictures import ABOUT, image, load, png16, scene, sixteen, stored
 from PIL import Image, features
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.errors import ConditionError, FileConditionError, IncompletePhotoError, PhotoError, Trouble
 from nst_daemon.images import load_mask, load_photo, load_style, read_keywords, read_provenance, save_result
 from nst_daemon.images.limits import MAX_BYTES
 from nst_daemon.inspector import Readable, read_photo
-from nst_daemon.recipe import Format
 
 KINDS = ["a.jpg", "a.mpo", "a.png", "deep.png", "a.tif", "deep.tif", "lzw.tif", "a.webp", "a.gif", "a.bmp"]
 ERRORS = [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV, errno.EACCES, errno.EINTR, errno.ENOMEM]

@@ -25,8 +25,8 @@ from pictures import (
 )
 from PIL import Image, ImageCms, PngImagePlugin, features
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.images import Photo, read_keywords, resize
-from nst_daemon.recipe import Format
 
 FORMATS = [each for each in Format if each is not Format.SAME]
 if not features.check("avif"):

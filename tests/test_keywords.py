@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pictures import ABOUT, XMP, editor, exiftool, image, iptc_app13, load, made, save
 from PIL import features
 
-from nst_daemon.blends import asked_by
+from nst_daemon.config.blends import asked_by
 from nst_daemon.images import gif, iptc, read_keywords, xmp, xmp_result
 from nst_daemon.sidecars import xmp_beside
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pictures import XMP, camera_exif, editor, exiftool, image, iptc_app13, made, referee
 from PIL import Image, PngImagePlugin
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.images import exif, load_photo, read_keywords, read_provenance, save_result
-from nst_daemon.recipe import Format
 
 ABOUT = {
     "style": "starry_night + <the & scream>",

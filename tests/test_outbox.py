@@ -16,6 +16,7 @@ from faults import Faults, under
 
 from nst_daemon import disk, outbox
 from nst_daemon.config import Folder
+from nst_daemon.config.recipe import Recipe, Style
 from nst_daemon.disk.files import (
     TEMPORARY,
     Digests,
@@ -28,7 +29,6 @@ from nst_daemon.disk.files import (
 )
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
 from nst_daemon.jobs import Job, JobState, NewJob, Origin
-from nst_daemon.recipe import Recipe, Style
 
 STARRY = Style(name="starry_night", path=Path("/styles/starry_night.jpg"), sha256="5" * 64)
 

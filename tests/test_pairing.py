@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst_daemon.blends import Blend
+from nst_daemon.config.blends import Blend
+from nst_daemon.config.recipe import Rule, Sidecar
 from nst_daemon.pairing import Paired, Unpaired, pair
-from nst_daemon.recipe import Rule, Sidecar
 
 STYLES = ("starry_night", "The Scream", "mosaic", "etching", "woodcut")
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nst_daemon import report
+from nst_daemon.config.recipe import Areas, Mask, Preset, Region, Style, resolve
 from nst_daemon.jobs import Current, Job, JobState, Origin, Problem, Snapshot
 from nst_daemon.orders import EngineFacts, Progress, busiest
-from nst_daemon.recipe import Areas, Mask, Preset, Region, Style, resolve
 
 STYLE = Style(name="starry_night", path=Path("/s/starry_night.jpg"), sha256="0" * 64)
 PROGRESS = Progress(

@@ -11,8 +11,8 @@ import pytest
 from pictures import Picture, scene
 from PIL import Image
 
+from nst_daemon.config.recipe import Recipe
 from nst_daemon.orders import Progress
-from nst_daemon.recipe import Recipe
 from nst_daemon.report_picture import Box, compose, draw_report, layout, loss_curves, scale_starts
 
 SETTINGS = Recipe().as_settings()

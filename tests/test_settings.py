@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_daemon import config
+from nst_daemon.config.recipe import PreserveColor, Preset, resolve
 from nst_daemon.config.text import read
 from nst_daemon.errors import ConfigError
-from nst_daemon.recipe import PreserveColor, Preset, resolve
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,11 +11,11 @@ import tifffile
 from pictures import Picture, eight, far, load, save, scene, sixteen
 from PIL import Image
 
+from nst_daemon.config.recipe import Format
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import Photo, load_mask, load_photo, load_style
 from nst_daemon.images.photo import filled
 from nst_daemon.images.reducing import reduced
-from nst_daemon.recipe import Format
 
 HIDDEN = {"black": (0, 0, 0), "white": (255, 255, 255), "green": (0, 255, 0)}
 WIDTH, HEIGHT = 90, 70

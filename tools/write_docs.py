@@ -12,8 +12,8 @@ from typing import Any
 from nst_daemon.config import EngineConfig, Watch, keys_of
 from nst_daemon.config.example import SHOWN, WHY, default, example, spell
 from nst_daemon.config.model import ConfigText
+from nst_daemon.config.recipe import PRESETS, Preset, Recipe
 from nst_daemon.config.refusals import allowed
-from nst_daemon.recipe import PRESETS, Preset, Recipe
 
 ROOT = Path(__file__).parent.parent
 PARTS: dict[str, type] = {"": ConfigText, "watch": Watch, "engine": EngineConfig, "set": Recipe}

@@ -128,8 +128,8 @@ def jobs(
 
     Example: nst-daemon jobs --state failed --photo 'trip/**'
     """
-    from nst_daemon.blends import style_key
-    from nst_daemon.globs import matches
+    from nst_daemon.config.blends import style_key
+    from nst_daemon.config.globs import matches
     from nst_daemon.report import job_json, job_row
 
     wanted = None if style is None else style_key(style)

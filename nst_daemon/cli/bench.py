@@ -9,8 +9,8 @@ import typer
 
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.common import ConfigOption, JsonOption, answer_json, config_if_any, table
+from nst_daemon.config.recipe import Preset
 from nst_daemon.orders import Order
-from nst_daemon.recipe import Preset
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -41,7 +41,7 @@ def _measured(
     config: "Config | None", presets: list[Preset], sizes: list[int]
 ) -> Iterator[dict[str, object]]:
     from nst_daemon.config import DEFAULT_STYLE
-    from nst_daemon.recipe import resolve
+    from nst_daemon.config.recipe import resolve
 
     photo, styles = (
         cli_paint.sample_photo(),

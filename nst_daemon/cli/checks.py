@@ -229,7 +229,7 @@ def _style(entry: "Entry", config: "Config") -> Iterator[Finding]:
 
 
 def _styles(config: "Config") -> Iterator[Finding]:
-    from nst_daemon.blends import blend_of, style_key
+    from nst_daemon.config.blends import blend_of, style_key
     from nst_daemon.library import Library
 
     if disk.is_folder(config.styles):

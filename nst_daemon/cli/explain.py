@@ -143,7 +143,7 @@ def _inbox_of(path: Path, config: "Config") -> Path:
 
 
 def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -> None:
-    from nst_daemon.blends import spell_blend
+    from nst_daemon.config.blends import spell_blend
     from nst_daemon.library import Library
     from nst_daemon.pairing import Unpaired
     from nst_daemon.sidecars import foreign_beside, own_mask

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from nst_daemon import disk
-from nst_daemon.blends import Blend, Regions
 from nst_daemon.cli.common import (
     ConfigOption,
     SetOption,
@@ -24,11 +23,12 @@ from nst_daemon.cli.common import (
     say,
     snapshots_shown,
 )
+from nst_daemon.config.blends import Blend, Regions
+from nst_daemon.config.recipe import Areas, Format, Style
 from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
 from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.orders import Order, Painting
-from nst_daemon.recipe import Areas, Format, Style
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -194,7 +194,7 @@ def order_for(
     or the painting's; over them the sidecar's, where it gives the style, and those that are named.
     """
     from nst_daemon import provenance
-    from nst_daemon.recipe import resolve
+    from nst_daemon.config.recipe import resolve
     from nst_daemon.sidecars import find_sidecar
 
     known = dict(config.folders[0].set) if config else {}
@@ -262,7 +262,7 @@ def engine_of(config: "Config | None") -> Iterator["EngineProcess"]:
 
 def style_blend(style: str | None) -> Blend | None:
     """Return `--style`: a name, or a list as in a sidecar: "[mosaic, {etching: 0.4}]"."""
-    from nst_daemon.blends import blend_of
+    from nst_daemon.config.blends import blend_of
     from nst_daemon.config.text import read
 
     if style is None:

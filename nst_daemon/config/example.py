@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from nst_daemon.config.model import ConfigText, EngineConfig, Watch, keys_of
-from nst_daemon.recipe import Recipe
+from nst_daemon.config.recipe import Recipe
 
 HEAD: Final = """\
 # nst-daemon: photos dropped into the inbox become paintings in the outbox.

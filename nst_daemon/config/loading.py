@@ -14,14 +14,14 @@ import platformdirs
 from pydantic import ValidationError
 
 from nst_daemon import disk
-from nst_daemon.blends import blend_of
+from nst_daemon.config.blends import blend_of
 from nst_daemon.config.model import Config, ConfigText, EngineConfig, Folder, FolderText, RuleText, keys_of
 from nst_daemon.config.overlaps import overlaps
+from nst_daemon.config.recipe import Rule
 from nst_daemon.config.refusals import adapter, faults_of
 from nst_daemon.config.settings import settings_and_faults
 from nst_daemon.config.text import MAX_BYTES, Fault, KeyPath, nearest, read
 from nst_daemon.errors import ConditionError, ConfigError
-from nst_daemon.recipe import Rule
 
 APP: Final = "nst-daemon"
 ENVIRONMENT: Final = "NST_DAEMON_CONFIG"

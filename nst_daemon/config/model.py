@@ -22,7 +22,7 @@ from nst_daemon.config.kinds import (
     idle_seconds,
     memory_bytes,
 )
-from nst_daemon.recipe import SETTINGS, Rule
+from nst_daemon.config.recipe import SETTINGS, Rule
 
 MAX_MEGAPIXELS: Final = 200.0  # of a photo or style, unless a config says otherwise
 DEFAULT_STYLE: Final = "swirling_oil"  # a built-in

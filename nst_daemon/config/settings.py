@@ -12,12 +12,12 @@ from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from nst_daemon.blends import blend_of, mask_name, regions_of
+from nst_daemon.config.blends import blend_of, mask_name, regions_of
 from nst_daemon.config.kinds import RULES, WORD
+from nst_daemon.config.recipe import SETTINGS, PreserveColor, Recipe, Sidecar, canonical_layer
 from nst_daemon.config.refusals import refusal
 from nst_daemon.config.text import Document, Fault, KeyPath, nearest, read
 from nst_daemon.errors import ConfigError
-from nst_daemon.recipe import SETTINGS, PreserveColor, Recipe, Sidecar, canonical_layer
 
 LAYER_SETTINGS: Final = ("content_layers", "style_layers")
 HEAD: Final = 20_000  # characters of a text that is no YAML, by whose keys it is known for another program's

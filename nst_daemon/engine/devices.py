@@ -8,10 +8,10 @@ from typing import Final
 
 import torch
 
+from nst_daemon.config.recipe import CONVS_IN_BLOCK, Optimizer, Recipe
 from nst_daemon.engine.tiles import halo_of
 from nst_daemon.engine.vgg import depth_of
 from nst_daemon.errors import MissingError
-from nst_daemon.recipe import CONVS_IN_BLOCK, Optimizer, Recipe
 
 logger = logging.getLogger(__name__)
 

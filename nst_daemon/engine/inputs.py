@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon import disk, images
+from nst_daemon.config.recipe import Init, Mask, Recipe, Style
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.pixels import resize, to_array, to_view
 from nst_daemon.engine.regions import StyleSource
@@ -21,7 +22,6 @@ from nst_daemon.engine.schedule import fit
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CopyError, JobError, MaskError, PhotoError, StyleError
 from nst_daemon.orders import Order
-from nst_daemon.recipe import Init, Mask, Recipe, Style
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 Kept = tuple[str, int]  # a style's sha256, and the longer side in px that it was read for

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nst_daemon.config.recipe import Recipe, StyleLoss
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.wasserstein import FEW, TINY, WassersteinTarget
-from nst_daemon.recipe import Recipe, StyleLoss
 
 WHITENING_POWER = 0.2  # 0 is the plain Gram loss; 0.5 weighs all directions alike, and turns grey
 WHITENING_FLOOR = 0.1  # of the mean eigenvalue; with less, colours wander

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.colors import match_colors
+from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
 from nst_daemon.engine import devices, graphs, heap
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop, stop_if
@@ -29,7 +30,6 @@ from nst_daemon.engine.schedule import Scale, fit, least_side, plan
 from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk
-from nst_daemon.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
 
 logger = logging.getLogger(__name__)
 

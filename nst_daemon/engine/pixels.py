@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nst_daemon.recipe import Optimizer
+from nst_daemon.config.recipe import Optimizer
 
 EDGE = 1 / 512  # half an 8-bit step: the logistic function's inverse is infinite at 0 and 1
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nst_daemon.recipe import Optimizer, Recipe
+from nst_daemon.config.recipe import Optimizer, Recipe
 
 RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
 STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it …

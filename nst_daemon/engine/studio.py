@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon import colors, images, provenance, report_picture
+from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
 from nst_daemon.engine import devices, heap, sphere, trial
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
@@ -27,7 +28,6 @@ from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, OutOfMemoryError
 from nst_daemon.faces import face_guide
 from nst_daemon.orders import Order, Painting, Progress
-from nst_daemon.recipe import Mask, PreserveColor, Recipe
 
 logger = logging.getLogger(__name__)
 

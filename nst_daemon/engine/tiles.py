@@ -18,10 +18,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from nst_daemon.config.recipe import CONVS_IN_BLOCK, Pooling, Recipe
 from nst_daemon.engine.losses import NO_GUIDES, Guided, gram_sum
 from nst_daemon.engine.vgg import Trunk, depth_of
 from nst_daemon.engine.wasserstein import TINY
-from nst_daemon.recipe import CONVS_IN_BLOCK, Pooling, Recipe
 
 # px. Four poolings must halve a tile as they halve the whole picture: 16. Winograd's tiles of 4 entries must
 # lie alike too, or rounding breaks ties of the poolings in another way: 32 for all but the last block.

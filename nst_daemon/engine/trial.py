@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from nst_daemon import disk
 from nst_daemon.config import Graphs, Precision
+from nst_daemon.config.recipe import resolve
 from nst_daemon.disk.files import written_whole
 from nst_daemon.disk.locks import one_at_a_time
 from nst_daemon.engine import devices
@@ -35,7 +36,6 @@ from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import Weights
 from nst_daemon.errors import NstError
-from nst_daemon.recipe import resolve
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nst_daemon.config.recipe import LAYERS, Pooling
 from nst_daemon.engine import winograd
 from nst_daemon.engine.weights import CONV_NAMES, Weights
-from nst_daemon.recipe import LAYERS, Pooling
 
 FIRST: Final = CONV_NAMES[0]
 Features = dict[str, Tensor]  # layer -> (B, C, H, W)

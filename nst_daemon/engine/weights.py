@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from nst_daemon import disk
+from nst_daemon.config.recipe import CONVS_IN_BLOCK
 from nst_daemon.engine.fetching import OnBytes, download
 from nst_daemon.errors import ConditionError, WeightsError
-from nst_daemon.recipe import CONVS_IN_BLOCK
 
 Weights = dict[str, tuple[Tensor, Tensor]]  # "conv1_1" -> (C_out, C_in, 3, 3), (C_out,)
 

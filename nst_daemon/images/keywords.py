@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from nst_daemon.blends import asked_by
+from nst_daemon.config.blends import asked_by
 
 
 def first_that_speaks(sources: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from nst_daemon import disk
+from nst_daemon.config.recipe import Format
 from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError
 from nst_daemon.images import exif, icc, iptc, png, profiles, tiff_picture, xmp_result
@@ -19,7 +20,6 @@ from nst_daemon.images.limits import no_memory
 from nst_daemon.images.loading import quiet
 from nst_daemon.images.made import Made, identity
 from nst_daemon.images.photo import Photo, Picture, over_white, stored
-from nst_daemon.recipe import Format
 
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})

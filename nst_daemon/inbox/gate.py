@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
+from nst_daemon.config.globs import matches, plain
 from nst_daemon.endings import MASK, PICTURES, RAWS, SIDECARS
-from nst_daemon.globs import matches, plain
 
 
 class Left(StrEnum):

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
 
-from nst_daemon.blends import Blend, Regions
+from nst_daemon.config.blends import Blend, Regions
 
 CONVS_IN_BLOCK: Final = (2, 2, 4, 4, 4)  # VGG19's convolutions before each pooling
 LAYERS: Final = tuple(
