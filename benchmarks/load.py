@@ -23,8 +23,8 @@ from nst_daemon.daemon import Daemon
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.inspector import Inspection, Readable
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 
 RESULTS = Path(__file__).parent / "results" / "load.json"

@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 
 SAMPLE = Path(__file__).parent.parent / "nst_daemon" / "sample" / "chelsea.jpg"
 SETTLE_SECONDS = 0.5

@@ -14,8 +14,8 @@ from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import FileConditionError, StyleError
 from nst_daemon.inspector import Inspection, Readable
-from nst_daemon.jobs import Job, JobState, NewJob
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
+from nst_daemon.ledger.jobs import Job, JobState, NewJob
 from nst_daemon.masks import take_masks
 from nst_daemon.networks import network_of
 from nst_daemon.sidecars import find_sidecar

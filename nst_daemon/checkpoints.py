@@ -11,8 +11,8 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.disk.files import is_left_over
 from nst_daemon.errors import ConditionError, FileConditionError
-from nst_daemon.jobs import Job
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job
 from nst_daemon.moments import lies_ahead
 
 SUFFIX: Final = ".checkpoint"

@@ -11,7 +11,7 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.disk.files import file_sha256, is_left_over, temporary_in, write_whole
 from nst_daemon.errors import ConditionError, FileConditionError, PhotoError
-from nst_daemon.jobs import Job
+from nst_daemon.ledger.jobs import Job
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Final
 
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError, FileConditionError, NstError, PhotoError, Trouble
-from nst_daemon.jobs import Problem, problem_of, shown
+from nst_daemon.ledger.jobs import Problem, problem_of, shown
 
 logger = logging.getLogger(__name__)
 

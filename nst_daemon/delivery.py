@@ -20,8 +20,8 @@ from nst_daemon.checkpoints import file_name_of, names_of
 from nst_daemon.disk import files
 from nst_daemon.disk.spelling import spellings
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, NstError, Trouble
-from nst_daemon.jobs import Job, JobState, problem_of
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState, problem_of
 from nst_daemon.moments import lies_ahead
 from nst_daemon.orders import Painting
 from nst_daemon.places import Places

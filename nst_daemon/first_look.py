@@ -13,8 +13,8 @@ from nst_daemon.config import Config, Folder, Originals
 from nst_daemon.errors import NstError
 from nst_daemon.inbox.walk import Kind, Scan, scan
 from nst_daemon.inbox.watching import Root
-from nst_daemon.jobs import shown
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import shown
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
 from nst_daemon.inspector import Readable, Unreadable
-from nst_daemon.jobs import Problem, shown
+from nst_daemon.ledger.jobs import Problem, shown
 
 PARTNER_ENDS: Final = (
     *(".part", ".partial", ".crdownload", ".download", ".filepart", ".opdownload", ".aria2", ".!ut", ".!qb"),

@@ -24,8 +24,8 @@ from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inbox.walk import Found, Kind, kind_of
 from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable, Unreadable
-from nst_daemon.jobs import Problem, problem_of
 from nst_daemon.ledger import Ledger, Verdict
+from nst_daemon.ledger.jobs import Problem, problem_of
 from nst_daemon.mending import Mender
 from nst_daemon.second_looks import SecondLooks
 from nst_daemon.settling import Settler

@@ -14,8 +14,8 @@ from nst_daemon.errors import ConditionError
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspector
 from nst_daemon.intake import Intake
-from nst_daemon.jobs import Problem
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Problem
 from nst_daemon.library import Library
 from nst_daemon.shelf import Shelf
 

@@ -30,8 +30,8 @@ from nst_daemon.inbox.gate import Left
 from nst_daemon.inbox.walk import Kind, Scan, has_speaker
 from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable
-from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import UNREAD, Ledger, Verdict
+from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.masks import namers_of
 from nst_daemon.settling import Settler
 from nst_daemon.sidecars import fingerprint, masks_named_in, sidecars_beside

@@ -14,7 +14,7 @@ from nst_daemon import config as configs
 from nst_daemon import disk
 from nst_daemon.config import UNREADABLE, Config
 from nst_daemon.errors import ConditionError, ConfigError
-from nst_daemon.jobs import Problem
+from nst_daemon.ledger.jobs import Problem
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from nst_daemon import disk
 from nst_daemon.disk import Stamp
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import ConditionError
-from nst_daemon.jobs import Job
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job
 
 logger = logging.getLogger(__name__)
 

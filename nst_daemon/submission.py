@@ -14,8 +14,8 @@ from nst_daemon.config.overlaps import is_inside
 from nst_daemon.config.recipe import Areas, Recipe, Style, job_key, resolve
 from nst_daemon.copies import private_copy
 from nst_daemon.errors import ConditionError, ConfigError, FileConditionError, MissingError, PhotoError
-from nst_daemon.jobs import JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
+from nst_daemon.ledger.jobs import JobState, NewJob, Origin
 from nst_daemon.library import Library
 from nst_daemon.masks import areas_of, take_masks
 from nst_daemon.networks import network_of

@@ -3,9 +3,9 @@
 import logging
 from typing import Final
 
-from nst_daemon.jobs import JobState, Snapshot
+from nst_daemon.ledger.jobs import JobState, Snapshot
+from nst_daemon.ledger.words import counts_text, current_text
 from nst_daemon.pulse import Pulse
-from nst_daemon.report import counts_text, current_text
 from nst_daemon.service import systemd
 
 logger = logging.getLogger(__name__)

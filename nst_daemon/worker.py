@@ -31,8 +31,8 @@ from nst_daemon.errors import (
     NstError,
     with_section,
 )
-from nst_daemon.jobs import Job, JobState, Problem
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState, Problem
 from nst_daemon.moments import lies_ahead
 from nst_daemon.orders import Painting
 

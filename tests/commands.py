@@ -16,8 +16,8 @@ from nst_daemon.cli import setup as cli_setup
 from nst_daemon.cli.app import app
 from nst_daemon.config import Config
 from nst_daemon.inspector import Readable
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 
 SAMPLE = cli_paint.sample_photo()
 READABLE = Readable(width=64, height=48, format="jpeg")

@@ -33,8 +33,8 @@ from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError, MissingError, OutOfMemoryError
 from nst_daemon.inspector import Inspection, Inspector, Readable
-from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.system.crash import VARIABLE
 

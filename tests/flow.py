@@ -15,7 +15,7 @@ from place import SCREAM, STARRY, Place
 from nst_daemon import disk
 from nst_daemon.disk.files import TEMPORARY
 from nst_daemon.errors import CancelledError
-from nst_daemon.jobs import JobState, Problem
+from nst_daemon.ledger.jobs import JobState, Problem
 from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.worker import Worker
 

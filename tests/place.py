@@ -15,8 +15,8 @@ from nst_daemon.disposal import Disposal
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inspector import Inspection, Readable, Unreadable
 from nst_daemon.intake import Intake
-from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger, Verdict
+from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.library import Library
 from nst_daemon.shelf import Shelf
 

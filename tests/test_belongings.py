@@ -11,7 +11,7 @@ from test_outbox import folder, job_of, put
 
 from nst_daemon import originals
 from nst_daemon.config import Folder, Originals
-from nst_daemon.jobs import LEFT_ALONE, JobState
+from nst_daemon.ledger.jobs import LEFT_ALONE, JobState
 
 __all__ = ["folder"]  # a fixture
 

@@ -16,8 +16,8 @@ from nst_daemon.config import Config
 from nst_daemon.disk import locks, logs
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import MissingError
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 from nst_daemon.orders import EngineFacts
 
 NAMES = [command.__name__ for command in COMMANDS]

@@ -20,8 +20,8 @@ from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.config.recipe import Format
 from nst_daemon.disk import locks
-from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.library import BUILT_IN
 from nst_daemon.orders import Order, Painting, Progress
 

@@ -11,8 +11,8 @@ from test_worker import Desk
 
 from nst_daemon.copies import source_of
 from nst_daemon.errors import FileConditionError, InputError, MaskError, PhotoError, StyleError
-from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState
 
 
 @pytest.fixture

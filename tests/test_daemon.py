@@ -22,8 +22,8 @@ from nst_daemon.cli.app import app
 from nst_daemon.config import Config, load
 from nst_daemon.daemon import Daemon
 from nst_daemon.errors import ExitCode
-from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState
 
 SETTINGS = "set: {size: 48, steps: 3, pyramid: 0}"
 WAIT_SECONDS = 60.0  # for a painting on a busy machine

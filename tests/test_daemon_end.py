@@ -17,8 +17,8 @@ from nst_daemon.disk import locks
 from nst_daemon.errors import ConditionError
 from nst_daemon.inspector import Inspection, Inspector
 from nst_daemon.intake import Intake
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]
 

@@ -18,8 +18,8 @@ from nst_daemon.desktop.notices import Notice
 from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.disk import logs
 from nst_daemon.errors import ConditionError, ConfigError
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger.jobs import JobState
 
 
 class Messages:

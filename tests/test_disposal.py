@@ -19,8 +19,8 @@ from nst_daemon import originals
 from nst_daemon.config import Folder, Originals
 from nst_daemon.disposal import CONDITION_SECONDS, PATIENCE_SECONDS, SWEEP_SECONDS, Disposal
 from nst_daemon.errors import PhotoError
-from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from nst_daemon.attempt import MAX_ATTEMPTS, MAX_INTERRUPTIONS
 from nst_daemon.engine import process
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]
 SILENCE_SECONDS = 0.5

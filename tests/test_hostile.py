@@ -28,7 +28,7 @@ from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.inspector import Inspector
-from nst_daemon.jobs import Job, JobState
+from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.worker import Worker
 
 Cache = Callable[[Path], Path]

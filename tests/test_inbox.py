@@ -21,7 +21,7 @@ from nst_daemon.config import Folder, Watch, WatchMode
 from nst_daemon.inbox import hints
 from nst_daemon.inbox.inbox import Inbox
 from nst_daemon.inbox.watching import BACK_OFF, POLL_SECONDS, PROBE, Root, Watching
-from nst_daemon.jobs import JobState
+from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify")

@@ -19,8 +19,8 @@ from nst_daemon import admission, copies, intake
 from nst_daemon.config import Watch, WatchMode
 from nst_daemon.errors import ConditionError
 from nst_daemon.inbox import mounts
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Verdict
+from nst_daemon.ledger.jobs import JobState
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from PIL import Image
 
 from nst_daemon.disk.files import TEMPORARY
 from nst_daemon.errors import ExitCode
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 from nst_daemon.system.crash import EXIT_CODE, VARIABLE, CrashPoint
 
 WaitFor = Callable[..., None]

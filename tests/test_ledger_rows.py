@@ -12,8 +12,8 @@ from test_ledger import PROGRESS, held_job, new_job
 from typer.testing import CliRunner
 
 from nst_daemon.cli.app import app
-from nst_daemon.jobs import Job, JobState
 from nst_daemon.ledger import Added, Ledger, Seen, Verdict
+from nst_daemon.ledger.jobs import Job, JobState
 
 DAMAGES = (
     ("styles", "[{"),

@@ -16,8 +16,8 @@ from nst_daemon.beside import photos_of
 from nst_daemon.config.blends import blend_of, mask_name, regions_of
 from nst_daemon.config.recipe import EVERYWHERE, Areas, Mask, Region, Style, job_key, resolve
 from nst_daemon.inbox.walk import Kind, kind_of
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger, Verdict
+from nst_daemon.ledger.jobs import JobState
 from nst_daemon.masks import take_masks
 from nst_daemon.sidecars import find_sidecar
 

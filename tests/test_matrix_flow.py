@@ -18,7 +18,7 @@ from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.inspector import Inspector
-from nst_daemon.jobs import JobState
+from nst_daemon.ledger.jobs import JobState
 from nst_daemon.worker import Worker
 
 SMALL = {"content_layers": (), "style_layers": ("relu1_1",), "pyramid": 0, "steps": 1, "averaging": 0} | {

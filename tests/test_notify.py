@@ -13,7 +13,7 @@ from nst_daemon.config.recipe import Style
 from nst_daemon.desktop import notify
 from nst_daemon.desktop.notices import AGAIN_SECONDS, BATCH_SECONDS, QUIET_SECONDS, Notice, Notices
 from nst_daemon.desktop.notify import AppleMessenger
-from nst_daemon.jobs import Current, Job, JobState, Problem, Snapshot
+from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
 from nst_daemon.orders import EngineFacts
 
 FOLDER = Path("/pictures/outbox")

@@ -8,7 +8,7 @@ from test_outbox import folder, job_of, put
 from nst_daemon import originals
 from nst_daemon.config import Folder, Originals
 from nst_daemon.errors import ConditionError
-from nst_daemon.jobs import Origin
+from nst_daemon.ledger.jobs import Origin
 
 __all__ = ["folder"]
 

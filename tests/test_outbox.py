@@ -28,7 +28,7 @@ from nst_daemon.disk.files import (
     temporary_in,
 )
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
-from nst_daemon.jobs import Job, JobState, NewJob, Origin
+from nst_daemon.ledger.jobs import Job, JobState, NewJob, Origin
 
 STARRY = Style(name="starry_night", path=Path("/styles/starry_night.jpg"), sha256="5" * 64)
 

@@ -11,7 +11,7 @@ import pytest
 from daemons import WAIT_SECONDS, Home, ended
 
 from nst_daemon.inbox.watching import LATE_SECONDS
-from nst_daemon.jobs import JobState
+from nst_daemon.ledger.jobs import JobState
 
 FLOOD = 20_000  # files; the kernel's queue holds 16,384 events where nobody has changed it
 LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")

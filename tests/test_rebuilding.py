@@ -10,8 +10,8 @@ from place import Place
 
 from nst_daemon.errors import ExitCode
 from nst_daemon.intake import HISTORY_SECONDS, SWEEP_SECONDS
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from faults import Faults
 
 from nst_daemon.config import Config, TrayMode, load
 from nst_daemon.errors import ExitCode
-from nst_daemon.jobs import JobState
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
 from nst_daemon.reloading import LOOK_SECONDS, ConfigWatch
 
 WaitFor = Callable[..., None]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from nst_daemon import report
 from nst_daemon.config.recipe import Areas, Mask, Preset, Region, Style, resolve
-from nst_daemon.jobs import Current, Job, JobState, Origin, Problem, Snapshot
+from nst_daemon.ledger import words
+from nst_daemon.ledger.jobs import Current, Job, JobState, Origin, Problem, Snapshot
 from nst_daemon.orders import EngineFacts, Progress, busiest
 
 STYLE = Style(name="starry_night", path=Path("/s/starry_night.jpg"), sha256="0" * 64)
@@ -64,7 +64,7 @@ def job(**changes: Any) -> Job:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "text"),
     [
         (0, "0 s"),
         (0.42, "0.4 s"),
@@ -79,12 +79,12 @@ def job(**changes: Any) -> Job:
         (-3, "0 s"),
     ],
 )
-def test_a_duration_has_at_most_two_units(seconds: float, words: str) -> None:
-    assert report.duration(seconds) == words
+def test_a_duration_has_at_most_two_units(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text
 
 
 def test_status_json_has_the_promised_shape() -> None:
-    assert report.status_json(SNAPSHOT) == {
+    assert words.status_json(SNAPSHOT) == {
         "running": True,
         "pid": 4711,
         "paused": False,
@@ -107,13 +107,13 @@ def test_status_json_has_the_promised_shape() -> None:
 
 def test_a_job_that_has_not_made_a_step_has_no_eta() -> None:
     starting = replace(SNAPSHOT, current=(replace(SNAPSHOT.current[0], progress=None),))
-    current: Any = report.status_json(starting)["current"]
+    current: Any = words.status_json(starting)["current"]
     assert (current[0]["progress"], current[0]["eta_seconds"]) == (0.0, None)
-    assert "starting" in "\n".join(report.status_text(starting))
+    assert "starting" in "\n".join(words.status_text(starting))
 
 
 def test_job_json_has_the_promised_keys_and_plain_values() -> None:
-    value = json.loads(json.dumps(report.job_json(job())))
+    value = json.loads(json.dumps(words.job_json(job())))
     settings = value.pop("settings")
     assert value.pop("losses") is None  # of a job that has not painted
     assert value == {
@@ -134,13 +134,13 @@ def test_job_json_has_the_promised_keys_and_plain_values() -> None:
 
 def test_a_held_job_has_neither_style_nor_settings() -> None:
     held = job(styles=(), recipe=None, state=JobState.HELD, started=None, result=None, error="No style.")
-    value = report.job_json(held)
+    value = words.job_json(held)
     assert (value["style"], value["settings"], value["started"]) == (None, None, None)
-    assert "No style." in "\n".join(report.job_text(held))
+    assert "No style." in "\n".join(words.job_text(held))
 
 
 def test_the_words_of_the_status_say_what_is_done_and_what_is_wrong() -> None:
-    assert report.status_text(SNAPSHOT) == [
+    assert words.status_text(SNAPSHOT) == [
         "nst-daemon 0.1.0 is running (process 4711).",
         "Jobs: 1 running, 2 queued, 9 done.",
         "  job 12: trip/a.jpg in starry_night, 41 %, 18 s to go",
@@ -157,23 +157,23 @@ def test_of_several_engines_each_is_said_to_be_where_it_is() -> None:
         EngineFacts(),
     )
     several = replace(SNAPSHOT, engines=engines, engine=busiest(engines))
-    assert "Engines: painting on cuda:0, missing on cuda:1, cold." in report.status_text(several)
-    assert report.status_json(several)["engine"] == report.status_json(several)["engines"][0]  # type: ignore[index]
+    assert "Engines: painting on cuda:0, missing on cuda:1, cold." in words.status_text(several)
+    assert words.status_json(several)["engine"] == words.status_json(several)["engines"][0]  # type: ignore[index]
 
 
 def test_a_daemon_that_is_not_running_has_no_engine() -> None:
-    lines = report.status_text(
+    lines = words.status_text(
         replace(SNAPSHOT, running=False, pid=None, current=(), problems=(), paused=True)
     )
     assert lines == ["nst-daemon 0.1.0 is not running (and paused).", "Jobs: 1 running, 2 queued, 9 done."]
 
 
 def test_a_paused_daemon_says_so() -> None:
-    assert report.headline(replace(SNAPSHOT, paused=True)) == "nst-daemon 0.1.0 is paused (process 4711)."
+    assert words.headline(replace(SNAPSHOT, paused=True)) == "nst-daemon 0.1.0 is paused (process 4711)."
 
 
 def test_a_row_shows_the_result_or_the_error() -> None:
-    assert report.job_row(job()) == (
+    assert words.job_row(job()) == (
         "12",
         "done",
         "trip/a.jpg",
@@ -182,20 +182,20 @@ def test_a_row_shows_the_result_or_the_error() -> None:
         "a.starry_night.jpg",
     )
     failed = job(state=JobState.FAILED, error="Too large.", result=None, seconds=None)
-    assert report.job_row(failed)[4:] == ("", "Too large.")
+    assert words.job_row(failed)[4:] == ("", "Too large.")
 
 
 def test_a_jobs_masks_and_regions_are_shown() -> None:
     sky = Mask(name="sky.png", path=Path("x"), sha256="x")
     styles = (Style(name="mosaic", path=Path("m.jpg"), sha256="m"),)
     areas = Areas(mask=sky, regions=(Region(mask=sky, styles=styles),))
-    text = "\n".join(report.job_text(job(areas=areas)))
+    text = "\n".join(words.job_text(job(areas=areas)))
     assert "mask             sky.png" in text
     assert "region           sky.png: mosaic" in text
 
 
 def test_everything_about_a_job_is_shown() -> None:
-    text = "\n".join(report.job_text(job(cancel_requested=True, state=JobState.RUNNING)))
+    text = "\n".join(words.job_text(job(cancel_requested=True, state=JobState.RUNNING)))
     assert str(Path("/out/.preview/12.jpg")) in text
     for word in ("job 12", "running, to be cancelled", "/in/trip/a.jpg", "relu1_1, relu2_1", "1 min 11 s"):
         assert word in text
@@ -215,7 +215,7 @@ def test_a_finished_job_tells_its_losses() -> None:
         eta_seconds=0.0,
     )
     done = job(state=JobState.DONE, progress=progress)
-    text = "\n".join(report.job_text(done))
+    text = "\n".join(words.job_text(done))
     assert "step 12 of 12, scale 2 of 2, 64 × 48 px" in text
     assert re.search(r"style loss +0\.05\n", text)
-    assert report.job_json(done)["losses"] == {"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0}
+    assert words.job_json(done)["losses"] == {"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0}

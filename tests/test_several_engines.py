@@ -23,7 +23,7 @@ from nst_daemon.engine import devices
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.errors import ExitCode
-from nst_daemon.jobs import Job, JobState
+from nst_daemon.ledger.jobs import Job, JobState
 
 __all__ = ["real_home"]
 

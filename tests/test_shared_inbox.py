@@ -10,7 +10,7 @@ import pytest
 from daemons import CONFIG, WAIT_SECONDS, Home, ended
 
 from nst_daemon.errors import ExitCode
-from nst_daemon.jobs import JobState
+from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]
 PHOTOS = 30

@@ -18,7 +18,7 @@ from nst_daemon.arrivals import with_styles_anew
 from nst_daemon.config.recipe import Areas
 from nst_daemon.errors import ConditionError
 from nst_daemon.inspector import Readable, Unreadable
-from nst_daemon.jobs import Job, JobState, Origin
+from nst_daemon.ledger.jobs import Job, JobState, Origin
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from faults import ERRNOS, Faults
 from flow import Flow, calls_of
 
 from nst_daemon import disk
-from nst_daemon.jobs import JobState
+from nst_daemon.ledger.jobs import JobState
 
 SEED = 20151508
 SAMPLE = 40  # cases of each kind in every run

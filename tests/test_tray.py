@@ -31,8 +31,8 @@ from nst_daemon.desktop.menu import Entry, View
 from nst_daemon.desktop.panels import Backend
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.desktop.tray import X11_GROUND
-from nst_daemon.jobs import Problem
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Problem
 
 RESTLESS = Problem(code="photo_restless", message="a.jpg does not stand still.", remedy="Wait.")
 NO_ENGINE = Problem(code="engine_missing", message="No weights.", remedy="Install them.")

@@ -19,7 +19,7 @@ from nst_daemon.desktop.menu import (
     tooltip,
 )
 from nst_daemon.desktop.panels import Backend, Desktop, choose, problem_of
-from nst_daemon.jobs import Current, JobState, Problem, Snapshot
+from nst_daemon.ledger.jobs import Current, JobState, Problem, Snapshot
 from nst_daemon.orders import EngineFacts, Progress
 
 PROGRESS = Progress(

@@ -28,8 +28,8 @@ from nst_daemon.errors import (
     PhotoError,
     StyleError,
 )
-from nst_daemon.jobs import Job, JobState, NewJob, Origin
 from nst_daemon.ledger import Added, Ledger
+from nst_daemon.ledger.jobs import Job, JobState, NewJob, Origin
 from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.worker import Worker
 

@@ -34,7 +34,7 @@ from nst_daemon.cli.common import (
     table,
 )
 from nst_daemon.errors import ConfigError, MissingError
-from nst_daemon.jobs import Job, JobState
+from nst_daemon.ledger.jobs import Job, JobState
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -84,7 +84,7 @@ def status(
 
     Example: nst-daemon status --json
     """
-    from nst_daemon.report import status_json, status_text
+    from nst_daemon.ledger.words import status_json, status_text
 
     loaded = load_config(config)
     with ledger_of(loaded) as ledger:
@@ -130,7 +130,7 @@ def jobs(
     """
     from nst_daemon.config.blends import style_key
     from nst_daemon.config.globs import matches
-    from nst_daemon.report import job_json, job_row
+    from nst_daemon.ledger.words import job_json, job_row
 
     wanted = None if style is None else style_key(style)
 
@@ -157,7 +157,7 @@ def show(job: JobArgument, config: ConfigOption = None, as_json: JsonOption = Fa
 
     Example: nst-daemon show 12
     """
-    from nst_daemon.report import job_json, job_text
+    from nst_daemon.ledger.words import job_json, job_text
 
     with ledger_of(load_config(config)) as ledger:
         found = ledger.job(job)

@@ -64,7 +64,7 @@ def check(config: ConfigOption = None) -> None:
 
 def _show(finding: Finding) -> None:
     """Print a finding; green or red on a terminal."""
-    from nst_daemon.report import remedy_text
+    from nst_daemon.ledger.words import remedy_text
 
     mark = typer.style("ok      ", "green") if finding.is_ok else typer.style("PROBLEM ", "red", bold=True)
     typer.echo(f"{mark} {printable(finding.what)}")

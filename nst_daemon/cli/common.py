@@ -22,8 +22,8 @@ from nst_daemon.errors import ConditionError, ConfigError, ExitCode, MissingErro
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
-    from nst_daemon.jobs import Snapshot
     from nst_daemon.ledger import Ledger
+    from nst_daemon.ledger.jobs import Snapshot
     from nst_daemon.orders import Progress
 
 P = ParamSpec("P")
@@ -174,7 +174,7 @@ class _Lines:
         self._shown = -1
 
     def show(self, progress: "Progress") -> None:
-        from nst_daemon.report import duration
+        from nst_daemon.ledger.words import duration
 
         if progress.percent // 10 > self._shown:
             self._shown = progress.percent // 10

@@ -20,9 +20,9 @@ from nst_daemon.cli.common import printable
 from nst_daemon.desktop.menu import shortened
 from nst_daemon.engine.schedule import RATIO, fit, plan
 from nst_daemon.errors import ConditionError, without_section
-from nst_daemon.jobs import Current, Job, JobState, Problem, Snapshot
+from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
+from nst_daemon.ledger.words import counts_text, duration, engines_text, remedy_text
 from nst_daemon.orders import Progress
-from nst_daemon.report import counts_text, duration, engines_text, remedy_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ from nst_daemon.config.blends import Blend, Regions
 from nst_daemon.config.recipe import Areas, Format, Style
 from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
-from nst_daemon.jobs import Job, JobState, Snapshot
+from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.orders import Order, Painting
 
 if TYPE_CHECKING:

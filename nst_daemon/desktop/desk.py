@@ -20,8 +20,8 @@ from nst_daemon.desktop.notify import Messenger
 from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.disk import files, logs
 from nst_daemon.errors import ConditionError, NstError
-from nst_daemon.jobs import Job, JobState, Snapshot
 from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.library import Library
 from nst_daemon.orders import EngineFacts
 from nst_daemon.service import installing as service

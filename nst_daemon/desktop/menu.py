@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon.desktop.icons import Look
-from nst_daemon.jobs import Current, JobState, Problem, Snapshot
-from nst_daemon.report import counts_text, duration
+from nst_daemon.ledger.jobs import Current, JobState, Problem, Snapshot
+from nst_daemon.ledger.words import counts_text, duration
 
 MAX_NAME: Final = 40  # characters of a file's name in a menu
 MAX_TOOLTIP: Final = 120  # characters; Windows cuts at 127

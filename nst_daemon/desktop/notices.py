@@ -10,7 +10,7 @@ from typing import Final
 
 from nst_daemon.config import Notify
 from nst_daemon.errors import without_section
-from nst_daemon.jobs import Job, JobState, Problem, Snapshot
+from nst_daemon.ledger.jobs import Job, JobState, Problem, Snapshot
 
 QUIET_SECONDS: Final = 2.0  # the queue is empty for this long: the batch is complete
 BATCH_SECONDS: Final = 600.0  # a long batch says so in between

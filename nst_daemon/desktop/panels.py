@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
-from nst_daemon.jobs import Problem
+from nst_daemon.ledger.jobs import Problem
 
 WATCHER: Final = "org.kde.StatusNotifierWatcher"  # of KDE, and of GNOME with an extension
 BUS_SECONDS: Final = 2.0  # a session bus answers in milliseconds

@@ -9,7 +9,7 @@ from typing import Any, Self
 from nst_daemon.config import Folder, Watch
 from nst_daemon.inbox.lease import Lease
 from nst_daemon.inbox.watching import Root
-from nst_daemon.jobs import Problem, problem_of
+from nst_daemon.ledger.jobs import Problem, problem_of
 
 
 class Inbox:

@@ -28,7 +28,7 @@ from nst_daemon.inbox.gate import left_by_name
 from nst_daemon.inbox.hints import Collector, Hint
 from nst_daemon.inbox.leftovers import Leftovers
 from nst_daemon.inbox.walk import Found, Kind, Scan, kind_of, scan
-from nst_daemon.jobs import Problem, problem_of
+from nst_daemon.ledger.jobs import Problem, problem_of
 
 logger = logging.getLogger(__name__)
 

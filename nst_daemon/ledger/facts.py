@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Self
 
 from nst_daemon.errors import ConditionError, NameRefusedError
-from nst_daemon.jobs import Job, JobState, Problem
 from nst_daemon.ledger.file import LedgerFile
+from nst_daemon.ledger.jobs import Job, JobState, Problem
 from nst_daemon.ledger.news import News
 from nst_daemon.ledger.rows import WORK, but
 from nst_daemon.ledger.schema import (

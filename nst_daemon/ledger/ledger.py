@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
 from nst_daemon.ledger.attempts import Attempts, refund
+from nst_daemon.ledger.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
 from nst_daemon.ledger.rows import (
     ENDS,
     FRESH,

@@ -7,7 +7,7 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
-from nst_daemon.jobs import TRANSITIONS, JobState
+from nst_daemon.ledger.jobs import TRANSITIONS, JobState
 from nst_daemon.ledger.schema import UnreadableRowError, job_of_row, path_in, path_out, result_name, text_in
 
 ENDS: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, get_type_hints
 
 from nst_daemon.config.recipe import EVERYWHERE, SETTINGS, Areas, Mask, Recipe, Region, Style, resolve
 from nst_daemon.errors import NstError
-from nst_daemon.jobs import Job, JobState, NewJob, Origin
+from nst_daemon.ledger.jobs import Job, JobState, NewJob, Origin
 from nst_daemon.orders import EngineFacts, Progress
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (

@@ -6,7 +6,7 @@ from typing import Final
 
 from nst_daemon.config.recipe import blend_name
 from nst_daemon.errors import where_to_read, without_section
-from nst_daemon.jobs import Current, Job, JobState, Problem, Snapshot
+from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
 from nst_daemon.orders import EngineFacts
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
