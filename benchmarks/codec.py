@@ -21,7 +21,9 @@ import numpy as np
 from PIL import Image
 
 from nst_daemon.config.recipe import Format
-from nst_daemon.images import Photo, load_photo, save_result
+from nst_daemon.images.loading import load_photo
+from nst_daemon.images.photo import Photo
+from nst_daemon.images.saving import save_result
 
 FORMATS = (Format.JPEG, Format.PNG, Format.TIFF, Format.WEBP, Format.AVIF)
 

@@ -21,7 +21,8 @@ from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import fit
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_original
-from nst_daemon.images import load_photo, load_style, resize
+from nst_daemon.images.loading import load_photo, load_style
+from nst_daemon.images.saving import resize
 from nst_daemon.orders import Progress
 
 RESULTS = Path(__file__).parent / "results"

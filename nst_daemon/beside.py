@@ -14,8 +14,8 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config.globs import plain
-from nst_daemon.endings import ASKING, MASK, PICTURES, RAWS, XMP
 from nst_daemon.errors import FileConditionError, Trouble
+from nst_daemon.images.endings import ASKING, MASK, PICTURES, RAWS, XMP
 
 LARGE: Final = 100  # files; the list of a larger folder is used again, for so long:
 REUSE_SECONDS: Final = 1.0

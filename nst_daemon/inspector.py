@@ -281,7 +281,7 @@ def _oom_kills() -> int:
 
 def _serve(pipe: Connection, read: Read) -> None:
     """Answer for one photo after another until the daemon closes its end."""
-    importlib.import_module("nst_daemon.images")  # while the first photo settles
+    importlib.import_module("nst_daemon.images.labels")  # while the first photo settles
     pipe.send(True)  # ready
     while True:
         try:
@@ -330,10 +330,12 @@ def _look(path: Path) -> bool | Exception:
 
 def read_photo(path: Path, max_megapixels: float) -> Inspection:
     """Decode a whole photo. For the process: the daemon never calls it."""
-    from nst_daemon import images  # here, so that the daemon itself never loads Pillow
+    # Here, so that the daemon itself never loads Pillow.
+    from nst_daemon.images.labels import read_keywords, read_provenance
+    from nst_daemon.images.loading import load_photo
 
     try:
-        photo = images.load_photo(path, name=path.name, max_megapixels=max_megapixels, longer=SEEN)
+        photo = load_photo(path, name=path.name, max_megapixels=max_megapixels, longer=SEEN)
     except PhotoError as error:
         return Unreadable(
             reason=error.message, remedy=error.remedy, may_grow=isinstance(error, IncompletePhotoError)
@@ -342,7 +344,7 @@ def read_photo(path: Path, max_megapixels: float) -> Inspection:
         width=photo.width,
         height=photo.height,
         format=photo.format,
-        keywords=images.read_keywords(path, photo.metadata, sidecars=xmp_beside(path)),
-        provenance=images.read_provenance(path, photo.metadata),
+        keywords=read_keywords(path, photo.metadata, sidecars=xmp_beside(path)),
+        provenance=read_provenance(path, photo.metadata),
         may_grow=photo.may_grow,
     )

@@ -10,8 +10,8 @@ from nst_daemon import disk
 from nst_daemon.config.recipe import blend_name
 from nst_daemon.disk.files import copy_whole, is_left_over, names_beside
 from nst_daemon.disk.spelling import spellings, with_letters_for_all
-from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError, FileConditionError, Trouble
+from nst_daemon.images.endings import RESULTS
 from nst_daemon.ledger.jobs import PREVIEWS, Job, NewJob
 
 logger = logging.getLogger(__name__)

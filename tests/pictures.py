@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nst_daemon.config.recipe import Format
-from nst_daemon.images import Photo, load_photo, save_result
+from nst_daemon.images.loading import load_photo
 from nst_daemon.images.made import Made
+from nst_daemon.images.photo import Photo
+from nst_daemon.images.saving import save_result
 
 Picture = NDArray[np.float32]
 

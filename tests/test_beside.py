@@ -10,7 +10,7 @@ from faults import Faults, under
 from nst_daemon import beside, disk
 from nst_daemon.beside import Role, companions_of, neighbours_in, photos_of, role_of
 from nst_daemon.errors import ConditionError
-from nst_daemon.images import read_keywords
+from nst_daemon.images.labels import read_keywords
 from nst_daemon.masks import namers_of, take_masks
 from nst_daemon.sidecars import (
     find_sidecar,

@@ -15,7 +15,7 @@ from pictures import ABOUT, editor, exiftool, load
 
 from nst_daemon.config.recipe import Format
 from nst_daemon.errors import PhotoError
-from nst_daemon.images import save_result
+from nst_daemon.images.saving import save_result
 
 WIDTH, HEIGHT = 64, 48
 WHITE = 4000

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pictures import Picture, scene
 
-from nst_daemon import colors
+from nst_daemon.images import colors
 
 
 def pixels(*values: tuple[float, float, float]) -> Picture:

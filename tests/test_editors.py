@@ -8,7 +8,7 @@ import pytest
 from pictures import editor, stored
 
 from nst_daemon.config.blends import asked_by
-from nst_daemon.images import read_keywords
+from nst_daemon.images.labels import read_keywords
 from nst_daemon.sidecars import xmp_beside
 
 

@@ -11,7 +11,6 @@ import torch
 from faults import Faults
 from PIL import Image
 
-from nst_daemon import images
 from nst_daemon.config.recipe import Mask, Style, resolve
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine import inputs as inputs_module
@@ -19,6 +18,7 @@ from nst_daemon.engine.inputs import Inputs, longest_style
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import is_out_of_memory
 from nst_daemon.errors import CopyError, FileConditionError, JobError, MaskError, StyleError
+from nst_daemon.images.loading import load_style
 from nst_daemon.orders import Order
 
 RED, BLUE = (220, 30, 20), (10, 20, 120)
@@ -66,13 +66,13 @@ def test_a_style_that_is_replaced_while_it_is_decoded_is_refused_and_not_kept(
     inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     style = style_at(picture(tmp_path / "mine.png"))
-    load = images.load_style
+    load = load_style
 
     def slow(path: Path, **options: object) -> object:
         picture(tmp_path / "new.png", BLUE).replace(path)
         return load(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(images, "load_style", slow)
+    monkeypatch.setattr(inputs_module, "load_style", slow)
     with pytest.raises(StyleError, match="changed while it was read"):
         inputs.sources([style], 64)
     assert inputs._held_bytes() == 0

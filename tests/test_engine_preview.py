@@ -102,7 +102,7 @@ def test_a_preview_that_cannot_be_written_is_reported_once_and_the_painting_goes
     caplog.set_level(logging.INFO)
     preview, canvas = Preview(path, clock=clock), Canvas()
     with monkeypatch.context() as patch:
-        patch.setattr("nst_daemon.images.save_preview", refuse)
+        patch.setattr("nst_daemon.engine.preview.save_preview", refuse)
         for _ in range(3):
             preview.look(canvas, is_scale_over=True)
     assert [record.levelname for record in caplog.records] == ["INFO"]

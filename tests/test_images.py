@@ -27,7 +27,8 @@ from PIL import Image, features
 
 from nst_daemon.config.recipe import Format
 from nst_daemon.errors import PhotoError
-from nst_daemon.images import read_provenance, resize
+from nst_daemon.images.labels import read_provenance
+from nst_daemon.images.saving import resize
 
 # ── formats ─────────────────────────────────────────────────────────────────
 

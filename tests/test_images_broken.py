@@ -14,7 +14,8 @@ from pictures import XMP, camera_exif, classic_tiff, load, png16, save, scene, s
 from PIL import Image, features
 
 from nst_daemon.errors import IncompletePhotoError, PhotoError, StyleError
-from nst_daemon.images import load_photo, load_style, read_provenance
+from nst_daemon.images.labels import read_provenance
+from nst_daemon.images.loading import load_photo, load_style
 
 
 def test_a_photo_beyond_the_limit_is_refused_before_it_is_decoded_and_the_key_is_named(

@@ -16,8 +16,10 @@ from PIL import Image, features
 
 from nst_daemon.config.recipe import Format
 from nst_daemon.errors import ConditionError, FileConditionError, IncompletePhotoError, PhotoError, Trouble
-from nst_daemon.images import load_mask, load_photo, load_style, read_keywords, read_provenance, save_result
+from nst_daemon.images.labels import read_keywords, read_provenance
 from nst_daemon.images.limits import MAX_BYTES
+from nst_daemon.images.loading import load_mask, load_photo, load_style
+from nst_daemon.images.saving import save_result
 from nst_daemon.inspector import Readable, read_photo
 
 KINDS = ["a.jpg", "a.mpo", "a.png", "deep.png", "a.tif", "deep.tif", "lzw.tif", "a.webp", "a.gif", "a.bmp"]

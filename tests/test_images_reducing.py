@@ -13,8 +13,10 @@ from pictures import ADOBE_RGB, LOSSY, STEP, eight, image, matrix_profile, png16
 from PIL import Image
 
 from nst_daemon.errors import IncompletePhotoError
-from nst_daemon.images import Photo, load_photo, resize
+from nst_daemon.images.loading import load_photo
+from nst_daemon.images.photo import Photo
 from nst_daemon.images.reducing import least, reduced
+from nst_daemon.images.saving import resize
 
 WIDTH, HEIGHT = 203, 151
 LONGER = 32

@@ -26,7 +26,9 @@ from pictures import (
 from PIL import Image, ImageCms, PngImagePlugin, features
 
 from nst_daemon.config.recipe import Format
-from nst_daemon.images import Photo, read_keywords, resize
+from nst_daemon.images.labels import read_keywords
+from nst_daemon.images.photo import Photo
+from nst_daemon.images.saving import resize
 
 FORMATS = [each for each in Format if each is not Format.SAME]
 if not features.check("avif"):

@@ -6,8 +6,8 @@ import pytest
 from faults import Faults
 
 from nst_daemon import disk
-from nst_daemon.endings import PICTURES, RAWS
 from nst_daemon.errors import FileConditionError, StyleError
+from nst_daemon.images.endings import PICTURES, RAWS
 from nst_daemon.inbox.walk import Kind, kind_of
 from nst_daemon.ledger import Ledger
 from nst_daemon.library import Library

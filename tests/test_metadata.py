@@ -15,7 +15,10 @@ from pictures import XMP, camera_exif, editor, exiftool, image, iptc_app13, made
 from PIL import Image, PngImagePlugin
 
 from nst_daemon.config.recipe import Format
-from nst_daemon.images import exif, load_photo, read_keywords, read_provenance, save_result
+from nst_daemon.images import exif
+from nst_daemon.images.labels import read_keywords, read_provenance
+from nst_daemon.images.loading import load_photo
+from nst_daemon.images.saving import save_result
 
 ABOUT = {
     "style": "starry_night + <the & scream>",

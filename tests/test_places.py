@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pictures import ABOUT, XMP, camera_exif, editor, exiftool, image, load, stored
 
 from nst_daemon.config.recipe import Format
-from nst_daemon.images import exif, save_result, tiff, xmp
+from nst_daemon.images import exif, tiff, xmp
+from nst_daemon.images.saving import save_result
 
 GPS_XMP = XMP.replace(
     b'xmp:Rating="4"',

@@ -12,7 +12,7 @@ from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.engine import sphere
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.images import load_photo
+from nst_daemon.images.loading import load_photo
 from nst_daemon.images.xmp import is_sphere
 from nst_daemon.orders import Order
 

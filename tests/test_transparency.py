@@ -13,8 +13,8 @@ from PIL import Image
 
 from nst_daemon.config.recipe import Format
 from nst_daemon.errors import PhotoError
-from nst_daemon.images import Photo, load_mask, load_photo, load_style
-from nst_daemon.images.photo import filled
+from nst_daemon.images.loading import load_mask, load_photo, load_style
+from nst_daemon.images.photo import Photo, filled
 from nst_daemon.images.reducing import reduced
 
 HIDDEN = {"black": (0, 0, 0), "white": (255, 255, 255), "green": (0, 255, 0)}

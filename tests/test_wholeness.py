@@ -186,7 +186,7 @@ def test_a_jpeg_cut_inside_that_got_an_end_all_the_same_is_not_whole(
 
 
 def load_small(path: Path, longer: int | None) -> Any:
-    from nst_daemon.images import load_photo
+    from nst_daemon.images.loading import load_photo
 
     return load_photo(path, name=path.name, max_megapixels=1, longer=longer)
 

@@ -10,7 +10,7 @@ import pytest
 from matrix import HEIGHT, KEPT, PLACE, RAMP, WIDTH, Case
 from pictures import load
 
-from nst_daemon.images import Photo
+from nst_daemon.images.photo import Photo
 
 DEEP = (".png", ".tif")
 CLEAR = (".png", ".tif", ".webp", ".avif")  # can be transparent

@@ -55,8 +55,8 @@ def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 def _fault_of(style: Path) -> str:
     """Return why no photo would be painted in a style, as far as its first bytes tell; nothing is decoded."""
-    from nst_daemon.endings import RAWS
     from nst_daemon.images import containers
+    from nst_daemon.images.endings import RAWS
 
     try:
         head = disk.read_bytes(style, at_most=HEAD)
@@ -75,8 +75,8 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
 
     Example: nst-daemon explain ~/Pictures/inbox/trip/a.jpg
     """
-    from nst_daemon import provenance
     from nst_daemon.config import absolute
+    from nst_daemon.images import provenance
 
     path = absolute(photo)
     loaded = config_if_any(config)

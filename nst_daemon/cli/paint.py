@@ -25,8 +25,8 @@ from nst_daemon.cli.common import (
 )
 from nst_daemon.config.blends import Blend, Regions
 from nst_daemon.config.recipe import Areas, Format, Style
-from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
+from nst_daemon.images.endings import RESULTS
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.orders import Order, Painting
 
@@ -193,8 +193,8 @@ def order_for(
     Style: the one that is named, that of the painting to be like, or the sidecar's. Settings: the config's,
     or the painting's; over them the sidecar's, where it gives the style, and those that are named.
     """
-    from nst_daemon import provenance
     from nst_daemon.config.recipe import resolve
+    from nst_daemon.images import provenance
     from nst_daemon.sidecars import find_sidecar
 
     known = dict(config.folders[0].set) if config else {}
@@ -276,7 +276,7 @@ def style_blend(style: str | None) -> Blend | None:
 def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
     """Return the style pictures that `render --style` names; a file of one's own will do."""
     from nst_daemon.disk.files import file_sha256
-    from nst_daemon.endings import PICTURES, RAWS
+    from nst_daemon.images.endings import PICTURES, RAWS
 
     path = Path(style).expanduser()
     if path.suffix.lower() in PICTURES | RAWS and disk.is_file(path, follow=True):

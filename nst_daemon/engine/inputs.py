@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nst_daemon import disk, images
+from nst_daemon import disk
 from nst_daemon.config.recipe import Init, Mask, Recipe, Style
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.pixels import resize, to_array, to_view
@@ -21,6 +21,9 @@ from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import fit
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CopyError, JobError, MaskError, PhotoError, StyleError
+from nst_daemon.images import saving
+from nst_daemon.images.loading import load_mask, load_photo, load_style
+from nst_daemon.images.photo import Photo
 from nst_daemon.orders import Order
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
@@ -42,7 +45,7 @@ class Inputs:
         self._most = most // settings.share
         self._styles: OrderedDict[Kept, Picture] = OrderedDict()
 
-    def photo(self, order: Order) -> images.Photo:
+    def photo(self, order: Order) -> Photo:
         """Return the photo, no larger than it is needed.
 
         Raises:
@@ -56,7 +59,7 @@ class Inputs:
             return CopyError(f"{order.photo_name}: what is to be painted {what}.")
 
         with unchanged(order.photo, order.photo_sha256, other):
-            return images.load_photo(
+            return load_photo(
                 order.photo,
                 name=order.photo_name,
                 max_megapixels=self._settings.max_megapixels,
@@ -85,12 +88,10 @@ class Inputs:
 
         try:
             with unchanged(mask.path, mask.sha256, other):
-                grey = images.load_mask(
-                    mask.path, name=mask.name, max_megapixels=self._settings.max_megapixels
-                )
+                grey = load_mask(mask.path, name=mask.name, max_megapixels=self._settings.max_megapixels)
         except PhotoError as error:
             raise MaskError(f"Mask {error.message}", remedy=error.remedy) from error
-        return images.resize(grey, width, height)
+        return saving.resize(grey, width, height)
 
     def _style(self, style: Style, longer: int) -> Picture:
         """Return a style picture, kept from an earlier order if possible."""
@@ -110,7 +111,7 @@ class Inputs:
             )
 
         with unchanged(style.path, style.sha256, other):
-            picture = images.load_style(
+            picture = load_style(
                 style.path,
                 name=f"{style.name}{style.path.suffix}",  # the path may be a private copy
                 max_megapixels=self._settings.max_megapixels,

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nst_daemon.colors import match_colors
 from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
 from nst_daemon.engine import devices, graphs, heap
 from nst_daemon.engine.checkpoint import Checkpoint, State
@@ -30,6 +29,7 @@ from nst_daemon.engine.schedule import Scale, fit, least_side, plan
 from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk
+from nst_daemon.images.colors import match_colors
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nst_daemon import disk, images
+from nst_daemon import disk
 from nst_daemon.disk.files import discard, temporary_in
 from nst_daemon.engine.pixels import resize, to_array
 from nst_daemon.engine.schedule import fit
 from nst_daemon.errors import NstError
+from nst_daemon.images.saving import save_preview
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Preview:
         disk.make_folder(path.parent)
         draft = temporary_in(path.parent)
         try:
-            images.save_preview(finished, draft)
+            save_preview(finished, draft)
             disk.replace(draft, path)
         finally:
             discard(draft)

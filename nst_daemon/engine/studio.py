@@ -11,7 +11,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from nst_daemon import colors, images, provenance, report_picture
+from nst_daemon import report_picture
 from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
 from nst_daemon.engine import devices, heap, sphere, trial
 from nst_daemon.engine.checkpoint import Checkpoint
@@ -27,6 +27,8 @@ from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, OutOfMemoryError
 from nst_daemon.faces import face_guide
+from nst_daemon.images import colors, provenance, saving
+from nst_daemon.images.photo import Photo
 from nst_daemon.orders import Order, Painting, Progress
 
 logger = logging.getLogger(__name__)
@@ -99,7 +101,7 @@ class Studio:
         everywhere_and_in_regions = (order.styles, *(region.styles for region in order.areas.regions))
         sources = [self._inputs.sources(styles, longer) for styles in everywhere_and_in_regions]
         rgb, notes = self._paint(photo, size, sources, order, watch, should_stop, checkpoint)
-        picture, lost = images.save_result(
+        picture, lost = saving.save_result(
             rgb,
             order.result,
             photo=photo,
@@ -123,7 +125,7 @@ class Studio:
 
     def _paint(
         self,
-        photo: images.Photo,
+        photo: Photo,
         size: tuple[int, int],
         sources: Sequence[Sequence[StyleSource]],
         order: Order,
@@ -275,13 +277,13 @@ def _preview_finish(photo: Picture, recipe: Recipe, mask: Picture | None) -> Cal
         return lambda seen: seen
     height, width = photo.shape[:2]
     size = fit(width, height, min(LONGEST, max(width, height)))
-    photo = images.resize(photo, *size)  # once: the whole photo may have 200 megapixels
-    mask = None if mask is None else images.resize(mask, *size)
+    photo = saving.resize(photo, *size)  # once: the whole photo may have 200 megapixels
+    mask = None if mask is None else saving.resize(mask, *size)
 
     def finish(seen: Picture) -> Picture:
         height, width = seen.shape[:2]
-        small = None if mask is None else images.resize(mask, width, height)
-        return _finished(seen, images.resize(photo, width, height), recipe, small)
+        small = None if mask is None else saving.resize(mask, width, height)
+        return _finished(seen, saving.resize(photo, width, height), recipe, small)
 
     return finish
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_daemon.endings import RAWS
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import iptc, metadata, tiff
+from nst_daemon.images.endings import RAWS
 from nst_daemon.images.limits import Limits
 from nst_daemon.images.metadata import Metadata
 

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin, features
 
-from nst_daemon import colors, disk
+from nst_daemon import disk
 from nst_daemon.errors import IncompletePhotoError, PhotoError, StyleError
 from nst_daemon.images import (
     bmp,
     boxes,
     camera_raw,
+    colors,
     containers,
     declared,
     exif,

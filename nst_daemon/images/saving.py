@@ -13,9 +13,9 @@ from PIL import Image, features
 
 from nst_daemon import disk
 from nst_daemon.config.recipe import Format
-from nst_daemon.endings import RESULTS
 from nst_daemon.errors import ConditionError
 from nst_daemon.images import exif, icc, iptc, png, profiles, tiff_picture, xmp_result
+from nst_daemon.images.endings import RESULTS
 from nst_daemon.images.limits import no_memory
 from nst_daemon.images.loading import quiet
 from nst_daemon.images.made import Made, identity

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Final
 
 from nst_daemon.config.globs import matches, plain
-from nst_daemon.endings import MASK, PICTURES, RAWS, SIDECARS
+from nst_daemon.images.endings import MASK, PICTURES, RAWS, SIDECARS
 
 
 class Left(StrEnum):

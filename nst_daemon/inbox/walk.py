@@ -11,8 +11,8 @@ from pathlib import Path, PurePath
 
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
-from nst_daemon.endings import MASK, SIDECARS
 from nst_daemon.errors import FileConditionError
+from nst_daemon.images.endings import MASK, SIDECARS
 from nst_daemon.inbox.gate import (
     SILENT,
     Left,

@@ -16,10 +16,11 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["nst_daemon", "PIL", "yaml", "defusedxml", "xml"]):
-    from nst_daemon import provenance
     from nst_daemon.config import parse_sidecar
     from nst_daemon.errors import ConfigError, PhotoError
-    from nst_daemon.images import exif, load_photo, read_keywords, read_provenance, xmp, xmp_result
+    from nst_daemon.images import exif, provenance, xmp, xmp_result
+    from nst_daemon.images.labels import read_keywords, read_provenance
+    from nst_daemon.images.loading import load_photo
     from nst_daemon.images.made import Made
 
 SUFFIXES = (".jpg", ".png", ".tif", ".webp", ".gif", ".bmp")
