@@ -13,12 +13,12 @@ import pytest
 ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
-    "errors faces moments pulse",
+    "errors moments pulse",
     "system",
     "disk",
     "config networks settling",
     "orders pairing",
-    "images ledger report_picture",
+    "images ledger",
     "beside checkpoints copies delays engine inbox outbox reloading second_looks service",
     "attempt first_look library places sidecars state_dir supervision",
     "delivery desktop inspector masks",
@@ -38,13 +38,13 @@ LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in name
 LIBRARIES = {
     "PIL": {"images.", "desktop."},
     "annotated_types": {"config."},
-    "cv2": {"faces"},
+    "cv2": {"engine."},
     "dbus_fast": {"desktop."},
     "defusedxml": {"images."},
     "desktop_notifier": {"desktop."},
     "filelock": {"disk.", "desktop."},
-    "matplotlib": {"report_picture"},
-    "numpy": {"engine.", "faces", "images.", "report_picture"},
+    "matplotlib": {"engine."},
+    "numpy": {"engine.", "images."},
     "pi_heif": {"images."},
     "platformdirs": {"config.", "cli.", "service."},
     "psutil": {"engine.", "inspector", "disk.", "system.", "service.", "desktop."},

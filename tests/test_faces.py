@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nst_daemon.faces import face_guide, find_faces
+from nst_daemon.engine.faces import face_guide, find_faces
 
 Picture = NDArray[np.float32]
 

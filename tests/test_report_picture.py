@@ -12,8 +12,8 @@ from pictures import Picture, scene
 from PIL import Image
 
 from nst_daemon.config.recipe import Recipe
+from nst_daemon.engine.report import Box, compose, draw_report, layout, loss_curves, scale_starts
 from nst_daemon.orders import Progress
-from nst_daemon.report_picture import Box, compose, draw_report, layout, loss_curves, scale_starts
 
 SETTINGS = Recipe().as_settings()
 
@@ -145,5 +145,5 @@ def test_many_styles_long_and_odd_names_and_huge_pictures_are_drawn(tmp_path: Pa
 
 
 def test_pyplot_is_never_loaded() -> None:
-    code = "import sys, nst_daemon.report_picture; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, nst_daemon.engine.report; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

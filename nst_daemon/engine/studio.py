@@ -11,11 +11,11 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from nst_daemon import report_picture
 from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
-from nst_daemon.engine import devices, heap, sphere, trial
+from nst_daemon.engine import devices, heap, report, sphere, trial
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.climb import OnProgress, ShouldStop
+from nst_daemon.engine.faces import face_guide
 from nst_daemon.engine.inputs import Inputs, longest_style
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize, to_array, to_tensor
@@ -26,7 +26,6 @@ from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, OutOfMemoryError
-from nst_daemon.faces import face_guide
 from nst_daemon.images import colors, provenance, saving
 from nst_daemon.images.photo import Photo
 from nst_daemon.orders import Order, Painting, Progress
@@ -251,7 +250,7 @@ class Studio:
             where = region.mask.name.removesuffix(".png")
             shown = zip(region.styles, of_region, strict=True)
             named += [(f"{style.name} ({where})", source.rgb) for style, source in shown]
-        report_picture.draw_report(
+        report.draw_report(
             photo,
             named,
             result,
