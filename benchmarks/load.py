@@ -19,13 +19,13 @@ from pathlib import Path
 import psutil
 
 from nst_daemon.config import Config, load
+from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon import Daemon
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.inspector import Inspection, Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 
 RESULTS = Path(__file__).parent / "results" / "load.json"
 PARTS = 10  # the run is looked at in as many parts

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nst_daemon.config import Precision
+from nst_daemon.config.orders import Order, Progress
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.orders import Order, Progress
 
 
 def main() -> None:

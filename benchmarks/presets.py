@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
@@ -23,7 +24,6 @@ from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_original
 from nst_daemon.images.loading import load_photo, load_style
 from nst_daemon.images.saving import resize
-from nst_daemon.orders import Progress
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -13,12 +13,12 @@ from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
 
-from nst_daemon import __version__, disk, outbox, state_dir
+from nst_daemon import __version__, disk, state_dir
 from nst_daemon.config import Config
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.disk import locks, logs
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
-from nst_daemon.inbox import watching
+from nst_daemon.folders import inbox, outbox
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.ledger.jobs import Problem, Snapshot
 from nst_daemon.left import LeftHalf, MakeReader, make_reader
@@ -173,7 +173,7 @@ class Daemon:
             ledger.set_problems("state", state_dir.problems(ledger.file))
         for folder in self.config.folders:
             places = (folder.outbox, folder.archive, folder.failed)
-            sweeps = [(watching.sweep, folder.inbox), *((outbox.sweep, place) for place in places)]
+            sweeps = [(inbox.sweep, folder.inbox), *((outbox.sweep, place) for place in places)]
             for sweep, place in sweeps:
                 if self._stop.is_set():
                     return

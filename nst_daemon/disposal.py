@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nst_daemon import disk, originals
+from nst_daemon import disk
 from nst_daemon.config import Folder, Originals
 from nst_daemon.disk.files import Digests
 from nst_daemon.errors import ConditionError, FileConditionError, NstError, PhotoError
+from nst_daemon.folders import originals
+from nst_daemon.folders.places import Places
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Origin, problem_of, shown
 from nst_daemon.moments import lies_ahead
-from nst_daemon.places import Places
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)

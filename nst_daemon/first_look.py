@@ -11,8 +11,8 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.config import Config, Folder, Originals
 from nst_daemon.errors import NstError
-from nst_daemon.inbox.walk import Kind, Scan, scan
-from nst_daemon.inbox.watching import Root
+from nst_daemon.folders.inbox import Root
+from nst_daemon.folders.walk import Kind, Scan, scan
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import shown
 

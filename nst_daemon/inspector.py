@@ -19,7 +19,7 @@ from typing import Final, Self
 from nst_daemon import disk
 from nst_daemon.config import MAX_MEGAPIXELS
 from nst_daemon.errors import ConditionError, FileConditionError, IncompletePhotoError, PhotoError, Trouble
-from nst_daemon.sidecars import xmp_beside
+from nst_daemon.folders.sidecars import xmp_beside
 from nst_daemon.system.child import Child, ClosedError, EndedError
 
 logger = logging.getLogger(__name__)

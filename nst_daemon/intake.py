@@ -15,21 +15,21 @@ from nst_daemon import disk
 from nst_daemon.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
 from nst_daemon.arrivals import Arrival, Styles, Waiting, restless_problem, sidecar_wait
 from nst_daemon.config import Config
-from nst_daemon.copies import private_copy, sweep_copies
 from nst_daemon.delays import Delays, of_photo
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError
+from nst_daemon.folders.copies import private_copy, sweep_copies
+from nst_daemon.folders.inbox import Root
+from nst_daemon.folders.inboxes import Inbox
+from nst_daemon.folders.sidecars import fingerprint
+from nst_daemon.folders.walk import Found, Kind, kind_of
 from nst_daemon.growing import Fate, Growing, Incomplete
-from nst_daemon.inbox.inbox import Inbox
-from nst_daemon.inbox.walk import Found, Kind, kind_of
-from nst_daemon.inbox.watching import Root
 from nst_daemon.inspector import Readable, Unreadable
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.ledger.jobs import Problem, problem_of
 from nst_daemon.mending import Mender
 from nst_daemon.second_looks import SecondLooks
 from nst_daemon.settling import Settler
-from nst_daemon.sidecars import fingerprint
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)

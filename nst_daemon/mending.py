@@ -20,21 +20,21 @@ from nst_daemon.admission import (
     stamp_seen,
 )
 from nst_daemon.arrivals import Arrival, Styles
-from nst_daemon.beside import Role, claim_of, claims_on, photos_of, role_of
 from nst_daemon.config import Config, Folder
-from nst_daemon.copies import private_copy
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import FileConditionError, PhotoError, with_section
 from nst_daemon.first_look import FirstLooks
-from nst_daemon.inbox.gate import Left
-from nst_daemon.inbox.walk import Kind, Scan, has_speaker
-from nst_daemon.inbox.watching import Root
+from nst_daemon.folders.companions import Role, claim_of, claims_on, photos_of, role_of
+from nst_daemon.folders.copies import private_copy
+from nst_daemon.folders.gate import Left
+from nst_daemon.folders.inbox import Root
+from nst_daemon.folders.masks import namers_of
+from nst_daemon.folders.sidecars import fingerprint, masks_named_in, sidecars_beside
+from nst_daemon.folders.walk import Kind, Scan, has_speaker
 from nst_daemon.inspector import Readable
 from nst_daemon.ledger import UNREAD, Ledger, Verdict
 from nst_daemon.ledger.jobs import Job, JobState
-from nst_daemon.masks import namers_of
 from nst_daemon.settling import Settler
-from nst_daemon.sidecars import fingerprint, masks_named_in, sidecars_beside
 
 logger = logging.getLogger(__name__)
 

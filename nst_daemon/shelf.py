@@ -13,12 +13,12 @@ from typing import Final, Protocol
 
 from nst_daemon import disk
 from nst_daemon.config.recipe import Style
-from nst_daemon.copies import private_copy
 from nst_daemon.disk import Stamp
 from nst_daemon.errors import ConditionError, FileConditionError, StyleError
+from nst_daemon.folders.copies import private_copy
+from nst_daemon.folders.library import Entry, Library, no_file
 from nst_daemon.inspector import Inspection, Unreadable
 from nst_daemon.ledger.jobs import Problem, problem_of
-from nst_daemon.library import Entry, Library, no_file
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
-from nst_daemon.inbox.mounts import is_silent
+from nst_daemon.folders.mounts import is_silent
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import Problem
 

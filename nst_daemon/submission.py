@@ -12,16 +12,16 @@ from nst_daemon.config import Config, Folder
 from nst_daemon.config.blends import Blend, Regions, style_key
 from nst_daemon.config.overlaps import is_inside
 from nst_daemon.config.recipe import Areas, Recipe, Style, job_key, resolve
-from nst_daemon.copies import private_copy
 from nst_daemon.errors import ConditionError, ConfigError, FileConditionError, MissingError, PhotoError
+from nst_daemon.folders.copies import private_copy
+from nst_daemon.folders.library import Library
+from nst_daemon.folders.masks import areas_of, take_masks
+from nst_daemon.folders.networks import network_of
+from nst_daemon.folders.sidecars import find_sidecar
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.ledger.jobs import JobState, NewJob, Origin
-from nst_daemon.library import Library
-from nst_daemon.masks import areas_of, take_masks
-from nst_daemon.networks import network_of
 from nst_daemon.pairing import Choice, Paired, Unpaired, pair
 from nst_daemon.shelf import Shelf
-from nst_daemon.sidecars import find_sidecar
 
 Styles = Library | Shelf  # a shelf where jobs are made
 

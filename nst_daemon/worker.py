@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from nst_daemon import disk, outbox
+from nst_daemon import disk
 from nst_daemon.attempt import MAX_ATTEMPTS, Attempt, Engine
 from nst_daemon.checkpoints import Checkpoints
+from nst_daemon.config.orders import Painting
 from nst_daemon.delivery import Delivery
 from nst_daemon.disk import logs
 from nst_daemon.disposal import Disposal
@@ -31,10 +32,10 @@ from nst_daemon.errors import (
     NstError,
     with_section,
 )
+from nst_daemon.folders import outbox
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Problem
 from nst_daemon.moments import lies_ahead
-from nst_daemon.orders import Painting
 
 logger = logging.getLogger(__name__)
 

@@ -26,6 +26,7 @@ from nst_daemon import daemon as daemons_daemon
 from nst_daemon import delivery, disposal, intake, worker
 from nst_daemon.attempt import Engine
 from nst_daemon.config import Config, load
+from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon import Daemon
 from nst_daemon.engine import process as engine_process
 from nst_daemon.engine.messages import Finished, Leave, Loaded, Refused, Stepped, Stop
@@ -35,7 +36,6 @@ from nst_daemon.errors import CancelledError, EngineError, MissingError, OutOfMe
 from nst_daemon.inspector import Inspection, Inspector, Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
-from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.system.crash import VARIABLE
 
 STYLES = ("stripes", "dots")

@@ -16,11 +16,11 @@ from PIL import Image, ImageGrab
 from nst_daemon import config
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
+from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import NewJob
-from nst_daemon.orders import Progress
 
 WaitFor = Callable[..., None]
 

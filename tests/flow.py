@@ -13,10 +13,10 @@ from faults import Faults
 from place import SCREAM, STARRY, Place
 
 from nst_daemon import disk
+from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.disk.files import TEMPORARY
 from nst_daemon.errors import CancelledError
 from nst_daemon.ledger.jobs import JobState, Problem
-from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.worker import Worker
 
 STEP = 0.5  # seconds between two ticks

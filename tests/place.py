@@ -12,12 +12,12 @@ from conftest import FakeClock
 from nst_daemon import disk
 from nst_daemon.config import Config, EngineConfig, Folder, Watch, WatchMode
 from nst_daemon.disposal import Disposal
-from nst_daemon.inbox.inbox import Inbox
+from nst_daemon.folders.inboxes import Inbox
+from nst_daemon.folders.library import Library
 from nst_daemon.inspector import Inspection, Readable, Unreadable
 from nst_daemon.intake import Intake
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.ledger.jobs import Job, JobState
-from nst_daemon.library import Library
 from nst_daemon.shelf import Shelf
 
 STARRY = "starry_night"

@@ -16,17 +16,14 @@ LAYERS = (
     "errors moments pulse",
     "system",
     "disk",
-    "config networks settling",
-    "orders pairing",
-    "images ledger",
-    "beside checkpoints copies delays engine inbox outbox reloading second_looks service",
-    "attempt first_look library places sidecars state_dir supervision",
-    "delivery desktop inspector masks",
-    "arrivals belongings growing shelf",
-    "admission originals submission",
-    "disposal mending",
-    "intake worker",
-    "left pool",
+    "config settling",
+    "images ledger pairing",
+    "checkpoints delays engine folders reloading second_looks service",
+    "arrivals attempt delivery desktop disposal first_look inspector state_dir supervision",
+    "admission growing shelf worker",
+    "mending pool submission",
+    "intake",
+    "left",
     "once",
     "daemon",
     "cli",
@@ -54,7 +51,7 @@ LIBRARIES = {
     "safetensors": {"engine."},
     "torch": {"engine."},
     "typer": {"cli."},
-    "watchdog": {"inbox."},
+    "watchdog": {"folders."},
     "yaml": {"config."},
 }
 
@@ -132,7 +129,7 @@ def test_the_engine_seen_from_outside_imports_no_torch() -> None:
 DISK_CALLERS = {
     "disk.": "the boundary itself",
     "service.": "the units and entries of the desktop's own folders",
-    "inbox.mounts": "the kernel's table of mounts",
+    "folders.mounts": "the kernel's table of mounts",
     "system.machine": "the kernel's name for its own run",
 }
 # fmt: off

@@ -9,8 +9,8 @@ from conftest import FakeClock
 from place import SCREAM, Place
 from test_outbox import folder, job_of, put
 
-from nst_daemon import originals
 from nst_daemon.config import Folder, Originals
+from nst_daemon.folders import originals
 from nst_daemon.ledger.jobs import LEFT_ALONE, JobState
 
 __all__ = ["folder"]  # a fixture

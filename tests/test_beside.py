@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from faults import Faults, under
 
-from nst_daemon import beside, disk
-from nst_daemon.beside import Role, companions_of, neighbours_in, photos_of, role_of
+from nst_daemon import disk
 from nst_daemon.errors import ConditionError
-from nst_daemon.images.labels import read_keywords
-from nst_daemon.masks import namers_of, take_masks
-from nst_daemon.sidecars import (
+from nst_daemon.folders import companions
+from nst_daemon.folders.companions import Role, companions_of, neighbours_in, photos_of, role_of
+from nst_daemon.folders.masks import namers_of, take_masks
+from nst_daemon.folders.sidecars import (
     find_sidecar,
     fingerprint,
     foreign_beside,
@@ -20,6 +20,7 @@ from nst_daemon.sidecars import (
     sidecars_beside,
     xmp_beside,
 )
+from nst_daemon.images.labels import read_keywords
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "étude") for form in ("NFC", "NFD"))
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -124,7 +125,7 @@ def test_links_folders_and_bare_endings_belong_to_no_photo(tmp_path: Path) -> No
 
 
 def test_a_large_folder_is_not_read_at_every_look(tmp_path: Path, faults: Faults) -> None:
-    photo = put(tmp_path, *(f"{number}.jpg" for number in range(beside.LARGE + 1)))
+    photo = put(tmp_path, *(f"{number}.jpg" for number in range(companions.LARGE + 1)))
     for _ in range(50):
         companions_of(photo)
     assert [call for call, _ in faults.made].count("scandir") == 1

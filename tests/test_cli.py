@@ -13,12 +13,12 @@ from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli.app import COMMANDS
 from nst_daemon.config import Config
+from nst_daemon.config.orders import EngineFacts
 from nst_daemon.disk import locks, logs
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import MissingError
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.orders import EngineFacts
 
 NAMES = [command.__name__ for command in COMMANDS]
 

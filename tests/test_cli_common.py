@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli.common import guarded
+from nst_daemon.config.orders import EngineFacts, Progress
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger.jobs import Current, Snapshot
-from nst_daemon.orders import EngineFacts, Progress
 
 
 class Terminal(io.StringIO):

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from nst_daemon.cli.live import FEW, Looker, View, page, scales_of, show_once
+from nst_daemon.config.orders import EngineFacts, Progress
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Current, Job, JobState, Origin, Problem, Snapshot
-from nst_daemon.orders import EngineFacts, Progress
 
 NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
 PROGRESS = Progress(

@@ -18,12 +18,12 @@ from nst_daemon.cli import common as cli_common
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
+from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Format
 from nst_daemon.disk import locks
+from nst_daemon.folders.library import BUILT_IN
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
-from nst_daemon.library import BUILT_IN
-from nst_daemon.orders import Order, Painting, Progress
 
 # ── submit ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -315,7 +315,7 @@ class FakeDaemon:
         (photo,) = folder.inbox.iterdir()
         with Ledger(cli_common.ledger_path(self.config)) as ledger:
             from nst_daemon import submission
-            from nst_daemon.library import Library
+            from nst_daemon.folders.library import Library
 
             library = Library(self.config.styles)
             wish = submission.wish_for(photo, config=self.config, library=library, keywords=())

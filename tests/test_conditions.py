@@ -20,10 +20,10 @@ from daemons import WAIT_SECONDS, Home, ended
 from test_worker import Desk
 
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
+from nst_daemon.folders.places import Places
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.file import RESERVE_BYTES
 from nst_daemon.ledger.jobs import Job, JobState
-from nst_daemon.places import Places
 
 WaitFor = Callable[..., None]
 Mount = Callable[..., None]

@@ -13,7 +13,7 @@ from nst_daemon.config import Config, EngineConfig, Originals, TrayMode, Watch
 from nst_daemon.config.blends import blend_of
 from nst_daemon.config.recipe import SETTINGS, Rule
 from nst_daemon.errors import ConfigError, ExitCode
-from nst_daemon.library import Library
+from nst_daemon.folders.library import Library
 
 PAIR = "inbox: in\noutbox: out\n"
 

@@ -9,8 +9,8 @@ from conftest import FakeClock
 from faults import Faults
 from test_worker import Desk
 
-from nst_daemon.copies import source_of
 from nst_daemon.errors import FileConditionError, InputError, MaskError, PhotoError, StyleError
+from nst_daemon.folders.copies import source_of
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState
 

@@ -10,10 +10,10 @@ from conftest import FakeClock
 from faults import Faults, under
 from test_worker import Desk, FakeEngine
 
+from nst_daemon.config.orders import Order
 from nst_daemon.delivery import CONDITION_SECONDS, MANIFEST
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.orders import Order
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import torch
 from pictures import ADOBE_RGB, DISPLAY_P3, PROPHOTO, SRGB, eight, matrix_profile, sixteen
 from PIL import Image
 
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine.inputs import Inputs
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.orders import Order
 
 
 def _ciede2000(one: Any, other: Any) -> Any:

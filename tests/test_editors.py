@@ -8,8 +8,8 @@ import pytest
 from pictures import editor, stored
 
 from nst_daemon.config.blends import asked_by
+from nst_daemon.folders.sidecars import xmp_beside
 from nst_daemon.images.labels import read_keywords
-from nst_daemon.sidecars import xmp_beside
 
 
 def tagged(path: Path, *tags: str) -> Path:

@@ -11,6 +11,7 @@ import torch
 from faults import Faults, under
 from numpy.typing import NDArray
 
+from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine import checkpoint as checkpoint_module
 from nst_daemon.engine import child, devices
@@ -21,7 +22,6 @@ from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import CancelledError
-from nst_daemon.orders import Progress
 
 Picture = NDArray[np.float32]
 

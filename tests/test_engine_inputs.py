@@ -11,6 +11,7 @@ import torch
 from faults import Faults
 from PIL import Image
 
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Mask, Style, resolve
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine import inputs as inputs_module
@@ -19,7 +20,6 @@ from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import is_out_of_memory
 from nst_daemon.errors import CopyError, FileConditionError, JobError, MaskError, StyleError
 from nst_daemon.images.loading import load_style
-from nst_daemon.orders import Order
 
 RED, BLUE = (220, 30, 20), (10, 20, 120)
 

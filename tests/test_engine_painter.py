@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Recipe, StyleLoss, resolve
 from nst_daemon.engine import climb as climb_module
 from nst_daemon.engine import devices
@@ -15,7 +16,6 @@ from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import CancelledError, EngineError
-from nst_daemon.orders import Progress
 
 Picture = NDArray[np.float32]
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.process import EngineDiedError, EngineProcess, probe
@@ -28,7 +29,6 @@ from nst_daemon.errors import (
     PhotoError,
     StyleError,
 )
-from nst_daemon.orders import Order, Painting, Progress
 
 Cache = Callable[[Path], Path]
 TINTS = {0: (1.0, 0.7, 0.3), 2: (0.2, 0.5, 1.0)}  # a warm photo, a cold style

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pictures import scene
 from PIL import Image
 
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Areas, Mask, Recipe, Region, Style, StyleLoss, resolve
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.losses import gram, style_loss, style_target
@@ -20,7 +21,6 @@ from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import MaskError
-from nst_daemon.orders import Order
 
 Picture = NDArray[np.float32]
 

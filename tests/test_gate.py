@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 import pytest
 
-from nst_daemon.inbox.gate import Left, folder_left, left_by_name
+from nst_daemon.folders.gate import Left, folder_left, left_by_name
 
 
 @pytest.mark.parametrize(

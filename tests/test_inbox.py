@@ -18,9 +18,9 @@ from place import Place
 from watchdog import events
 
 from nst_daemon.config import Folder, Watch, WatchMode
-from nst_daemon.inbox import hints
-from nst_daemon.inbox.inbox import Inbox
-from nst_daemon.inbox.watching import BACK_OFF, POLL_SECONDS, PROBE, Root, Watching
+from nst_daemon.folders import hints
+from nst_daemon.folders.inbox import BACK_OFF, POLL_SECONDS, PROBE, Root, Watching
+from nst_daemon.folders.inboxes import Inbox
 from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]

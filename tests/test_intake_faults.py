@@ -10,8 +10,8 @@ from faults import ERRNOS, Faults, under
 from place import SCREAM, Place
 
 from nst_daemon import intake
+from nst_daemon.folders.sidecars import fingerprint, sidecars_beside
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.sidecars import fingerprint, sidecars_beside
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pictures import ABOUT, XMP, editor, exiftool, image, iptc_app13, load, made
 from PIL import features
 
 from nst_daemon.config.blends import asked_by
+from nst_daemon.folders.sidecars import xmp_beside
 from nst_daemon.images import gif, iptc, xmp, xmp_result
 from nst_daemon.images.labels import read_keywords
-from nst_daemon.sidecars import xmp_beside
 
 
 def packet(**bags: list[str]) -> bytes:

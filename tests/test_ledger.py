@@ -13,13 +13,13 @@ import pytest
 from conftest import FakeClock
 from faults import Faults
 
+from nst_daemon.config.orders import EngineFacts, Progress
 from nst_daemon.config.recipe import Init, Optimizer, Recipe, Style
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.ledger import UNREAD, Added, Duplicate, Ledger, Seen, Verdict
 from nst_daemon.ledger import file as ledger_file
 from nst_daemon.ledger import schema as ledger_schema
 from nst_daemon.ledger.jobs import TRANSITIONS, JobState, NewJob, Origin, Problem
-from nst_daemon.orders import EngineFacts, Progress
 from nst_daemon.system import machine
 
 STARRY = Style(name="starry_night", path=Path("/styles/starry_night.jpg"), sha256="5" * 64)

@@ -12,7 +12,7 @@ from nst_daemon.config import Notify
 from nst_daemon.desktop.icons import Look
 from nst_daemon.desktop.menu import View, look_of
 from nst_daemon.desktop.notices import Notices
-from nst_daemon.inbox.leftovers import Leftovers
+from nst_daemon.folders.leftovers import Leftovers
 from nst_daemon.ledger.jobs import LEFT_ALONE, Problem
 from nst_daemon.ledger.words import status_text
 

@@ -7,10 +7,10 @@ from faults import Faults
 
 from nst_daemon import disk
 from nst_daemon.errors import FileConditionError, StyleError
+from nst_daemon.folders.library import Library
+from nst_daemon.folders.walk import Kind, kind_of
 from nst_daemon.images.endings import PICTURES, RAWS
-from nst_daemon.inbox.walk import Kind, kind_of
 from nst_daemon.ledger import Ledger
-from nst_daemon.library import Library
 
 
 @pytest.fixture

@@ -11,15 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from place import SCREAM, STARRY, Place
 
-from nst_daemon import config, originals
-from nst_daemon.beside import photos_of
+from nst_daemon import config
 from nst_daemon.config.blends import blend_of, mask_name, regions_of
 from nst_daemon.config.recipe import EVERYWHERE, Areas, Mask, Region, Style, job_key, resolve
-from nst_daemon.inbox.walk import Kind, kind_of
+from nst_daemon.folders import originals
+from nst_daemon.folders.companions import photos_of
+from nst_daemon.folders.masks import take_masks
+from nst_daemon.folders.sidecars import find_sidecar
+from nst_daemon.folders.walk import Kind, kind_of
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.masks import take_masks
-from nst_daemon.sidecars import find_sidecar
 
 __all__ = ["ask", "home", "ledger", "loaded", "photo"]  # fixtures
 

@@ -14,11 +14,11 @@ from pictures import eight, referee
 from PIL import Image
 from verdicts import Result
 
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Format, Style, resolve
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.orders import Order
 
 # One block of VGG19 is enough: what is asked here are the ways in and out.
 SMALL = {"content_layers": (), "style_layers": ("relu1_1",), "pyramid": 0, "steps": 1, "averaging": 0} | {

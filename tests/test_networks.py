@@ -10,8 +10,8 @@ from place import Place
 
 from nst_daemon.config.recipe import Style, job_key, resolve
 from nst_daemon.engine.weights import CONV_NAMES, Weights, identity_of
+from nst_daemon.folders.networks import network_of
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.networks import network_of
 
 STYLES = (Style(name="dots", path=Path("dots.jpg"), sha256="1" * 64),)
 

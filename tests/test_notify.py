@@ -9,12 +9,12 @@ from conftest import FakeClock
 from desktops import new_job
 
 from nst_daemon.config import Notify
+from nst_daemon.config.orders import EngineFacts
 from nst_daemon.config.recipe import Style
 from nst_daemon.desktop import notify
 from nst_daemon.desktop.notices import AGAIN_SECONDS, BATCH_SECONDS, QUIET_SECONDS, Notice, Notices
 from nst_daemon.desktop.notify import AppleMessenger
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
-from nst_daemon.orders import EngineFacts
 
 FOLDER = Path("/pictures/outbox")
 FULL = Problem(code="disk_full", message="The disk is full.", remedy="Free some space.")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from test_outbox import folder, job_of, put
 
-from nst_daemon import originals
 from nst_daemon.config import Folder, Originals
 from nst_daemon.errors import ConditionError
+from nst_daemon.folders import originals
 from nst_daemon.ledger.jobs import Origin
 
 __all__ = ["folder"]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from faults import Faults, under
 
-from nst_daemon import disk, outbox
+from nst_daemon import disk
 from nst_daemon.config import Folder
 from nst_daemon.config.recipe import Recipe, Style
 from nst_daemon.disk.files import (
@@ -28,6 +28,7 @@ from nst_daemon.disk.files import (
     temporary_in,
 )
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
+from nst_daemon.folders import outbox
 from nst_daemon.ledger.jobs import Job, JobState, NewJob, Origin
 
 STARRY = Style(name="starry_night", path=Path("/styles/starry_night.jpg"), sha256="5" * 64)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from daemons import WAIT_SECONDS, Home, ended
 
-from nst_daemon.inbox.watching import LATE_SECONDS
+from nst_daemon.folders.inbox import LATE_SECONDS
 from nst_daemon.ledger.jobs import JobState
 
 FLOOD = 20_000  # files; the kernel's queue holds 16,384 events where nobody has changed it

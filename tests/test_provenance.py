@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from nst_daemon import __version__
 from nst_daemon.cli import paint as cli_paint
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Areas, Mask, Region, Style, resolve
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConfigError
 from nst_daemon.images import provenance
 from nst_daemon.images.labels import read_provenance
-from nst_daemon.orders import Order
 
 __all__ = ["ask", "home"]  # fixtures
 

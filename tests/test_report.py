@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from nst_daemon.config.orders import EngineFacts, Progress, busiest
 from nst_daemon.config.recipe import Areas, Mask, Preset, Region, Style, resolve
 from nst_daemon.ledger import words
 from nst_daemon.ledger.jobs import Current, Job, JobState, Origin, Problem, Snapshot
-from nst_daemon.orders import EngineFacts, Progress, busiest
 
 STYLE = Style(name="starry_night", path=Path("/s/starry_night.jpg"), sha256="0" * 64)
 PROGRESS = Progress(

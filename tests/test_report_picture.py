@@ -11,9 +11,9 @@ import pytest
 from pictures import Picture, scene
 from PIL import Image
 
+from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Recipe
 from nst_daemon.engine.report import Box, compose, draw_report, layout, loss_curves, scale_starts
-from nst_daemon.orders import Progress
 
 SETTINGS = Recipe().as_settings()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from nst_daemon.config import Config, EngineConfig, Folder
+from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.ledger import Ledger
-from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.pool import Easel, RightHalf
 
 

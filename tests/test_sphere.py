@@ -8,13 +8,13 @@ import pytest
 from pictures import eight
 from PIL import Image
 
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.engine import sphere
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.images.loading import load_photo
 from nst_daemon.images.xmp import is_sphere
-from nst_daemon.orders import Order
 
 WIDTH, HEIGHT = 128, 64
 

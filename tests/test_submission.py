@@ -6,9 +6,9 @@ import pytest
 
 from nst_daemon import config
 from nst_daemon.config import Config
-from nst_daemon.copies import sweep_copies
 from nst_daemon.errors import ConfigError, MissingError, PhotoError
-from nst_daemon.library import Library
+from nst_daemon.folders.copies import sweep_copies
+from nst_daemon.folders.library import Library
 from nst_daemon.pairing import Paired, Unpaired
 from nst_daemon.submission import choices_of, copy_of, styles_of, wish_for
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nst_daemon.config.orders import EngineFacts, Progress
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.icons import Look
 from nst_daemon.desktop.menu import (
@@ -20,7 +21,6 @@ from nst_daemon.desktop.menu import (
 )
 from nst_daemon.desktop.panels import Backend, Desktop, choose, problem_of
 from nst_daemon.ledger.jobs import Current, JobState, Problem, Snapshot
-from nst_daemon.orders import EngineFacts, Progress
 
 PROGRESS = Progress(
     scale=1,

@@ -5,12 +5,12 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from nst_daemon.beside import photos_of
 from nst_daemon.disk import mount_point_of
-from nst_daemon.inbox import mounts
-from nst_daemon.inbox.gate import Left
-from nst_daemon.inbox.mounts import absence_of, file_system_of, is_silent
-from nst_daemon.inbox.walk import Kind, has_speaker, kind_of, scan
+from nst_daemon.folders import mounts
+from nst_daemon.folders.companions import photos_of
+from nst_daemon.folders.gate import Left
+from nst_daemon.folders.mounts import absence_of, file_system_of, is_silent
+from nst_daemon.folders.walk import Kind, has_speaker, kind_of, scan
 
 TABLE = """\
 22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw

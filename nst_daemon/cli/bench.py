@@ -9,8 +9,8 @@ import typer
 
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.common import ConfigOption, JsonOption, answer_json, config_if_any, table
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Preset
-from nst_daemon.orders import Order
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config

@@ -26,7 +26,7 @@ from nst_daemon.errors import ConditionError, ConfigError, ExitCode, FileConditi
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config, Folder
-    from nst_daemon.library import Entry
+    from nst_daemon.folders.library import Entry
 
 LEAST_FREE: Final = 1_000_000_000  # bytes; copies, a checkpoint and a few pictures of camera size
 INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -102,7 +102,7 @@ def _surviving(what: str, looks: Iterator[Finding]) -> Iterator[Finding]:
 def _inbox(folder: "Folder") -> Iterator[Finding]:
     """Yield whether the inbox can be listed, and written to where originals leave it."""
     from nst_daemon.config import Originals
-    from nst_daemon.inbox.gate import library_around
+    from nst_daemon.folders.gate import library_around
 
     inbox = folder.inbox
     try:
@@ -230,7 +230,7 @@ def _style(entry: "Entry", config: "Config") -> Iterator[Finding]:
 
 def _styles(config: "Config") -> Iterator[Finding]:
     from nst_daemon.config.blends import blend_of, style_key
-    from nst_daemon.library import Library
+    from nst_daemon.folders.library import Library
 
     if disk.is_folder(config.styles):
         disk.entries_of(config.styles)

@@ -22,9 +22,9 @@ from nst_daemon.errors import ConditionError, ConfigError, ExitCode, MissingErro
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
+    from nst_daemon.config.orders import Progress
     from nst_daemon.ledger import Ledger
     from nst_daemon.ledger.jobs import Snapshot
-    from nst_daemon.orders import Progress
 
 P = ParamSpec("P")
 SHORT = 14  # characters; a cell of a table that is never broken

@@ -28,7 +28,7 @@ def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: nst-daemon styles
     """
-    from nst_daemon.library import Library
+    from nst_daemon.folders.library import Library
 
     loaded = config_if_any(config)
     library = Library(loaded.styles if loaded else None)
@@ -98,10 +98,10 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
 
 def _is_left_alone(path: Path, config: "Config") -> bool:
     """Say of a file of an inbox that it will not be painted, and why; asks whom the daemon asks."""
-    from nst_daemon.beside import photos_of
-    from nst_daemon.inbox.gate import left_by_name
-    from nst_daemon.inbox.walk import Kind, kind_of, why_left
-    from nst_daemon.masks import namers_of
+    from nst_daemon.folders.companions import photos_of
+    from nst_daemon.folders.gate import left_by_name
+    from nst_daemon.folders.masks import namers_of
+    from nst_daemon.folders.walk import Kind, kind_of, why_left
 
     place = _place_in_an_inbox(path, config)
     if place is None:
@@ -144,9 +144,9 @@ def _inbox_of(path: Path, config: "Config") -> Path:
 
 def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -> None:
     from nst_daemon.config.blends import spell_blend
-    from nst_daemon.library import Library
+    from nst_daemon.folders.library import Library
+    from nst_daemon.folders.sidecars import foreign_beside, own_mask
     from nst_daemon.pairing import Unpaired
-    from nst_daemon.sidecars import foreign_beside, own_mask
     from nst_daemon.submission import wish_for
 
     loaded = load_config(config)

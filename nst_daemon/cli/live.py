@@ -17,12 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nst_daemon.cli.common import printable
+from nst_daemon.config.orders import Progress
 from nst_daemon.desktop.menu import shortened
 from nst_daemon.engine.schedule import RATIO, fit, plan
 from nst_daemon.errors import ConditionError, without_section
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
 from nst_daemon.ledger.words import counts_text, duration, engines_text, remedy_text
-from nst_daemon.orders import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

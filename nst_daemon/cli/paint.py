@@ -24,11 +24,11 @@ from nst_daemon.cli.common import (
     snapshots_shown,
 )
 from nst_daemon.config.blends import Blend, Regions
+from nst_daemon.config.orders import Order, Painting
 from nst_daemon.config.recipe import Areas, Format, Style
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
 from nst_daemon.images.endings import RESULTS
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
-from nst_daemon.orders import Order, Painting
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -61,8 +61,8 @@ def submit(
     """
     from nst_daemon import submission
     from nst_daemon.config import parse_assignments
+    from nst_daemon.folders.library import Library
     from nst_daemon.inspector import Inspector
-    from nst_daemon.library import Library
     from nst_daemon.shelf import Shelf
 
     over, blend = parse_assignments(settings or []), style_blend(style)
@@ -158,8 +158,8 @@ def render(
 
     Example: nst-daemon render cat.jpg --style mosaic -o cat.mosaic.png --set size=800
     """
-    from nst_daemon import outbox
     from nst_daemon.config import parse_assignments
+    from nst_daemon.folders import outbox
 
     over = parse_assignments(settings or [])
     loaded = config_if_any(config)
@@ -194,8 +194,8 @@ def order_for(
     or the painting's; over them the sidecar's, where it gives the style, and those that are named.
     """
     from nst_daemon.config.recipe import resolve
+    from nst_daemon.folders.sidecars import find_sidecar
     from nst_daemon.images import provenance
-    from nst_daemon.sidecars import find_sidecar
 
     known = dict(config.folders[0].set) if config else {}
     sidecar = find_sidecar(photo)
@@ -235,7 +235,7 @@ def provenance_of(result: Path, config: "Config | None") -> Mapping[str, str]:
 def areas_beside(photo: Path, regions: Regions, folder: Path, config: "Config | None") -> Areas:
     """Return where a photo is painted, by the masks beside it."""
     from nst_daemon import submission
-    from nst_daemon.library import Library
+    from nst_daemon.folders.library import Library
 
     library = Library(config.styles if config else None)
     return submission.areas_for(photo, regions, library=library, folder=folder)
@@ -289,7 +289,7 @@ def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
 
 def blended(blend: Blend, config: "Config | None") -> tuple[Style, ...]:
     """Return the pictures of a blend."""
-    from nst_daemon.library import Library
+    from nst_daemon.folders.library import Library
     from nst_daemon.submission import styles_of
 
     return styles_of(blend, Library(config.styles if config else None))

@@ -14,16 +14,16 @@ import psutil
 from nst_daemon import config as configs
 from nst_daemon import disk
 from nst_daemon.config import Config, Folder
+from nst_daemon.config.orders import EngineFacts
 from nst_daemon.desktop.menu import MAX_RESULTS, Act, Entry, View
 from nst_daemon.desktop.notices import Notice, Notices
 from nst_daemon.desktop.notify import Messenger
 from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.disk import files, logs
 from nst_daemon.errors import ConditionError, NstError
+from nst_daemon.folders.library import Library
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
-from nst_daemon.library import Library
-from nst_daemon.orders import EngineFacts
 from nst_daemon.service import installing as service
 
 logger = logging.getLogger(__name__)

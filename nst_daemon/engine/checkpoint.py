@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from nst_daemon import disk
+from nst_daemon.config.orders import Progress
 from nst_daemon.disk.files import written_whole
 from nst_daemon.errors import NstError
-from nst_daemon.orders import Progress
 
 logger = logging.getLogger(__name__)
 

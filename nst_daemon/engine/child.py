@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from nst_daemon import disk
+from nst_daemon.config.orders import Order, Progress
 from nst_daemon.engine.messages import (
     Alive,
     Died,
@@ -24,7 +25,6 @@ from nst_daemon.engine.messages import (
 )
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import EngineError, NstError, OutOfMemoryError
-from nst_daemon.orders import Order, Progress
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Optimizer, Recipe
 from nst_daemon.engine.optimise import Adam, Average, Lbfgs, Optimiser
 from nst_daemon.engine.pixels import Pixels
 from nst_daemon.engine.schedule import Scale
 from nst_daemon.errors import CancelledError, EngineError
-from nst_daemon.orders import Progress
 
 logger = logging.getLogger(__name__)
 

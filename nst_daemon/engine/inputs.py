@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon import disk
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Init, Mask, Recipe, Style
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.pixels import resize, to_array, to_view
@@ -24,7 +25,6 @@ from nst_daemon.errors import CopyError, JobError, MaskError, PhotoError, StyleE
 from nst_daemon.images import saving
 from nst_daemon.images.loading import load_mask, load_photo, load_style
 from nst_daemon.images.photo import Photo
-from nst_daemon.orders import Order
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 Kept = tuple[str, int]  # a style's sha256, and the longer side in px that it was read for

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from nst_daemon.config.orders import Painting, Progress
 from nst_daemon.errors import NstError
-from nst_daemon.orders import Painting, Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.messages import Died, Finished, Found, Leave, Loaded, Logged, Refused, Stepped, Stop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError, JobError, MissingError, NstError, OutOfMemoryError
-from nst_daemon.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.system.child import Child, EndedError
 
 logger = logging.getLogger(__name__)

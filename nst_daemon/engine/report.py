@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from nst_daemon.orders import Progress
+from nst_daemon.config.orders import Progress
 
 Picture = NDArray[np.float32]
 

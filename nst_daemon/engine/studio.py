@@ -11,6 +11,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
 from nst_daemon.engine import devices, heap, report, sphere, trial
 from nst_daemon.engine.checkpoint import Checkpoint
@@ -28,7 +29,6 @@ from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, OutOfMemoryError
 from nst_daemon.images import colors, provenance, saving
 from nst_daemon.images.photo import Photo
-from nst_daemon.orders import Order, Painting, Progress
 
 logger = logging.getLogger(__name__)
 

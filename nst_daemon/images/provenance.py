@@ -10,10 +10,10 @@ from typing import Any
 
 from nst_daemon import __version__
 from nst_daemon.config.blends import Blend, blend_of, spell_blend, spell_setting
+from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import SETTINGS, Recipe, Style, blend_name, resolve
 from nst_daemon.config.settings import check_settings
 from nst_daemon.errors import ConfigError
-from nst_daemon.orders import Order
 
 MAX_CHARS = 100_000  # of one part
 

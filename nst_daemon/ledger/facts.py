@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from nst_daemon.config.orders import EngineFacts
 from nst_daemon.errors import ConditionError, NameRefusedError
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import Job, JobState, Problem
@@ -30,7 +31,6 @@ from nst_daemon.ledger.schema import (
     seen_of_row,
     text_in,
 )
-from nst_daemon.orders import EngineFacts
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Final
 
+from nst_daemon.config.orders import EngineFacts, Progress
 from nst_daemon.config.recipe import EVERYWHERE, Areas, Recipe, Style, blend_name
 from nst_daemon.errors import NstError
-from nst_daemon.orders import EngineFacts, Progress
 
 PREVIEWS: Final = ".preview"  # the folder in the outbox; hidden: no inbox, no indexer looks into it
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from nst_daemon.config.orders import busiest
 from nst_daemon.ledger.attempts import Attempts, refund
 from nst_daemon.ledger.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
 from nst_daemon.ledger.rows import (
@@ -31,7 +32,6 @@ from nst_daemon.ledger.rows import (
     update,
 )
 from nst_daemon.ledger.schema import copies_of_row, engines_out, job_columns, path_in, text_in
-from nst_daemon.orders import busiest
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 PAGE: Final = 200  # jobs that are read at once

@@ -16,10 +16,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Protocol, get_type_hints
 
+from nst_daemon.config.orders import EngineFacts, Progress
 from nst_daemon.config.recipe import EVERYWHERE, SETTINGS, Areas, Mask, Recipe, Region, Style, resolve
 from nst_daemon.errors import NstError
 from nst_daemon.ledger.jobs import Job, JobState, NewJob, Origin
-from nst_daemon.orders import EngineFacts, Progress
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (

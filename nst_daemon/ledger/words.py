@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from nst_daemon.config.orders import EngineFacts
 from nst_daemon.config.recipe import blend_name
 from nst_daemon.errors import where_to_read, without_section
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
-from nst_daemon.orders import EngineFacts
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nst_daemon.errors import FileConditionError, Trouble
-from nst_daemon.inbox import mounts
+from nst_daemon.folders import mounts
 from nst_daemon.ledger import Ledger
 
 

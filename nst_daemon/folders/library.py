@@ -18,8 +18,8 @@ from nst_daemon.config.recipe import Style
 from nst_daemon.disk import Stamp
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import FileConditionError, StyleError, Trouble
+from nst_daemon.folders.walk import is_foreign
 from nst_daemon.images.endings import PICTURES, RAWS
-from nst_daemon.inbox.walk import is_foreign
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from nst_daemon import disk
-from nst_daemon.belongings import Belonging, belongings_of
 from nst_daemon.config import Folder, Originals
 from nst_daemon.disk.files import file_sha256, folder_in, move_beside, names_beside, written_whole
 from nst_daemon.disk.spelling import spellings
 from nst_daemon.errors import FileConditionError, NameRefusedError, Trouble
+from nst_daemon.folders.belongings import Belonging, belongings_of
+from nst_daemon.folders.outbox import missing, nth_spelling, sub_folder
 from nst_daemon.ledger.jobs import Job, Origin, shown
-from nst_daemon.outbox import missing, nth_spelling, sub_folder
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from nst_daemon import disk
 from nst_daemon.config import state_home
 from nst_daemon.disk.files import temporary_in
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
-from nst_daemon.inbox.mounts import is_silent
+from nst_daemon.folders.mounts import is_silent
 from nst_daemon.system.machine import is_alive
 
 logger = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from nst_daemon import disk
-from nst_daemon.beside import Neighbours, neighbours_in
 from nst_daemon.config.blends import Blend, Regions
 from nst_daemon.config.recipe import EVERYWHERE, Areas, Mask, Region, Sidecar, Style
-from nst_daemon.copies import private_copy
 from nst_daemon.errors import PhotoError
-from nst_daemon.sidecars import masks_named_in, own_mask
+from nst_daemon.folders.companions import Neighbours, neighbours_in
+from nst_daemon.folders.copies import private_copy
+from nst_daemon.folders.sidecars import masks_named_in, own_mask
 
 
 class StylesOf(Protocol):

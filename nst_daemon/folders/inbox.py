@@ -23,11 +23,11 @@ from nst_daemon import disk
 from nst_daemon.config import Folder, Watch, WatchMode
 from nst_daemon.disk.files import TEMPORARY, is_left_over
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
-from nst_daemon.inbox import mounts
-from nst_daemon.inbox.gate import left_by_name
-from nst_daemon.inbox.hints import Collector, Hint
-from nst_daemon.inbox.leftovers import Leftovers
-from nst_daemon.inbox.walk import Found, Kind, Scan, kind_of, scan
+from nst_daemon.folders import mounts
+from nst_daemon.folders.gate import left_by_name
+from nst_daemon.folders.hints import Collector, Hint
+from nst_daemon.folders.leftovers import Leftovers
+from nst_daemon.folders.walk import Found, Kind, Scan, kind_of, scan
 from nst_daemon.ledger.jobs import Problem, problem_of
 
 logger = logging.getLogger(__name__)

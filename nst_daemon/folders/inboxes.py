@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from nst_daemon.config import Folder, Watch
-from nst_daemon.inbox.lease import Lease
-from nst_daemon.inbox.watching import Root
+from nst_daemon.folders.inbox import Root
+from nst_daemon.folders.lease import Lease
 from nst_daemon.ledger.jobs import Problem, problem_of
 
 

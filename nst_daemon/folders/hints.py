@@ -8,7 +8,7 @@ from typing import Final
 
 from watchdog import events
 
-from nst_daemon.inbox.walk import is_foreign
+from nst_daemon.folders.walk import is_foreign
 
 MAX_HINTS: Final = 20_000  # paths kept between two ticks; beyond, the folder is read anew
 

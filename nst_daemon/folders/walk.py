@@ -12,8 +12,7 @@ from pathlib import Path, PurePath
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
 from nst_daemon.errors import FileConditionError
-from nst_daemon.images.endings import MASK, SIDECARS
-from nst_daemon.inbox.gate import (
+from nst_daemon.folders.gate import (
     SILENT,
     Left,
     is_hidden,
@@ -22,6 +21,7 @@ from nst_daemon.inbox.gate import (
     left_by_name,
     stems_of_pictures,
 )
+from nst_daemon.images.endings import MASK, SIDECARS
 
 
 class Kind(StrEnum):

@@ -9,7 +9,7 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
-from nst_daemon.inbox.gate import Left, left_by_name
+from nst_daemon.folders.gate import Left, left_by_name
 from nst_daemon.ledger.jobs import LEFT_ALONE, Problem, shown
 
 logger = logging.getLogger(__name__)

@@ -1,1 +1,0 @@
-"""The watched folders: events, rescans and polls become paths. Only importer of watchdog."""
