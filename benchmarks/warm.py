@@ -17,7 +17,7 @@ from pathlib import Path
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 
-SAMPLE = Path(__file__).parent.parent / "nst_daemon" / "sample" / "chelsea.jpg"
+SAMPLE = Path(__file__).parent.parent / "nst_daemon" / "bundled" / "sample" / "chelsea.jpg"
 SETTLE_SECONDS = 0.5
 CONFIG = """
 inbox: inbox

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-STYLES = ROOT / "nst_daemon" / "styles"
+STYLES = ROOT / "nst_daemon" / "bundled" / "styles"
 SHIPPED = sorted(STYLES.glob("*"))
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-PHOTO = ROOT / "nst_daemon" / "sample" / "chelsea.jpg"
-STYLES = ROOT / "nst_daemon" / "styles"
+PHOTO = ROOT / "nst_daemon" / "bundled" / "sample" / "chelsea.jpg"
+STYLES = ROOT / "nst_daemon" / "bundled" / "styles"
 FIGURES = ROOT / "docs" / "images"
 HERO_STYLE = "swirling_oil"
 GAP = 10  # px

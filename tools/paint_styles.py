@@ -1,4 +1,4 @@
-"""Paint the built-in styles: `python tools/paint_styles.py [--out nst_daemon/styles] [--size 720] [NAME...]`.
+"""Paint the built-in styles: `python tools/paint_styles.py [--out nst_daemon/bundled/styles] [--size 720] [NAME...]`.
 
 Every picture is an original work of this program, the same pixels for the same seed and size.
 """
@@ -46,7 +46,9 @@ def paint(name: str, size: int = 720, seed: int = 1) -> Image.Image:
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Paint the built-in styles.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PAINTERS)}; none: all")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "nst_daemon" / "styles")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parents[1] / "nst_daemon" / "bundled" / "styles"
+    )
     parser.add_argument("--size", type=int, default=720, help="side in pixels")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(words)

@@ -29,7 +29,7 @@ from rich.text import Text
 from nst_daemon.desktop.icons import Look, draw
 
 ROOT = Path(__file__).parent.parent
-PHOTO = ROOT / "nst_daemon" / "sample" / "chelsea.jpg"
+PHOTO = ROOT / "nst_daemon" / "bundled" / "sample" / "chelsea.jpg"
 IMAGES = ROOT / "docs" / "images"
 GI = Path("/usr/lib/python3/dist-packages/gi")
 FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nst_daemon.inspector import Readable
     from nst_daemon.ledger import Ledger
 
-SAMPLE: Final = Path(__file__).parent.parent / "sample"
+SAMPLE: Final = Path(__file__).parent.parent / "bundled" / "sample"
 DEMO_SETTINGS: Final = {"size": 384, "steps": 55}  # under three minutes on two slow CPU cores
 ENDED: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 LOOK_SECONDS: Final = 0.2  # between looks at a job that is waited for

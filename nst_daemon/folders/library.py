@@ -23,7 +23,7 @@ from nst_daemon.images.endings import PICTURES, RAWS
 
 logger = logging.getLogger(__name__)
 
-BUILT_IN: Final = Path(__file__).parent / "styles"
+BUILT_IN: Final = Path(__file__).parent.parent / "bundled" / "styles"
 INTO_FOLDER: Final = "Put the picture into the styles folder; it goes on by itself."
 
 
