@@ -23,7 +23,7 @@ from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon import Daemon
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.inspector import Inspection, Readable
+from nst_daemon.intake.reader import Inspection, Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 

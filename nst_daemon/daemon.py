@@ -19,9 +19,9 @@ from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.disk import locks, logs
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.folders import inbox, outbox
+from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.ledger.jobs import Problem, Snapshot
-from nst_daemon.left import LeftHalf, MakeReader, make_reader
 from nst_daemon.once import Patience, Verdict, is_done
 from nst_daemon.once import verdict as judged
 from nst_daemon.pool import Easel, MakeEngine, RightHalf, make_engine

@@ -10,10 +10,10 @@ from typing import Final
 
 from nst_daemon.config import Config
 from nst_daemon.errors import ExitCode, without_section
+from nst_daemon.intake.left import LeftHalf
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Problem
 from nst_daemon.ledger.words import counts_text
-from nst_daemon.left import LeftHalf
 
 PATIENCE_SECONDS: Final = 20.0  # with a condition, beside one settling and one reading of the inbox
 MAX_RESCAN_SECONDS: Final = 15.0  # of the reading that is waited for

@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from nst_daemon import config, inspector
+from nst_daemon import config
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.cli.app import app
 from nst_daemon.config import Config
-from nst_daemon.inspector import Readable
+from nst_daemon.intake import reader
+from nst_daemon.intake.reader import Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 
@@ -92,7 +93,7 @@ def ledger(loaded: Config) -> Iterator[Ledger]:
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a photo outside the inbox, which is read without a process, as styles are."""
     monkeypatch.setattr(cli_paint, "inspected", lambda *_: READABLE)
-    monkeypatch.setattr(inspector, "Inspector", PlayedInspector)
+    monkeypatch.setattr(reader, "Inspector", PlayedInspector)
     photo = tmp_path / "cat.jpg"
     photo.write_bytes(b"a cat")
     return photo

@@ -23,7 +23,7 @@ from typing import Any
 from place import FakeReader
 
 from nst_daemon import daemon as daemons_daemon
-from nst_daemon import delivery, disposal, intake, worker
+from nst_daemon import delivery, disposal, worker
 from nst_daemon.attempt import Engine
 from nst_daemon.config import Config, load
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
@@ -33,7 +33,8 @@ from nst_daemon.engine.messages import Finished, Leave, Loaded, Refused, Stepped
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError, MissingError, OutOfMemoryError
-from nst_daemon.inspector import Inspection, Inspector, Readable
+from nst_daemon.intake import intake
+from nst_daemon.intake.reader import Inspection, Inspector, Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.system.crash import VARIABLE

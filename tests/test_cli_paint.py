@@ -314,8 +314,8 @@ class FakeDaemon:
         folder = self.config.folders[0]
         (photo,) = folder.inbox.iterdir()
         with Ledger(cli_common.ledger_path(self.config)) as ledger:
-            from nst_daemon import submission
             from nst_daemon.folders.library import Library
+            from nst_daemon.intake import submission
 
             library = Library(self.config.styles)
             wish = submission.wish_for(photo, config=self.config, library=library, keywords=())

@@ -11,13 +11,13 @@ from daemons import Home, PlayedEngine, PlayedReader
 from starts import fail_threads
 
 from nst_daemon import daemon as daemon_module
-from nst_daemon import left
 from nst_daemon.daemon import Daemon
 from nst_daemon.disk import locks
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import outbox
-from nst_daemon.inspector import Inspection, Inspector
-from nst_daemon.intake import Intake
+from nst_daemon.intake import left
+from nst_daemon.intake.intake import Intake
+from nst_daemon.intake.reader import Inspection, Inspector
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 

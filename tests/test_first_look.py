@@ -10,7 +10,7 @@ from conftest import FakeClock
 from place import Place
 
 from nst_daemon.config import Originals
-from nst_daemon.first_look import words_before
+from nst_daemon.intake.first_look import words_before
 
 COUNT = 6
 

@@ -27,7 +27,7 @@ from place import SCREAM, STARRY, Place
 from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.inspector import Inspector
+from nst_daemon.intake.reader import Inspector
 from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.worker import Worker
 

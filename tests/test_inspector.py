@@ -17,7 +17,7 @@ from PIL import Image
 from starts import fail_starts
 
 from nst_daemon.errors import ConditionError, FileConditionError
-from nst_daemon.inspector import Inspection, Inspector, Readable, Unreadable, read_photo
+from nst_daemon.intake.reader import Inspection, Inspector, Readable, Unreadable, read_photo
 
 WaitFor = Callable[..., None]
 

@@ -15,10 +15,10 @@ from conftest import FakeClock
 from faults import Faults
 from place import SCREAM, STARRY, Place
 
-from nst_daemon import admission, intake
 from nst_daemon.config import Watch, WatchMode
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import copies, mounts
+from nst_daemon.intake import admission, intake
 from nst_daemon.ledger import Verdict
 from nst_daemon.ledger.jobs import JobState
 

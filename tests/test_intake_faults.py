@@ -9,8 +9,8 @@ from conftest import FakeClock
 from faults import ERRNOS, Faults, under
 from place import SCREAM, Place
 
-from nst_daemon import intake
 from nst_daemon.folders.sidecars import fingerprint, sidecars_beside
+from nst_daemon.intake import intake
 from nst_daemon.ledger.jobs import JobState
 
 

@@ -14,7 +14,7 @@ from place import Place
 from nst_daemon.config import state_home
 from nst_daemon.folders.inboxes import Inbox
 from nst_daemon.folders.lease import CONFIRM_SECONDS, EXPIRE_SECONDS, LEASES, NAME, RENEW_SECONDS, Lease
-from nst_daemon.intake import Intake
+from nst_daemon.intake.intake import Intake
 from nst_daemon.ledger import Ledger
 
 ELSEWHERE = ("other-ledger", "other-host", 1)

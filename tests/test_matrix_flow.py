@@ -17,7 +17,7 @@ from verdicts import Result
 from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.inspector import Inspector
+from nst_daemon.intake.reader import Inspector
 from nst_daemon.ledger.jobs import JobState
 from nst_daemon.worker import Worker
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nst_daemon.config.blends import Blend
 from nst_daemon.config.recipe import Rule, Sidecar
-from nst_daemon.pairing import Paired, Unpaired, pair
+from nst_daemon.intake.pairing import Paired, Unpaired, pair
 
 STYLES = ("starry_night", "The Scream", "mosaic", "etching", "woodcut")
 

@@ -9,7 +9,7 @@ from daemons import CONFIG, Home
 from place import Place
 
 from nst_daemon.errors import ExitCode
-from nst_daemon.intake import HISTORY_SECONDS, SWEEP_SECONDS
+from nst_daemon.intake.intake import HISTORY_SECONDS, SWEEP_SECONDS
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 

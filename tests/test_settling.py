@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from nst_daemon.disk import Stamp, stamp_of
-from nst_daemon.settling import Settler
+from nst_daemon.intake.settling import Settler
 
 QUIET = 2.0
 MAX_WAIT = 20.0

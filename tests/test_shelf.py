@@ -14,10 +14,10 @@ from conftest import FakeClock
 from faults import Faults, under
 from place import SCREAM, STARRY, Place
 
-from nst_daemon.arrivals import with_styles_anew
 from nst_daemon.config.recipe import Areas
 from nst_daemon.errors import ConditionError
-from nst_daemon.inspector import Readable, Unreadable
+from nst_daemon.intake.arrivals import with_styles_anew
+from nst_daemon.intake.reader import Readable, Unreadable
 from nst_daemon.ledger.jobs import Job, JobState, Origin
 
 

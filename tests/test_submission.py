@@ -9,8 +9,8 @@ from nst_daemon.config import Config
 from nst_daemon.errors import ConfigError, MissingError, PhotoError
 from nst_daemon.folders.copies import sweep_copies
 from nst_daemon.folders.library import Library
-from nst_daemon.pairing import Paired, Unpaired
-from nst_daemon.submission import choices_of, copy_of, styles_of, wish_for
+from nst_daemon.intake.pairing import Paired, Unpaired
+from nst_daemon.intake.submission import choices_of, copy_of, styles_of, wish_for
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image, features
 
 from nst_daemon.errors import IncompletePhotoError, PhotoError
 from nst_daemon.images.wholeness import SECTOR, Wholeness, judge, zeros_from
-from nst_daemon.inspector import Readable, Unreadable, read_photo
+from nst_daemon.intake.reader import Readable, Unreadable, read_photo
 
 SIZE = (200, 150)
 BLACK = Image.new("RGB", SIZE)

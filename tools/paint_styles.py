@@ -1,4 +1,4 @@
-"""Paint the built-in styles: `python tools/paint_styles.py [--out nst_daemon/bundled/styles] [--size 720] [NAME...]`.
+"""Paint the built-in styles: `python tools/paint_styles.py [--out FOLDER] [--size 720] [NAME...]`.
 
 Every picture is an original work of this program, the same pixels for the same seed and size.
 """

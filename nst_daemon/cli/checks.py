@@ -180,7 +180,7 @@ def _wrong(key: str, folder: Path, error: FileConditionError) -> Finding:
 
 def _first_photos(config: "Config") -> Iterator[Finding]:
     """Yield how many photos lie in inboxes that no daemon has looked at."""
-    from nst_daemon.first_look import words_before
+    from nst_daemon.intake.first_look import words_before
 
     for line in words_before(config):
         yield Finding(True, f"inbox {line}")
@@ -214,7 +214,7 @@ def _state(config: "Config") -> Iterator[Finding]:
 
 def _style(entry: "Entry", config: "Config") -> Iterator[Finding]:
     """Yield what is wrong with a style that every photo of an inbox, or those of a rule, would wait for."""
-    from nst_daemon.inspector import Inspector, Unreadable
+    from nst_daemon.intake.reader import Inspector, Unreadable
 
     if entry.is_builtin:
         return

@@ -146,8 +146,8 @@ def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -
     from nst_daemon.config.blends import spell_blend
     from nst_daemon.folders.library import Library
     from nst_daemon.folders.sidecars import foreign_beside, own_mask
-    from nst_daemon.pairing import Unpaired
-    from nst_daemon.submission import wish_for
+    from nst_daemon.intake.pairing import Unpaired
+    from nst_daemon.intake.submission import wish_for
 
     loaded = load_config(config)
     wish = wish_for(path, config=loaded, library=Library(loaded.styles), keywords=keywords)

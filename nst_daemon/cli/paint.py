@@ -33,7 +33,7 @@ from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 if TYPE_CHECKING:
     from nst_daemon.config import Config
     from nst_daemon.engine.process import EngineProcess
-    from nst_daemon.inspector import Readable
+    from nst_daemon.intake.reader import Readable
     from nst_daemon.ledger import Ledger
 
 SAMPLE: Final = Path(__file__).parent.parent / "bundled" / "sample"
@@ -59,11 +59,11 @@ def submit(
 
     Example: nst-daemon submit cat.jpg --style mosaic --set size=2048 --wait
     """
-    from nst_daemon import submission
     from nst_daemon.config import parse_assignments
     from nst_daemon.folders.library import Library
-    from nst_daemon.inspector import Inspector
-    from nst_daemon.shelf import Shelf
+    from nst_daemon.intake import submission
+    from nst_daemon.intake.reader import Inspector
+    from nst_daemon.intake.shelf import Shelf
 
     over, blend = parse_assignments(settings or []), style_blend(style)
     loaded = load_config(config)
@@ -234,8 +234,8 @@ def provenance_of(result: Path, config: "Config | None") -> Mapping[str, str]:
 
 def areas_beside(photo: Path, regions: Regions, folder: Path, config: "Config | None") -> Areas:
     """Return where a photo is painted, by the masks beside it."""
-    from nst_daemon import submission
     from nst_daemon.folders.library import Library
+    from nst_daemon.intake import submission
 
     library = Library(config.styles if config else None)
     return submission.areas_for(photo, regions, library=library, folder=folder)
@@ -290,7 +290,7 @@ def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
 def blended(blend: Blend, config: "Config | None") -> tuple[Style, ...]:
     """Return the pictures of a blend."""
     from nst_daemon.folders.library import Library
-    from nst_daemon.submission import styles_of
+    from nst_daemon.intake.submission import styles_of
 
     return styles_of(blend, Library(config.styles if config else None))
 
@@ -309,7 +309,7 @@ def inspected(photo: Path, config: "Config | None") -> "Readable":
     Raises:
         PhotoError: it cannot be read.
     """
-    from nst_daemon.inspector import Inspector, Unreadable
+    from nst_daemon.intake.reader import Inspector, Unreadable
 
     with Inspector(max_megapixels=config.max_megapixels) if config else Inspector() as inspector:
         inspection = inspector.inspect(photo)

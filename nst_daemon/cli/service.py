@@ -24,7 +24,7 @@ def start(config: ConfigOption = None) -> None:
 
     Example: nst-daemon start
     """
-    from nst_daemon.first_look import words_before
+    from nst_daemon.intake.first_look import words_before
     from nst_daemon.service import background
 
     loaded = load_config(config)

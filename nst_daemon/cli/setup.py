@@ -113,7 +113,7 @@ def run(
 
     from nst_daemon.config import TrayMode
     from nst_daemon.daemon import Daemon
-    from nst_daemon.first_look import words_before
+    from nst_daemon.intake.first_look import words_before
 
     loaded = load_config(config)
     if no_tray or once:

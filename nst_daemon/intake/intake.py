@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
-from nst_daemon.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
-from nst_daemon.arrivals import Arrival, Styles, Waiting, restless_problem, sidecar_wait
 from nst_daemon.config import Config
-from nst_daemon.delays import Delays, of_photo
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders.copies import private_copy, sweep_copies
@@ -23,13 +20,16 @@ from nst_daemon.folders.inbox import Root
 from nst_daemon.folders.inboxes import Inbox
 from nst_daemon.folders.sidecars import fingerprint
 from nst_daemon.folders.walk import Found, Kind, kind_of
-from nst_daemon.growing import Fate, Growing, Incomplete
-from nst_daemon.inspector import Readable, Unreadable
+from nst_daemon.intake.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
+from nst_daemon.intake.arrivals import Arrival, Styles, Waiting, restless_problem, sidecar_wait
+from nst_daemon.intake.delays import Delays, of_photo
+from nst_daemon.intake.growing import Fate, Growing, Incomplete
+from nst_daemon.intake.reader import Readable, Unreadable
+from nst_daemon.intake.repairing import Mender
+from nst_daemon.intake.second_looks import SecondLooks
+from nst_daemon.intake.settling import Settler
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.ledger.jobs import Problem, problem_of
-from nst_daemon.mending import Mender
-from nst_daemon.second_looks import SecondLooks
-from nst_daemon.settling import Settler
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 from nst_daemon import disk
-from nst_daemon.arrivals import Arrival, Styles, as_new, jobs_for, unreadable_job, with_styles_anew
 from nst_daemon.config import Config, Folder
 from nst_daemon.config.recipe import blend_name
 from nst_daemon.disk import Stamp, stamp_of
@@ -17,7 +16,8 @@ from nst_daemon.folders import outbox
 from nst_daemon.folders.masks import take_masks
 from nst_daemon.folders.networks import network_of
 from nst_daemon.folders.sidecars import find_sidecar
-from nst_daemon.inspector import Inspection, Readable
+from nst_daemon.intake.arrivals import Arrival, Styles, as_new, jobs_for, unreadable_job, with_styles_anew
+from nst_daemon.intake.reader import Inspection, Readable
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import Job, JobState, NewJob
 

@@ -8,7 +8,17 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from nst_daemon import disk
-from nst_daemon.admission import (
+from nst_daemon.config import Config, Folder
+from nst_daemon.disk import Stamp, stamp_of
+from nst_daemon.errors import FileConditionError, PhotoError, with_section
+from nst_daemon.folders.companions import Role, claim_of, claims_on, photos_of, role_of
+from nst_daemon.folders.copies import private_copy
+from nst_daemon.folders.gate import Left
+from nst_daemon.folders.inbox import Root
+from nst_daemon.folders.masks import namers_of
+from nst_daemon.folders.sidecars import fingerprint, masks_named_in, sidecars_beside
+from nst_daemon.folders.walk import Kind, Scan, has_speaker
+from nst_daemon.intake.admission import (
     GONE,
     IS_MASK,
     IS_SPOKEN_FOR,
@@ -19,22 +29,12 @@ from nst_daemon.admission import (
     seen_as,
     stamp_seen,
 )
-from nst_daemon.arrivals import Arrival, Styles
-from nst_daemon.config import Config, Folder
-from nst_daemon.disk import Stamp, stamp_of
-from nst_daemon.errors import FileConditionError, PhotoError, with_section
-from nst_daemon.first_look import FirstLooks
-from nst_daemon.folders.companions import Role, claim_of, claims_on, photos_of, role_of
-from nst_daemon.folders.copies import private_copy
-from nst_daemon.folders.gate import Left
-from nst_daemon.folders.inbox import Root
-from nst_daemon.folders.masks import namers_of
-from nst_daemon.folders.sidecars import fingerprint, masks_named_in, sidecars_beside
-from nst_daemon.folders.walk import Kind, Scan, has_speaker
-from nst_daemon.inspector import Readable
+from nst_daemon.intake.arrivals import Arrival, Styles
+from nst_daemon.intake.first_look import FirstLooks
+from nst_daemon.intake.reader import Readable
+from nst_daemon.intake.settling import Settler
 from nst_daemon.ledger import UNREAD, Ledger, Verdict
 from nst_daemon.ledger.jobs import Job, JobState
-from nst_daemon.settling import Settler
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
-from nst_daemon.inspector import Readable, Unreadable
+from nst_daemon.intake.reader import Readable, Unreadable
 from nst_daemon.ledger.jobs import Problem, shown
 
 PARTNER_ENDS: Final = (

@@ -18,10 +18,10 @@ from nst_daemon.folders.library import Library
 from nst_daemon.folders.masks import areas_of, take_masks
 from nst_daemon.folders.networks import network_of
 from nst_daemon.folders.sidecars import find_sidecar
+from nst_daemon.intake.pairing import Choice, Paired, Unpaired, pair
+from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.ledger.jobs import JobState, NewJob, Origin
-from nst_daemon.pairing import Choice, Paired, Unpaired, pair
-from nst_daemon.shelf import Shelf
 
 Styles = Library | Shelf  # a shelf where jobs are made
 

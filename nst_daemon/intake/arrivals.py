@@ -13,8 +13,8 @@ from nst_daemon.disk import Stamp
 from nst_daemon.errors import FileConditionError, PhotoError, StyleError, with_section
 from nst_daemon.folders.masks import NO_MASKS, Masks, areas_of
 from nst_daemon.folders.sidecars import sidecars_beside
+from nst_daemon.intake.pairing import Choice, Paired, pair
 from nst_daemon.ledger.jobs import Job, JobState, NewJob, Problem, shown
-from nst_daemon.pairing import Choice, Paired, pair
 
 KEY_DIGITS: Final = 64  # of a sha256
 

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol, Self
 
-from nst_daemon.admission import Reader
 from nst_daemon.config import Config
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders.inboxes import Inbox
 from nst_daemon.folders.library import Library
-from nst_daemon.inspector import Inspector
-from nst_daemon.intake import Intake
+from nst_daemon.intake.admission import Reader
+from nst_daemon.intake.intake import Intake
+from nst_daemon.intake.reader import Inspector
+from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Problem
-from nst_daemon.shelf import Shelf
 
 AGAIN_SECONDS: Final = 1.0  # between two tries to begin with a ledger that cannot be read
 
