@@ -24,7 +24,7 @@ from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.ledger.jobs import Problem, Snapshot
 from nst_daemon.once import Patience, Verdict, is_done
 from nst_daemon.once import verdict as judged
-from nst_daemon.pool import Easel, MakeEngine, RightHalf, make_engine
+from nst_daemon.painting.pool import Easel, MakeEngine, RightHalf, make_engine
 from nst_daemon.pulse import Pulse
 from nst_daemon.reloading import ConfigWatch
 from nst_daemon.supervision import Supervision, status_line

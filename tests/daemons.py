@@ -23,8 +23,6 @@ from typing import Any
 from place import FakeReader
 
 from nst_daemon import daemon as daemons_daemon
-from nst_daemon import delivery, disposal, worker
-from nst_daemon.attempt import Engine
 from nst_daemon.config import Config, load
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon import Daemon
@@ -37,6 +35,8 @@ from nst_daemon.intake import intake
 from nst_daemon.intake.reader import Inspection, Inspector, Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
+from nst_daemon.painting import delivery, disposal, worker
+from nst_daemon.painting.attempt import Engine
 from nst_daemon.system.crash import VARIABLE
 
 STYLES = ("stripes", "dots")

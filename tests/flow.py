@@ -17,7 +17,7 @@ from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.disk.files import TEMPORARY
 from nst_daemon.errors import CancelledError
 from nst_daemon.ledger.jobs import JobState, Problem
-from nst_daemon.worker import Worker
+from nst_daemon.painting.worker import Worker
 
 STEP = 0.5  # seconds between two ticks
 PHOTOS = {"trip/a.jpg": b"the first photo", "b.jpg": b"the second photo"}

@@ -11,7 +11,6 @@ from conftest import FakeClock
 
 from nst_daemon import disk
 from nst_daemon.config import Config, EngineConfig, Folder, Watch, WatchMode
-from nst_daemon.disposal import Disposal
 from nst_daemon.folders.inboxes import Inbox
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.intake import Intake
@@ -19,6 +18,7 @@ from nst_daemon.intake.reader import Inspection, Readable, Unreadable
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.ledger.jobs import Job, JobState
+from nst_daemon.painting.disposal import Disposal
 
 STARRY = "starry_night"
 SCREAM = "the_scream"

@@ -13,15 +13,14 @@ import pytest
 ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
-    "errors moments pulse",
+    "errors pulse",
     "system",
     "disk",
     "config",
     "images ledger",
-    "checkpoints engine folders reloading service",
-    "attempt delivery desktop disposal intake state_dir supervision",
-    "once worker",
-    "pool",
+    "engine folders reloading service",
+    "desktop intake painting state_dir supervision",
+    "once",
     "daemon",
     "cli",
     "__main__",

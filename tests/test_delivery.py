@@ -11,9 +11,9 @@ from faults import Faults, under
 from test_worker import Desk, FakeEngine
 
 from nst_daemon.config.orders import Order
-from nst_daemon.delivery import CONDITION_SECONDS, MANIFEST
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
+from nst_daemon.painting.delivery import CONDITION_SECONDS, MANIFEST
 
 
 @pytest.fixture

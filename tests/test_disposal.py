@@ -16,11 +16,11 @@ from faults import ERRNOS, Faults, under
 from test_worker import Desk
 
 from nst_daemon.config import Folder, Originals
-from nst_daemon.disposal import CONDITION_SECONDS, PATIENCE_SECONDS, SWEEP_SECONDS, Disposal
 from nst_daemon.errors import PhotoError
 from nst_daemon.folders import originals
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState
+from nst_daemon.painting.disposal import CONDITION_SECONDS, PATIENCE_SECONDS, SWEEP_SECONDS, Disposal
 
 
 @pytest.fixture

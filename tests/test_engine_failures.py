@@ -16,12 +16,12 @@ from conftest import FakeClock
 from daemons import serve_played, start_server
 from test_worker import Desk
 
-from nst_daemon.attempt import MAX_ATTEMPTS, MAX_INTERRUPTIONS
 from nst_daemon.engine import process
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
+from nst_daemon.painting.attempt import MAX_ATTEMPTS, MAX_INTERRUPTIONS
 
 WaitFor = Callable[..., None]
 SILENCE_SECONDS = 0.5

@@ -24,12 +24,12 @@ from pictures import XMP, camera_exif, eight, scene
 from PIL import Image
 from place import SCREAM, STARRY, Place
 
-from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.intake.reader import Inspector
 from nst_daemon.ledger.jobs import Job, JobState
-from nst_daemon.worker import Worker
+from nst_daemon.painting.disposal import Disposal
+from nst_daemon.painting.worker import Worker
 
 Cache = Callable[[Path], Path]
 SMALL = {

@@ -14,12 +14,12 @@ from PIL import Image
 from place import SCREAM, STARRY, Place
 from verdicts import Result
 
-from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.intake.reader import Inspector
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.worker import Worker
+from nst_daemon.painting.disposal import Disposal
+from nst_daemon.painting.worker import Worker
 
 SMALL = {"content_layers": (), "style_layers": ("relu1_1",), "pyramid": 0, "steps": 1, "averaging": 0} | {
     "size": "original",

@@ -11,7 +11,7 @@ from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.ledger import Ledger
-from nst_daemon.pool import Easel, RightHalf
+from nst_daemon.painting.pool import Easel, RightHalf
 
 
 @dataclass

@@ -10,14 +10,10 @@ import pytest
 from conftest import FakeClock
 from faults import Faults
 
-from nst_daemon import worker as worker_module
-from nst_daemon.attempt import MAX_ATTEMPTS
-from nst_daemon.checkpoints import SWEEP_SECONDS
 from nst_daemon.config import Folder, Originals
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.disk.files import SUFFIX, TEMPORARY, file_sha256
-from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
@@ -31,7 +27,11 @@ from nst_daemon.errors import (
 )
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.ledger.jobs import Job, JobState, NewJob, Origin
-from nst_daemon.worker import Worker
+from nst_daemon.painting import worker as worker_module
+from nst_daemon.painting.attempt import MAX_ATTEMPTS
+from nst_daemon.painting.checkpoints import SWEEP_SECONDS
+from nst_daemon.painting.disposal import Disposal
+from nst_daemon.painting.worker import Worker
 
 
 @dataclass

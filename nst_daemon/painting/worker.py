@@ -14,12 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
-from nst_daemon.attempt import MAX_ATTEMPTS, Attempt, Engine
-from nst_daemon.checkpoints import Checkpoints
 from nst_daemon.config.orders import Painting
-from nst_daemon.delivery import Delivery
 from nst_daemon.disk import logs
-from nst_daemon.disposal import Disposal
 from nst_daemon.errors import (
     CancelledError,
     ConditionError,
@@ -35,7 +31,11 @@ from nst_daemon.errors import (
 from nst_daemon.folders import outbox
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Problem
-from nst_daemon.moments import lies_ahead
+from nst_daemon.painting.attempt import MAX_ATTEMPTS, Attempt, Engine
+from nst_daemon.painting.checkpoints import Checkpoints
+from nst_daemon.painting.delivery import Delivery
+from nst_daemon.painting.disposal import Disposal
+from nst_daemon.painting.moments import lies_ahead
 
 logger = logging.getLogger(__name__)
 

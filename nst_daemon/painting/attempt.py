@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from nst_daemon import checkpoints, disk
+from nst_daemon import disk
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.config.recipe import Recipe
 from nst_daemon.errors import CancelledError, ConditionError, JobError
 from nst_daemon.folders.copies import source_of
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job
+from nst_daemon.painting import checkpoints
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)

@@ -12,16 +12,16 @@ from dataclasses import replace
 from itertools import count
 from typing import Self
 
-from nst_daemon.attempt import Engine
 from nst_daemon.config import ALL, Config
 from nst_daemon.config.orders import EngineFacts
-from nst_daemon.delivery import Delivery
-from nst_daemon.disposal import Disposal
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings, settings_of
 from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.ledger import Ledger
-from nst_daemon.worker import Worker
+from nst_daemon.painting.attempt import Engine
+from nst_daemon.painting.delivery import Delivery
+from nst_daemon.painting.disposal import Disposal
+from nst_daemon.painting.worker import Worker
 
 logger = logging.getLogger(__name__)
 

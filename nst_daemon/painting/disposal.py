@@ -20,7 +20,7 @@ from nst_daemon.folders import originals
 from nst_daemon.folders.places import Places
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Origin, problem_of, shown
-from nst_daemon.moments import lies_ahead
+from nst_daemon.painting.moments import lies_ahead
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)

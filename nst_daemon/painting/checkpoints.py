@@ -13,7 +13,7 @@ from nst_daemon.disk.files import is_left_over
 from nst_daemon.errors import ConditionError, FileConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job
-from nst_daemon.moments import lies_ahead
+from nst_daemon.painting.moments import lies_ahead
 
 SUFFIX: Final = ".checkpoint"
 SWEEP_SECONDS: Final = 2.0  # between looks

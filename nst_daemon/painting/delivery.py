@@ -16,7 +16,6 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from nst_daemon import disk
-from nst_daemon.checkpoints import file_name_of, names_of
 from nst_daemon.config.orders import Painting
 from nst_daemon.disk import files
 from nst_daemon.disk.spelling import spellings
@@ -25,7 +24,8 @@ from nst_daemon.folders import outbox
 from nst_daemon.folders.places import Places
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, problem_of
-from nst_daemon.moments import lies_ahead
+from nst_daemon.painting.checkpoints import file_name_of, names_of
+from nst_daemon.painting.moments import lies_ahead
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)
