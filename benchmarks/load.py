@@ -20,7 +20,7 @@ import psutil
 
 from nst_daemon.config import Config, load
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
-from nst_daemon.daemon import Daemon
+from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.intake.reader import Inspection, Readable

@@ -22,10 +22,10 @@ from typing import Any
 
 from place import FakeReader
 
-from nst_daemon import daemon as daemons_daemon
 from nst_daemon.config import Config, load
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
-from nst_daemon.daemon import Daemon
+from nst_daemon.daemon import daemon as daemons_daemon
+from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.engine import process as engine_process
 from nst_daemon.engine.messages import Finished, Leave, Loaded, Refused, Stepped, Stop
 from nst_daemon.engine.process import EngineProcess, OnFacts

@@ -13,14 +13,13 @@ import pytest
 ROOT = Path(__file__).parent.parent / "nst_daemon"
 
 LAYERS = (
-    "errors pulse",
+    "errors",
     "system",
     "disk",
     "config",
     "images ledger",
-    "engine folders reloading service",
-    "desktop intake painting state_dir supervision",
-    "once",
+    "engine folders service",
+    "desktop intake painting",
     "daemon",
     "cli",
     "__main__",

@@ -330,9 +330,9 @@ class FakeDaemon:
 
 
 def test_demo_prints_where_the_picture_is(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("nst_daemon.daemon")
+    module = ModuleType("nst_daemon.daemon.daemon")
     module.Daemon = FakeDaemon  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "nst_daemon.daemon", module)
+    monkeypatch.setitem(sys.modules, "nst_daemon.daemon.daemon", module)
     answer = ask("demo", "--dir", tmp_path / "demo")
     assert (answer.code, answer.out) == (0, f"{tmp_path / 'demo' / 'outbox' / 'painted.jpg'}\n")
     made = config.load(tmp_path / "demo" / "config.yaml")

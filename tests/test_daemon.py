@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_daemon import daemon
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.app import app
 from nst_daemon.config import Config, load
-from nst_daemon.daemon import Daemon
+from nst_daemon.daemon import daemon
+from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState

@@ -10,8 +10,8 @@ import pytest
 from daemons import Home, PlayedEngine, PlayedReader
 from starts import fail_threads
 
-from nst_daemon import daemon as daemon_module
-from nst_daemon.daemon import Daemon
+from nst_daemon.daemon import daemon as daemon_module
+from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.disk import locks
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import outbox
@@ -146,7 +146,7 @@ def test_photos_are_painted_while_a_large_outbox_is_still_swept(
 def test_an_older_state_folder_is_closed_and_its_place_is_looked_at(
     home: Home, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nst_daemon.state_dir.is_silent", lambda folder: True)
+    monkeypatch.setattr("nst_daemon.daemon.state_dir.is_silent", lambda folder: True)
     photos = home.path / "state" / "photos"
     photos.mkdir(parents=True)
     (photos / "a.jpg").touch()

@@ -11,9 +11,9 @@ import pytest
 from daemons import Home, PlayedEngine, PlayedReader
 from faults import Faults, under
 
-from nst_daemon import daemon as daemons_daemon
-from nst_daemon import once
-from nst_daemon.daemon import Daemon
+from nst_daemon.daemon import daemon as daemons_daemon
+from nst_daemon.daemon import once
+from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.errors import ExitCode, MissingError
 from nst_daemon.intake.reader import Inspection, Unreadable
 from nst_daemon.ledger.jobs import JobState

@@ -16,10 +16,10 @@ from daemons import CONFIG, WAIT_SECONDS, Home, ended
 from faults import Faults
 
 from nst_daemon.config import Config, TrayMode, load
+from nst_daemon.daemon.reloading import LOOK_SECONDS, ConfigWatch
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.reloading import LOOK_SECONDS, ConfigWatch
 
 WaitFor = Callable[..., None]
 

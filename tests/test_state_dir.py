@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nst_daemon import state_dir
 from nst_daemon.cli.app import app
+from nst_daemon.daemon import state_dir
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger import file as ledger_file
 

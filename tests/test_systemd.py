@@ -9,18 +9,17 @@ from conftest import FakeClock
 from daemons import Home, PlayedReader
 
 from nst_daemon import config
-from nst_daemon import daemon as daemon_module
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.config.orders import EngineFacts
-from nst_daemon.daemon import Daemon
+from nst_daemon.daemon import daemon as daemon_module
+from nst_daemon.daemon.daemon import Daemon
+from nst_daemon.daemon.heartbeat import HUNG_SECONDS, Pulse, Supervision, status_line
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import JobState, Snapshot
-from nst_daemon.pulse import HUNG_SECONDS, Pulse
 from nst_daemon.service import systemd
-from nst_daemon.supervision import Supervision, status_line
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is Linux's")
 WaitFor = Callable[..., None]

@@ -188,7 +188,7 @@ def _first_photos(config: "Config") -> Iterator[Finding]:
 
 def _state(config: "Config") -> Iterator[Finding]:
     """Yield whether the daemon can use the state folder: write to it, lock it, open its ledger."""
-    from nst_daemon.state_dir import place_problems
+    from nst_daemon.daemon.state_dir import place_problems
 
     finding = _writable("state_dir", config.state_dir, may_be_made=True)
     yield finding

@@ -329,7 +329,7 @@ def demo(
     """
     from nst_daemon.cli import setup as cli_setup
     from nst_daemon.config import load
-    from nst_daemon.daemon import Daemon
+    from nst_daemon.daemon.daemon import Daemon
     from nst_daemon.disk.files import copy_whole
 
     root = cli_setup.new_folder(Path("nst-daemon-demo")) if folder is None else folder.expanduser()

@@ -112,7 +112,7 @@ def run(
     from dataclasses import replace
 
     from nst_daemon.config import TrayMode
-    from nst_daemon.daemon import Daemon
+    from nst_daemon.daemon.daemon import Daemon
     from nst_daemon.intake.first_look import words_before
 
     loaded = load_config(config)

@@ -13,8 +13,13 @@ from functools import partial
 from types import FrameType
 from typing import Final, TypeVar
 
-from nst_daemon import __version__, disk, state_dir
+from nst_daemon import __version__, disk
 from nst_daemon.config import Config
+from nst_daemon.daemon import state_dir
+from nst_daemon.daemon.heartbeat import Pulse, Supervision, status_line
+from nst_daemon.daemon.once import Patience, Verdict, is_done
+from nst_daemon.daemon.once import verdict as judged
+from nst_daemon.daemon.reloading import ConfigWatch
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.disk import locks, logs
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
@@ -22,12 +27,7 @@ from nst_daemon.folders import inbox, outbox
 from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
 from nst_daemon.ledger import Ledger, Wish
 from nst_daemon.ledger.jobs import Problem, Snapshot
-from nst_daemon.once import Patience, Verdict, is_done
-from nst_daemon.once import verdict as judged
 from nst_daemon.painting.pool import Easel, MakeEngine, RightHalf, make_engine
-from nst_daemon.pulse import Pulse
-from nst_daemon.reloading import ConfigWatch
-from nst_daemon.supervision import Supervision, status_line
 from nst_daemon.system import crash
 
 logger = logging.getLogger(__name__)

@@ -1,16 +1,42 @@
-"""What systemd is told of the daemon: that it is ready, alive, and what it does. On the main thread."""
+"""Signs of life: which threads have lately given one, and what systemd is told of the daemon.
+
+The clock is handed in. Any thread may give a sign; systemd is spoken to on the main thread.
+"""
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Final
 
 from nst_daemon.ledger.jobs import JobState, Snapshot
 from nst_daemon.ledger.words import counts_text, current_text
-from nst_daemon.pulse import Pulse
 from nst_daemon.service import systemd
 
 logger = logging.getLogger(__name__)
 
+HUNG_SECONDS: Final = 600.0  # copying one photo from a slow network disk takes minutes
 MARGIN_SECONDS: Final = 60.0  # for a disk that hangs
+
+
+class Pulse:
+    """Remembers the last sign of life of each thread. Any thread may ask and tell."""
+
+    def __init__(self, *names: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = dict.fromkeys(names, clock())
+
+    def beat(self, name: str) -> None:
+        """Give a sign of life."""
+        self._last[name] = self._clock()
+
+    def forget(self, name: str) -> None:
+        """Expect no sign of life any more: the thread has ended."""
+        self._last.pop(name, None)
+
+    def hung(self) -> list[str]:
+        """Return who gave none for so long that only a new start can help."""
+        now = self._clock()
+        return [name for name, last in tuple(self._last.items()) if now - last > HUNG_SECONDS]
 
 
 class Supervision:
