@@ -54,7 +54,7 @@ def adobe_profile() -> bytes:
     import sys
 
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-    from pictures import ADOBE_RGB, matrix_profile
+    from support.pictures import ADOBE_RGB, matrix_profile
 
     return matrix_profile(ADOBE_RGB, 2.2)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from faults import Faults
+from support.clock import FakeClock
+from support.faults import Faults
 
 from nst_daemon.disk import system
 
@@ -37,19 +38,6 @@ DESKTOP_VARIABLES = (
     "PYSTRAY_BACKEND",
 )
 LEAK_SECONDS = 5.0  # a thread or process that was told to end gets this long
-
-
-class FakeClock:
-    """A clock that stands still until it is advanced."""
-
-    def __init__(self, now: float = 1_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,7 @@
 """Write what the docs take from the code: `config.example.yaml`, and the tables in `docs/config.md`.
 
-Run it after a key, a default or a setting changed: `python tools/write_docs.py`. `tests/test_docs.py` fails
-until then.
+Run it after a key, a default or a setting changed: `python tools/write_docs.py`. `tests/project/test_docs.py`
+fails until then.
 """
 
 import re

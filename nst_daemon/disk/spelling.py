@@ -24,7 +24,7 @@ def is_plain(name: str) -> bool:
 def spellings(name: str) -> Iterator[str]:
     """Yield a name, and what it is where a disk does not take it: each taken by more disks than the last."""
     safe = _safe(name)
-    yield from dict.fromkeys((name, safe, safe if is_plain(safe) else _bare(safe)))
+    yield from dict.fromkeys((name, safe, safe if is_plain(safe) else _bare(safe, of=name)))
 
 
 def with_letters_for_all(name: str) -> str:
@@ -46,11 +46,11 @@ def _safe(name: str) -> str:
     return f"_{name}" if is_device else name
 
 
-def _bare(name: str) -> str:
-    """Return a short name of ASCII letters, with a mark of the whole one."""
+def _bare(name: str, *, of: str) -> str:
+    """Return a short name of ASCII letters, with a mark of the one that it stands for."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     path = PurePath(_safe(plain) or "_")
     suffix = path.suffix if len(path.suffix) <= END else ""
-    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    mark = hashlib.sha256(of.encode(errors="surrogatepass")).hexdigest()[:8]
     stem = path.name.removesuffix(suffix)[: MAX_PLAIN - len(suffix) - len(mark) - 1]
     return f"{stem}-{mark}{suffix}"

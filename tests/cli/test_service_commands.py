@@ -1,0 +1,112 @@
+# ruff: noqa: F811  fixtures are imported by name
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from support.commands import Ask, ask, home, loaded  # noqa: F401
+from support.desktops import WaitFor
+
+from nst_daemon.cli import common as cli_common
+from nst_daemon.config import Config
+from nst_daemon.disk import locks
+from nst_daemon.errors import NotRunningError
+from nst_daemon.ledger import Ledger
+from nst_daemon.service import background
+from nst_daemon.service import installing as service
+from nst_daemon.service.installing import Kind
+
+
+@pytest.fixture(autouse=True)
+def only_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep these tests from this machine's own systemd."""
+    monkeypatch.setattr(service, "kind_here", lambda: Kind.AUTOSTART)
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "NOTIFY_SOCKET"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def stopped(loaded: Config) -> Iterator[None]:
+    """End what a test has started, also where it failed."""
+    yield
+    try:
+        background.stop(loaded)
+    except NotRunningError:
+        return
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).wait(0) is not None
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return False
+
+
+def test_start_returns_when_the_daemon_watches_and_stop_when_it_has_ended(
+    ask: Ask,
+    loaded: Config,
+    stopped: None,
+    wait_for: WaitFor,
+) -> None:
+    started = ask("start")
+    pid = locks.holder(loaded.state_dir)
+    assert (started.code, started.out) == (0, "")
+    assert pid is not None
+    assert f"(process {pid})" in started.err
+    if hasattr(os, "getsid"):
+        assert os.getsid(pid) == pid  # it outlives the terminal
+    with Ledger(cli_common.ledger_path(loaded)) as ledger:
+        assert ledger.ready_pid() == pid
+    assert ask("status", "--json").json["running"] is True
+
+    again = ask("start")
+    assert again.code == 4
+    assert str(pid) in again.err
+
+    restarted = ask("restart")
+    other = locks.holder(loaded.state_dir)
+    assert restarted.code == 0
+    assert other not in (None, pid)
+
+    assert ask("stop").code == 0
+    assert locks.holder(loaded.state_dir) is None
+    assert ask("stop").code == 5
+    assert other is not None
+    for each in (pid, other):
+        wait_for(lambda pid=each: _is_gone(pid), what="the daemon to be gone")
+
+
+def test_start_says_why_the_daemon_ended_as_it_began(
+    ask: Ask,
+    loaded: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = loaded.source.with_name("broken.yaml")
+    broken.write_text("inbox: in\noutbox: out\nsizee: 3\n")
+    command = service.command_of(loaded, "run")
+    monkeypatch.setattr(service, "command_of", lambda *_, **__: (*command[:-1], str(broken)))
+    answer = ask("start")
+    assert answer.code == 2
+    assert "sizee" in answer.err
+
+
+def test_a_dry_run_prints_the_files_and_writes_none(ask: Ask, no_home: Path) -> None:
+    answer = ask("service", "install", "--dry-run")
+    assert answer.code == 0
+    assert "[Desktop Entry]" in answer.out
+    assert not list(no_home.rglob("*.desktop"))
+
+
+def test_service_is_installed_seen_and_removed(ask: Ask, no_home: Path) -> None:
+    assert ask("service", "status").code == 3
+    assert ask("service", "install").code == 0
+    assert ask("service", "install").code == 0
+    assert len(list(no_home.rglob("*.desktop"))) == 1
+    status = ask("service", "status")
+    assert (status.code, "installed:" in status.out) == (0, True)
+    assert "Removed" in ask("service", "uninstall").err
+    assert "nothing" in ask("service", "uninstall").err
+    assert not list(no_home.rglob("*.desktop"))

@@ -1,0 +1,73 @@
+"""What is painted is what was read: our copy of a photo or, where that is damaged, the photo itself."""
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.clock import FakeClock
+from support.desk import Desk
+from support.faults import Faults
+
+from nst_daemon.errors import FileConditionError, InputError, MaskError, PhotoError, StyleError
+from nst_daemon.folders.copies import source_of
+from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Job, JobState
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
+    with Ledger(tmp_path / "state" / "ledger.db", clock=clock) as ledger:
+        yield Desk(tmp_path, ledger, clock)
+
+
+@pytest.fixture
+def job(desk: Desk) -> Job:
+    return desk.job(desk.drop())
+
+
+def test_the_copy_is_painted_whatever_became_of_the_original(job: Job) -> None:
+    job.original.write_bytes(b"a dog")
+    assert source_of(job) == job.copy
+
+
+def test_a_copy_that_is_gone_or_damaged_is_replaced_by_the_unchanged_original(job: Job) -> None:
+    job.copy.write_bytes(b"c")
+    assert source_of(job) == job.original
+    job.copy.unlink()
+    assert source_of(job) == job.original
+    job.original.write_bytes(b"a dog")
+    with pytest.raises(PhotoError, match="the photo is gone"):
+        source_of(job)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+@pytest.mark.parametrize("call", ["lstat", "open", "read"])
+def test_a_copy_that_cannot_be_read_is_no_reason_to_fail(
+    job: Job, faults: Faults, call: str, number: int
+) -> None:
+    faults.fail_for_ever(call, number=number, at=job.copy)
+    assert source_of(job) == job.original
+    job.original.unlink()
+    with pytest.raises(FileConditionError):
+        source_of(job)
+    faults.heal()
+    assert source_of(job) == job.copy
+
+
+@pytest.mark.parametrize("kind", [StyleError, MaskError])
+def test_a_job_whose_style_or_mask_is_not_whole_is_held_and_its_photo_stays(
+    desk: Desk, job: Job, kind: type[InputError]
+) -> None:
+    desk.engine.answers = [kind("It is not whole.")]
+    desk.worker.tick()
+    held = desk.job(job.id)
+    assert (held.state, held.attempts, held.original) == (JobState.HELD, 0, job.original)
+    assert job.original.exists()
+    assert "not whole" in (held.error or "")
+
+
+def test_the_engine_is_told_what_the_photo_has_to_be(desk: Desk, job: Job) -> None:
+    desk.worker.tick()
+    (order,) = desk.engine.orders
+    assert order.photo_sha256 == job.photo_sha256
