@@ -81,7 +81,7 @@ class Watching(StrEnum):
     POLLING = "polling"
 
 
-class Root:
+class Inbox:
     """One inbox. Lives on the intake's thread; watchdog's threads only fill the set of paths."""
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.config import Config, Folder, Originals
 from nst_daemon.errors import NstError
-from nst_daemon.folders.inbox import Root
+from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.walk import Kind, Scan, scan
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import shown
@@ -74,13 +74,13 @@ class FirstLooks:
         self._ledger = ledger
         self._known: set[Path] = set()
 
-    def look(self, root: Root, scan: Scan) -> None:
+    def look(self, inbox: Inbox, scan: Scan) -> None:
         """Hear of a reading of an inbox; of one that another daemon works on there is none."""
-        if root.path in self._known or not root.has_been_read:
+        if inbox.path in self._known or not inbox.has_been_read:
             return
-        if not _is_known(self._ledger, root.path):
+        if not _is_known(self._ledger, inbox.path):
             photos = _photos(scan)
-            self._ledger.remember(f"{FACT} {root.path}", str(len(photos)))
+            self._ledger.remember(f"{FACT} {inbox.path}", str(len(photos)))
             if photos:
-                logger.info("%s", words_on(root.folder, len(photos)))
-        self._known.add(root.path)
+                logger.info("%s", words_on(inbox.folder, len(photos)))
+        self._known.add(inbox.path)

@@ -16,8 +16,8 @@ from nst_daemon.config import Config
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders.copies import private_copy, sweep_copies
-from nst_daemon.folders.inbox import Root
-from nst_daemon.folders.inboxes import Inbox
+from nst_daemon.folders.inbox import Inbox
+from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.sidecars import fingerprint
 from nst_daemon.folders.walk import Found, Kind, kind_of
 from nst_daemon.intake.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
@@ -47,14 +47,14 @@ class Intake:
         self,
         *,
         config: Config,
-        inbox: Inbox,
+        inboxes: Inboxes,
         inspector: Reader,
         ledger: Ledger,
         library: Styles,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
-        self._inbox = inbox
+        self._inboxes = inboxes
         self._inspector = inspector
         self._ledger = ledger
         self._library = library
@@ -81,8 +81,8 @@ class Intake:
         self._blocked_until = float("-inf")
         self._sweep_due = float("-inf")
         self._is_idle = False
-        inbox.claim_for(ledger.identity)
-        inbox.recall_mounts(ledger.recall)
+        inboxes.claim_for(ledger.identity)
+        inboxes.recall_mounts(ledger.recall)
         self._look_back()
 
     def _look_back(self) -> None:
@@ -92,9 +92,9 @@ class Intake:
         """
         with self._conditions():
             self._admission.follow_network()
-            for root in self._inbox.roots:
-                if root.is_present() and (found := root.read()) is not None:
-                    self._mender.look_after(root, found)
+            for inbox in self._inboxes.all:
+                if inbox.is_present() and (found := inbox.read()) is not None:
+                    self._mender.look_after(inbox, found)
 
     def is_idle(self) -> bool:
         """Return whether all that lies in the inboxes was dealt with, at the end of the last tick."""
@@ -103,16 +103,16 @@ class Intake:
     def tick(self) -> bool:
         """Do what is due; return whether there is more to do at once."""
         with self._conditions():
-            self._inbox.tend()
-            self._inbox.remember_mounts(self._ledger.remember)
-            ours = [root for root in self._inbox.roots if self._inbox.is_ours(root)]
-            self._ledger.set_foreign([root.path for root in self._inbox.roots if root not in ours])
-            for root in ours:
-                for hint in root.hints():
+            self._inboxes.tend()
+            self._inboxes.remember_mounts(self._ledger.remember)
+            ours = [inbox for inbox in self._inboxes.all if self._inboxes.is_ours(inbox)]
+            self._ledger.set_foreign([inbox.path for inbox in self._inboxes.all if inbox not in ours])
+            for inbox in ours:
+                for hint in inbox.hints():
                     with self._delays.apart(hint.path):
-                        self._follow(root, hint.path, was_written=hint.was_written)
-                if root.is_due():
-                    self._rescan(root)
+                        self._follow(inbox, hint.path, was_written=hint.was_written)
+                if inbox.is_due():
+                    self._rescan(inbox)
             self._return_delayed()
             self._collect_settled()
             self._look_at_growing()
@@ -120,7 +120,7 @@ class Intake:
             with self._conditions():
                 self._take_next()
                 self._admit_waiting()
-                self._mender.look_after_held(self._inbox.roots)
+                self._mender.look_after_held(self._inboxes.all)
                 self._sweep()
                 self._condition = None
         with self._conditions():
@@ -144,7 +144,7 @@ class Intake:
         return self._problems(at_once=True)
 
     def _problems(self, *, at_once: bool) -> list[Problem]:
-        found = self._inbox.problems() + self._library.problems()
+        found = self._inboxes.problems() + self._library.problems()
         if self._condition is not None:
             found.append(problem_of(self._condition))
         unknown = [of_photo(error) for error in self._settler.unknown()]
@@ -158,7 +158,7 @@ class Intake:
         """Return whether nothing more can be done without a person, or before a disk answers again."""
         is_quiet = len(self._settler) <= len(self._settler.restless())
         in_hand = self._ready or self._waiting or not self._delays.lasts()
-        return not in_hand and is_quiet and all(root.has_been_read for root in self._inbox.roots)
+        return not in_hand and is_quiet and all(inbox.has_been_read for inbox in self._inboxes.all)
 
     @contextmanager
     def _conditions(self) -> Iterator[None]:
@@ -173,21 +173,21 @@ class Intake:
 
     def _return_delayed(self) -> None:
         for path in self._delays.due():
-            root = self._inbox.root_of(path)
-            if root is None:
+            inbox = self._inboxes.inbox_of(path)
+            if inbox is None:
                 self._delays.forget(path)
                 continue
             with self._delays.apart(path):
-                if root.is_present():
-                    self._come_back(root, path)
+                if inbox.is_present():
+                    self._come_back(inbox, path)
 
-    def _come_back(self, root: Root, path: Path) -> None:
+    def _come_back(self, inbox: Inbox, path: Path) -> None:
         """Look again at a file that had to wait."""
-        if kind_of(path.relative_to(root.path)) is Kind.SIDECAR:
+        if kind_of(path.relative_to(inbox.path)) is Kind.SIDECAR:
             self._delays.forget(path)
-            self._mender.follow_sidecar(root, path)
+            self._mender.follow_sidecar(inbox, path)
         elif (stamp := stamp_of(path)) is None:
-            self._gone(root, path)
+            self._gone(inbox, path)
         elif self._is_dealt_with(path, stamp):
             self._delays.forget(path)
         else:
@@ -195,14 +195,14 @@ class Intake:
 
     # What happened.
 
-    def _follow(self, root: Root, path: Path, *, was_written: bool) -> None:
+    def _follow(self, inbox: Inbox, path: Path, *, was_written: bool) -> None:
         """Look at one path at which something happened."""
-        if kind_of(path.relative_to(root.path)) is Kind.SIDECAR:
+        if kind_of(path.relative_to(inbox.path)) is Kind.SIDECAR:
             self._settler.notice(path, was_touched=was_written)
             return self._mender.expect(path)
         stamp = stamp_of(path)
         if stamp is None:
-            self._gone(root, path)
+            self._gone(inbox, path)
         elif disk.is_file(path) and not self._is_dealt_with(path, stamp):
             self._notice(path, stamp, was_written=was_written)
         return None
@@ -222,13 +222,13 @@ class Intake:
             return True
         return self._incomplete.holds(path, stamp) or self._delays.holds(path, stamp)
 
-    def _rescan(self, root: Root) -> None:
+    def _rescan(self, inbox: Inbox) -> None:
         """Hold everything that lies in an inbox against what the ledger has seen."""
-        is_first = not root.has_been_read
-        result = root.rescan()
+        is_first = not inbox.has_been_read
+        result = inbox.rescan()
         if result is None:
             return
-        seen = self._ledger.seen_under(root.path)
+        seen = self._ledger.seen_under(inbox.path)
         fresh: list[Found] = []
         for found in result.found:
             known = seen.pop(found.path, None)
@@ -240,25 +240,25 @@ class Intake:
                 for each in fresh
                 if each.path not in self._settler and not self._is_in_hand(each.path, each.stamp)
             ]
-            root.note_unreported(unknown, now=time.time())
+            inbox.note_unreported(unknown, now=time.time())
         for each in fresh:
             with self._delays.apart(each.path):
                 self._notice(each.path, each.stamp)
         if result.is_complete:
             for path in seen:
                 with self._delays.apart(path):
-                    self._gone(root, path, was_read=True)
-        self._mender.look_after(root, result)
-        self._second_looks.look(root.path)
+                    self._gone(inbox, path, was_read=True)
+        self._mender.look_after(inbox, result)
+        self._second_looks.look(inbox.path)
 
-    def _gone(self, root: Root, path: Path, *, was_read: bool = False) -> None:
+    def _gone(self, inbox: Inbox, path: Path, *, was_read: bool = False) -> None:
         """Forget a photo that has left its inbox, and cancel what was to become of it.
 
         Nothing is concluded from an error: its folder reads well and lacks it. `was_read`: just now.
         """
-        if disk.is_there(path) or not root.is_present() or root.has_lost(path):
+        if disk.is_there(path) or not inbox.is_present() or inbox.has_lost(path):
             return
-        if not was_read and not disk.is_gone(path, root=root.path):
+        if not was_read and not disk.is_gone(path, root=inbox.path):
             return
         self._ready.pop(path, None)
         self._waiting.pop(path, None)
@@ -273,43 +273,43 @@ class Intake:
 
     def _collect_settled(self) -> None:
         for path in self._settler.settled():
-            root = self._inbox.root_of(path)
-            if root is None:
+            inbox = self._inboxes.inbox_of(path)
+            if inbox is None:
                 continue
-            if kind_of(path.relative_to(root.path)) is Kind.PHOTO:
+            if kind_of(path.relative_to(inbox.path)) is Kind.PHOTO:
                 self._ready[path] = None
                 crash_at(CrashPoint.SETTLED)
             else:
                 with self._delays.apart(path):
-                    self._mender.follow_sidecar(root, path)
+                    self._mender.follow_sidecar(inbox, path)
 
     def _look_at_growing(self) -> None:
         for path in self._incomplete.paths():
-            root = self._inbox.root_of(path)
+            inbox = self._inboxes.inbox_of(path)
             with self._delays.apart(path):
                 fate = self._incomplete.fate_of(path)
-                if fate is Fate.WAITS or root is None or not root.is_present():
+                if fate is Fate.WAITS or inbox is None or not inbox.is_present():
                     continue
                 growing = self._incomplete.pop(path)
                 if growing is not None:
-                    self._let_go(root, path, growing, fate)
+                    self._let_go(inbox, path, growing, fate)
 
-    def _let_go(self, root: Root, path: Path, growing: Growing, fate: Fate) -> None:
+    def _let_go(self, inbox: Inbox, path: Path, growing: Growing, fate: Fate) -> None:
         """Do with a picture that was not whole what is to be done with it now."""
         answer = growing.answer
         if fate is Fate.SETTLES or answer is None:
             self._settler.notice(path)
         elif isinstance(answer, Readable):
-            self._accept(root, path, growing.stamp, answer)
+            self._accept(inbox, path, growing.stamp, answer)
         else:
-            self._fail(root, path, growing.stamp, answer)
+            self._fail(inbox, path, growing.stamp, answer)
 
-    def _fail(self, root: Root, path: Path, stamp: Stamp, answer: Unreadable) -> None:
+    def _fail(self, inbox: Inbox, path: Path, stamp: Stamp, answer: Unreadable) -> None:
         reason = f"{answer.reason} {answer.remedy}".strip()
         try:
-            has_failed = self._admission.fail(path, root.folder, stamp, reason)
+            has_failed = self._admission.fail(path, inbox.folder, stamp, reason)
         except FileNotFoundError:
-            return self._gone(root, path)
+            return self._gone(inbox, path)
         return self._delays.forget(path) if has_failed else self._settler.notice(path)
 
     # One settled photo.
@@ -318,17 +318,17 @@ class Intake:
         if not self._ready:
             return
         path = next(iter(self._ready))
-        root = self._inbox.root_of(path)
+        inbox = self._inboxes.inbox_of(path)
         with self._delays.apart(path):
-            if root is not None and root.is_present():
-                self._take_in(root, path)
+            if inbox is not None and inbox.is_present():
+                self._take_in(inbox, path)
         self._ready.pop(path, None)
 
-    def _take_in(self, root: Root, path: Path) -> None:
+    def _take_in(self, inbox: Inbox, path: Path) -> None:
         stamp = stamp_of(path)
         if stamp is None:
-            return self._gone(root, path)
-        if self._mender.set_mask_aside(root, path, stamp):
+            return self._gone(inbox, path)
+        if self._mender.set_mask_aside(inbox, path, stamp):
             return None
         if self._incomplete.is_being_written(path):
             return self._incomplete.put(path, stamp, None)
@@ -342,24 +342,24 @@ class Intake:
         if answer.may_grow:
             return self._incomplete.put(path, stamp, answer)
         if isinstance(answer, Readable):
-            return self._accept(root, path, stamp, answer)
-        return self._fail(root, path, stamp, answer)
+            return self._accept(inbox, path, stamp, answer)
+        return self._fail(inbox, path, stamp, answer)
 
-    def _accept(self, root: Root, path: Path, stamp: Stamp, answer: Readable) -> None:
+    def _accept(self, inbox: Inbox, path: Path, stamp: Stamp, answer: Readable) -> None:
         if answer.provenance is not None:
             logger.info("%s is a painting of ours, and was left alone", path.name)
             self._delays.forget(path)
-            return self._ledger.mark_seen(seen_as(Verdict.PAINTING, path, root.path, stamp))
+            return self._ledger.mark_seen(seen_as(Verdict.PAINTING, path, inbox.path, stamp))
         try:
             copy, sha256 = private_copy(path, self.config.state_dir / "photos")
         except FileNotFoundError:
-            return self._gone(root, path)
+            return self._gone(inbox, path)
         if stamp_of(path) != stamp:
             return self._settler.notice(path)
         arrival = Arrival(
             path=path,
-            relative=path.relative_to(root.path),
-            folder=root.folder,
+            relative=path.relative_to(inbox.path),
+            folder=inbox.folder,
             stamp=stamp,
             sha256=sha256,
             copy=copy,
@@ -384,10 +384,10 @@ class Intake:
 
     def _admit(self, path: Path, waiting: Waiting) -> None:
         arrival = waiting.arrival
-        root = self._inbox.root_of(path)
-        if root is None or stamp_of(path) != arrival.stamp:
+        inbox = self._inboxes.inbox_of(path)
+        if inbox is None or stamp_of(path) != arrival.stamp:
             return self._settler.notice(path)
-        if self._mender.set_mask_aside(root, path, arrival.stamp):  # its sidecar has come meanwhile
+        if self._mender.set_mask_aside(inbox, path, arrival.stamp):  # its sidecar has come meanwhile
             return None
         for job in self._ledger.jobs_of_photo(path):
             if job.state in UNFINISHED and job.photo_sha256 != arrival.sha256:
@@ -397,7 +397,7 @@ class Intake:
         if verdict is None:
             return self._settler.notice(path)
         self._delays.forget(path)
-        seen = seen_as(verdict, path, root.path, arrival.stamp)
+        seen = seen_as(verdict, path, inbox.path, arrival.stamp)
         return self._ledger.mark_seen(
             replace(seen, photo_sha256=arrival.sha256, keywords=arrival.keywords, sidecar=waiting.sidecars)
         )

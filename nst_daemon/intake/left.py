@@ -10,7 +10,7 @@ from typing import Final, Protocol, Self
 
 from nst_daemon.config import Config
 from nst_daemon.errors import ConditionError
-from nst_daemon.folders.inboxes import Inbox
+from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.admission import Reader
 from nst_daemon.intake.intake import Intake
@@ -52,7 +52,7 @@ class LeftHalf:
         self.ticks = 0  # so far
         self.keeps_unfinished = False  # whether somebody will ask for `unfinished`
         self._unfinished: list[Problem] = []
-        self._parts: tuple[ClosableReader, Inbox, Intake] | None = None
+        self._parts: tuple[ClosableReader, Inboxes, Intake] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -113,12 +113,12 @@ class LeftHalf:
         if self._is_over:  # meanwhile
             new[0].close()
 
-    def _begun(self, config: Config) -> tuple[ClosableReader, Inbox, Intake]:
+    def _begun(self, config: Config) -> tuple[ClosableReader, Inboxes, Intake]:
         reader = self._make(config)
-        inbox = Inbox(config.folders, config.watch)
+        inboxes = Inboxes(config.folders, config.watch)
         intake = Intake(
             config=config,
-            inbox=inbox,
+            inboxes=inboxes,
             inspector=reader,
             ledger=self._ledger,
             library=Shelf(
@@ -129,12 +129,12 @@ class LeftHalf:
                 patience=config.watch.max_wait_seconds,
             ),
         )
-        return reader, inbox, intake
+        return reader, inboxes, intake
 
     def _end(self) -> None:
         if self._parts is not None:
-            reader, inbox, _ = self._parts
-            inbox.close()
+            reader, inboxes, _ = self._parts
+            inboxes.close()
             reader.close()
 
 

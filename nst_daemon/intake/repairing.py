@@ -14,7 +14,7 @@ from nst_daemon.errors import FileConditionError, PhotoError, with_section
 from nst_daemon.folders.companions import Role, claim_of, claims_on, photos_of, role_of
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.gate import Left
-from nst_daemon.folders.inbox import Root
+from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.masks import namers_of
 from nst_daemon.folders.sidecars import fingerprint, masks_named_in, sidecars_beside
 from nst_daemon.folders.walk import Kind, Scan, has_speaker
@@ -54,7 +54,7 @@ class Mender:
         reader: Reader,
         admission: Admission,
         settler: Settler,
-        on_gone: Callable[[Root, Path], None],
+        on_gone: Callable[[Inbox, Path], None],
         clock: Callable[[], float],
     ) -> None:
         self._config = config
@@ -71,31 +71,31 @@ class Mender:
         self._given_back: set[int] = set()  # jobs that were paired anew since there was news
         self._sidecars: dict[Path, dict[Path, Stamp]] = {}  # of each inbox, at the last reading
 
-    def look_after(self, root: Root, scan: Scan) -> None:
+    def look_after(self, inbox: Inbox, scan: Scan) -> None:
         """Pair the waiting jobs of an inbox anew whose sidecars have changed since the last reading.
 
         At the first one, cancel those whose photo went while nobody looked.
         """
-        self._first_looks.look(root, scan)
+        self._first_looks.look(inbox, scan)
         self._leave_raws(scan)
         sidecars = {found.path: found.stamp for found in scan.found if found.kind is Kind.SIDECAR}
-        before = self._sidecars.get(root.path)
+        before = self._sidecars.get(inbox.path)
         if sidecars == before:
             return
         changed = {path for path, _ in sidecars.items() ^ (before or {}).items()}
         claims = {claim_of(path) for path in changed}
         is_first = before is None
-        jobs = self._ledger.waiting_in(root.path)
+        jobs = self._ledger.waiting_in(inbox.path)
         if is_first:
-            jobs += [job for job in self._ledger.jobs(state=JobState.RUNNING) if job.inbox == root.path]
-        photos = {job.original: None for job in jobs if job.original.is_relative_to(root.path)}
-        unknown = [path for path in changed if not self._is_known(path, self._claim_masks, root, path)]
+            jobs += [job for job in self._ledger.jobs(state=JobState.RUNNING) if job.inbox == inbox.path]
+        photos = {job.original: None for job in jobs if job.original.is_relative_to(inbox.path)}
+        unknown = [path for path in changed if not self._is_known(path, self._claim_masks, inbox, path)]
         for photo in photos:
             is_asked = is_first or not claims.isdisjoint(claims_on(photo))
-            if not self._is_known(photo, self._look_at, root, photo, is_asked):
+            if not self._is_known(photo, self._look_at, inbox, photo, is_asked):
                 unknown.append(photo)
         if scan.is_complete and not unknown:  # else all of it is looked at again
-            self._sidecars[root.path] = sidecars
+            self._sidecars[inbox.path] = sidecars
 
     def _is_known(self, path: Path, look: Callable[..., None], *args: Any) -> bool:
         """Return whether a look at a file succeeded; false: its disk does not answer now."""
@@ -106,19 +106,19 @@ class Mender:
             return False
         return True
 
-    def _look_at(self, root: Root, photo: Path, has_changed: bool) -> None:
+    def _look_at(self, inbox: Inbox, photo: Path, has_changed: bool) -> None:
         if not disk.is_there(photo):
-            self._on_gone(root, photo)
+            self._on_gone(inbox, photo)
         elif has_changed:
-            self._look_at_sidecars(root, photo)
+            self._look_at_sidecars(inbox, photo)
 
-    def _look_at_sidecars(self, root: Root, photo: Path) -> None:
+    def _look_at_sidecars(self, inbox: Inbox, photo: Path) -> None:
         seen = self._ledger.seen(photo)
         if seen is None or seen.sidecar == fingerprint(photo):
             return
         sidecars = sidecars_beside(photo)
         if all(_age(sidecar) >= self._config.watch.settle_seconds for sidecar in sidecars):
-            self.mend(root, photo)
+            self.mend(inbox, photo)
             return
         for sidecar in sidecars:
             self._settler.notice(sidecar)
@@ -135,7 +135,7 @@ class Mender:
         if any(job.state is JobState.QUEUED for job in self._ledger.jobs_of_photo(photo)):
             self._ledger.postpone(photo, seconds)
 
-    def look_after_held(self, roots: Sequence[Root]) -> None:
+    def look_after_held(self, inboxes: Sequence[Inbox]) -> None:
         """Pair the held photos anew when the style library has changed."""
         now = self._clock()
         if now < self._due:
@@ -151,50 +151,50 @@ class Mender:
         for job in held:
             # A worker that met an input which was not whole gives its job back: that is looked at once, too.
             is_given_back = job.recipe is not None and job.id not in self._given_back
-            root = next((root for root in roots if root.path == job.inbox), None)
+            inbox = next((inbox for inbox in inboxes if inbox.path == job.inbox), None)
             if not (have_changed or is_given_back or job.error == UNREAD):
                 continue
             if job.recipe is not None:
                 self._given_back.add(job.id)
-            if root is not None:
-                self._is_known(job.original, self._pair_again, root, job)
+            if inbox is not None:
+                self._is_known(job.original, self._pair_again, inbox, job)
             elif job.inbox is None:
                 self._is_known(job.original, self._admission.restock, job)
 
-    def _pair_again(self, root: Root, job: Job) -> None:
+    def _pair_again(self, inbox: Inbox, job: Job) -> None:
         if job.error == UNREAD or self._ledger.seen(job.original) is None:
-            self._read_again(root, job)
+            self._read_again(inbox, job)
         else:
-            self.mend(root, job.original)
+            self.mend(inbox, job.original)
 
-    def follow_sidecar(self, root: Root, sidecar: Path) -> None:
+    def follow_sidecar(self, inbox: Inbox, sidecar: Path) -> None:
         """Pair the photos of a sidecar or a mask anew; a photo that it names as a mask is none any more."""
-        self._claim_masks(root, sidecar)
+        self._claim_masks(inbox, sidecar)
         for photo in set(photos_of(sidecar)):
-            self.mend(root, photo)
+            self.mend(inbox, photo)
 
-    def _claim_masks(self, root: Root, sidecar: Path) -> None:
+    def _claim_masks(self, inbox: Inbox, sidecar: Path) -> None:
         for mask in masks_named_in(sidecar) if role_of(sidecar.name) is Role.ASKING else ():
             stamp = stamp_of(mask)
             if stamp is not None and self._ledger.jobs_of_photo(mask):
-                self.set_mask_aside(root, mask, stamp)
+                self.set_mask_aside(inbox, mask, stamp)
 
-    def set_mask_aside(self, root: Root, picture: Path, stamp: Stamp) -> bool:
+    def set_mask_aside(self, inbox: Inbox, picture: Path, stamp: Stamp) -> bool:
         """Return whether a picture is none to paint: the raw file of one beside it, or a mask.
 
         It is a mask by the word of a sidecar; the photos of that are paired anew then.
         """
-        if has_speaker(picture, root=root.path, ignore=self._config.watch.ignore):
+        if has_speaker(picture, root=inbox.path, ignore=self._config.watch.ignore):
             self._cancel(picture, IS_SPOKEN_FOR)
             return True
         namers = namers_of(picture)
         if not namers:
             return False
         logger.info("%s is a mask of %s, and was left alone", picture.name, namers[0].name)
-        self._ledger.mark_seen(seen_as(Verdict.MASK, picture, root.path, stamp))
+        self._ledger.mark_seen(seen_as(Verdict.MASK, picture, inbox.path, stamp))
         self._cancel(picture, IS_MASK)
         for photo in {photo for namer in namers for photo in photos_of(namer)}:
-            self.mend(root, photo)
+            self.mend(inbox, photo)
         return True
 
     def _cancel(self, picture: Path, reason: str) -> None:
@@ -209,7 +209,7 @@ class Mender:
             if left is Left.RAW:
                 self._cancel(path, IS_SPOKEN_FOR)
 
-    def mend(self, root: Root, photo: Path) -> None:
+    def mend(self, inbox: Inbox, photo: Path) -> None:
         """Pair a photo anew, if a job of it has not started and it is still the one that was read."""
         jobs = self._ledger.jobs_of_photo(photo)
         seen, stamp = self._ledger.seen(photo), stamp_of(photo)
@@ -222,8 +222,8 @@ class Mender:
             keywords = answer.keywords if isinstance(answer, Readable) else keywords
         arrival = Arrival(
             path=photo,
-            relative=photo.relative_to(root.path),
-            folder=root.folder,
+            relative=photo.relative_to(inbox.path),
+            folder=inbox.folder,
             stamp=stamp,
             sha256=seen.photo_sha256,
             copy=waiting.copy,
@@ -232,12 +232,12 @@ class Mender:
         self._admission.mend(arrival, [job for job in jobs if job.photo_sha256 == seen.photo_sha256])
         self._ledger.mark_seen(replace(seen, sidecar=sidecars, keywords=keywords))
 
-    def _read_again(self, root: Root, job: Job) -> None:
+    def _read_again(self, inbox: Inbox, job: Job) -> None:
         """Read a photo for a job that was retried before it ever had a style; it may be in `failed`."""
         stamp = stamp_of(job.original)
-        if stamp is None and not _is_gone(root.folder, job.original):
+        if stamp is None and not _is_gone(inbox.folder, job.original):
             return  # its disk is not there
-        arrival = GONE if stamp is None else self._arrival_of(root, job, stamp)
+        arrival = GONE if stamp is None else self._arrival_of(inbox, job, stamp)
         if isinstance(arrival, Arrival):
             self._admission.mend(arrival, [job])
         else:
@@ -245,7 +245,7 @@ class Mender:
                 job.id, JobState.HELD, JobState.FAILED, error=with_section(arrival, PhotoError.code)
             )
 
-    def _arrival_of(self, root: Root, job: Job, stamp: Stamp) -> Arrival | str:
+    def _arrival_of(self, inbox: Inbox, job: Job, stamp: Stamp) -> Arrival | str:
         """Return a photo that arrives once more, or why it does not.
 
         Raises:
@@ -261,7 +261,7 @@ class Mender:
         return Arrival(
             path=job.original,
             relative=PurePath(job.photo),
-            folder=root.folder,
+            folder=inbox.folder,
             stamp=stamp,
             sha256=sha256,
             copy=copy,
@@ -276,8 +276,8 @@ def _is_gone(folder: Folder, photo: Path) -> bool:
         ConditionError: nobody knows.
     """
     places = (folder.inbox, folder.failed, folder.archive)
-    root = next((place for place in places if photo.is_relative_to(place)), photo.parent)
-    return disk.is_gone(photo, root=root)
+    inbox = next((place for place in places if photo.is_relative_to(place)), photo.parent)
+    return disk.is_gone(photo, root=inbox)
 
 
 def _age(path: Path) -> float:

@@ -19,8 +19,8 @@ from watchdog import events
 
 from nst_daemon.config import Folder, Watch, WatchMode
 from nst_daemon.folders import hints
-from nst_daemon.folders.inbox import BACK_OFF, POLL_SECONDS, PROBE, Root, Watching
-from nst_daemon.folders.inboxes import Inbox
+from nst_daemon.folders.inbox import BACK_OFF, POLL_SECONDS, PROBE, Inbox, Watching
+from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]
@@ -44,7 +44,7 @@ class Watched:
 
     def __init__(self, folder: Folder, wait_for: WaitFor) -> None:
         self.clock = FakeClock()
-        self.root = Root(folder, Watch(), clock=self.clock, is_silent=lambda path: False)
+        self.root = Inbox(folder, Watch(), clock=self.clock, is_silent=lambda path: False)
         self.wait_for = wait_for
         self.names: set[str] = set()
         wait_for(self._is_native, what="native watching")
@@ -177,7 +177,7 @@ def live(tmp_path: Path) -> Iterator[Place]:
     watch = Watch(settle_seconds=0.5, sidecar_seconds=0.1, rescan_seconds=3600)
     place = Place(tmp_path, time.monotonic, watch, {"is_silent": lambda path: False})
     deadline = time.monotonic() + 20
-    while place.roots.roots[0].watching is not Watching.NATIVE:
+    while place.inboxes.all[0].watching is not Watching.NATIVE:
         assert time.monotonic() < deadline
         place.intake.tick()
         time.sleep(0.01)
@@ -278,7 +278,7 @@ def test_a_deleted_photo_cancels_its_job_by_its_event(live: Place, wait_for: Wai
 # Where watching does not work.
 
 
-def state(root: Root) -> Watching:
+def state(root: Inbox) -> Watching:
     return root.watching
 
 
@@ -317,10 +317,10 @@ def root_with(
     *observers: FailingObserver,
     mode: WatchMode = WatchMode.AUTO,
     **parts: Any,
-) -> Root:
+) -> Inbox:
     rest = iter(observers)
     parts.setdefault("is_silent", lambda path: False)
-    return Root(folder, Watch(mode=mode), clock=clock, make_observer=lambda: next(rest), **parts)
+    return Inbox(folder, Watch(mode=mode), clock=clock, make_observer=lambda: next(rest), **parts)
 
 
 def test_no_watches_left_means_polling_and_the_exact_sysctl(folder: Folder, clock: FakeClock) -> None:
@@ -496,12 +496,12 @@ def test_a_large_inbox_is_polled_less_often(folder: Folder, clock: FakeClock) ->
 def test_every_inbox_is_watched_and_knows_its_own(folder: Folder, tmp_path: Path, clock: FakeClock) -> None:
     other = replace(folder, inbox=tmp_path / "second")
     other.inbox.mkdir()
-    with Inbox((folder, other), Watch(mode=WatchMode.POLLING), clock=clock) as inbox:
+    with Inboxes((folder, other), Watch(mode=WatchMode.POLLING), clock=clock) as inbox:
         inbox.tend()
-        assert [root.watching for root in inbox.roots] == [Watching.POLLING] * 2
-        root = inbox.root_of(other.inbox / "trip" / "a.jpg")
-        assert root is inbox.roots[1]
-        assert inbox.root_of(tmp_path / "elsewhere.jpg") is None
+        assert [root.watching for root in inbox.all] == [Watching.POLLING] * 2
+        root = inbox.inbox_of(other.inbox / "trip" / "a.jpg")
+        assert root is inbox.all[1]
+        assert inbox.inbox_of(tmp_path / "elsewhere.jpg") is None
         other.inbox.rmdir()
         clock.advance(2)
         inbox.tend()

@@ -12,7 +12,7 @@ from support.faults import Faults
 from support.place import Place
 
 from nst_daemon.config import state_home
-from nst_daemon.folders.inboxes import Inbox
+from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.lease import CONFIRM_SECONDS, EXPIRE_SECONDS, LEASES, NAME, RENEW_SECONDS, Lease
 from nst_daemon.intake.intake import Intake
 from nst_daemon.ledger import Ledger
@@ -255,16 +255,16 @@ def test_two_daemons_on_one_inbox_make_each_photo_one_job(
 ) -> None:
     first = Place(tmp_path, clock)
     ledger = Ledger(tmp_path / "state2" / "ledger.db", clock=clock)
-    roots = Inbox(first.config.folders, first.watch, clock=clock)
+    inboxes = Inboxes(first.config.folders, first.watch, clock=clock)
     second = Intake(
         config=first.config,
-        inbox=roots,
+        inboxes=inboxes,
         inspector=first.reader,
         ledger=ledger,
         library=first.shelf(),
         clock=clock,
     )
-    for lease in roots._leases.values():  # another process, as the first one sees it
+    for lease in inboxes._leases.values():  # another process, as the first one sees it
         object.__setattr__(lease._me, "pid", os.getppid())
     for number in range(5):
         first.drop(f"{number}.jpg", b"%d" % number)
@@ -286,5 +286,5 @@ def test_two_daemons_on_one_inbox_make_each_photo_one_job(
         clock.advance(0.5)
     assert [job.photo for job in ledger.jobs()] == ["late.jpg"]
     assert ledger.snapshot(running=True).problems == ()
-    roots.close()
+    inboxes.close()
     ledger.close()

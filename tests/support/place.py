@@ -9,7 +9,7 @@ from typing import Any
 
 from nst_daemon import disk
 from nst_daemon.config import Config, EngineConfig, Folder, Watch, WatchMode
-from nst_daemon.folders.inboxes import Inbox
+from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.intake import Intake
 from nst_daemon.intake.reader import Inspection, Readable, Unreadable
@@ -100,11 +100,11 @@ class Place:
         )
         now = self.clock if isinstance(self.clock, FakeClock) else time.time  # not the monotonic one
         self.ledger = Ledger(self.base / "state" / "ledger.db", clock=now)
-        self.roots = Inbox(self.config.folders, self.watch, clock=self.clock, **self.options)
+        self.inboxes = Inboxes(self.config.folders, self.watch, clock=self.clock, **self.options)
         self.disposal = Disposal(self.ledger, self.config.folders, clock=now)
         self.intake = Intake(
             config=self.config,
-            inbox=self.roots,
+            inboxes=self.inboxes,
             inspector=self.reader,
             ledger=self.ledger,
             library=self.shelf(),
@@ -129,7 +129,7 @@ class Place:
         return path
 
     def close(self) -> None:
-        self.roots.close()
+        self.inboxes.close()
         self.ledger.close()
 
     def restart(self) -> None:
