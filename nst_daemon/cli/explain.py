@@ -147,16 +147,18 @@ def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -
     from nst_daemon.folders.library import Library
     from nst_daemon.folders.sidecars import foreign_beside, own_mask
     from nst_daemon.intake.pairing import Unpaired
-    from nst_daemon.intake.submission import wish_for
+    from nst_daemon.intake.submission import proposal_for
 
     loaded = load_config(config)
-    wish = wish_for(path, config=loaded, library=Library(loaded.styles), keywords=keywords)
-    outcome = wish.outcome
+    proposal = proposal_for(path, config=loaded, library=Library(loaded.styles), keywords=keywords)
+    outcome = proposal.outcome
     if isinstance(outcome, Unpaired):
-        answer(f"{wish.photo} waits: {outcome.reason}")
+        answer(f"{proposal.photo} waits: {outcome.reason}")
     else:
-        answer(f"{wish.photo} gets {' and '.join(spell_blend(choice.blend) for choice in outcome.choices)}")
-    answer(f"  inbox: {wish.folder.inbox}")
+        answer(
+            f"{proposal.photo} gets {' and '.join(spell_blend(choice.blend) for choice in outcome.choices)}"
+        )
+    answer(f"  inbox: {proposal.folder.inbox}")
     for reason in outcome.reasons:
         answer(f"  {reason}")
     for foreign in foreign_beside(path):

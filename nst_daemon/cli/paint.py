@@ -80,10 +80,12 @@ def submit(
                 settle_seconds=0.0,  # somebody waits; what breaks off is refused all the same
                 patience=0.0,
             )
-            wish = submission.wish_for(photo, config=loaded, library=library, keywords=readable.keywords)
-            choices = submission.choices_of(wish, style=blend, settings=over)
+            proposal = submission.proposal_for(
+                photo, config=loaded, library=library, keywords=readable.keywords
+            )
+            choices = submission.choices_of(proposal, style=blend, settings=over)
             submitted = submission.submit(
-                photo, choices, wish=wish, config=loaded, library=library, ledger=ledger
+                photo, choices, proposal=proposal, config=loaded, library=library, ledger=ledger
             )
         for one in submitted:
             if not one.is_new:

@@ -25,7 +25,7 @@ from nst_daemon.disk import locks, logs
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.folders import inbox, outbox
 from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.jobs import Problem, Snapshot
 from nst_daemon.painting.pool import Easel, MakeEngine, RightHalf, make_engine
 from nst_daemon.system import crash
@@ -153,8 +153,8 @@ class Daemon:
         """Give back what a crash left, and say that we are here; return the time."""
         ledger.clear_problems()
         ledger.set_ready(None)
-        for wish in Wish:
-            ledger.take(wish)
+        for request in Request:
+            ledger.take(request)
         ledger.set_daemon(os.getpid(), __version__)
         for job in ledger.recover():
             logger.info("job %d was interrupted and is queued again", job)
@@ -216,9 +216,9 @@ class Daemon:
         """Say that we live and what we do: to the ledger if it can be written, to systemd anyway."""
         ledger = parts.ledger
         try:
-            if ledger.take(Wish.QUIT):
+            if ledger.take(Request.QUIT):
                 self._stop.set()
-            if ledger.take(Wish.UNLOAD):
+            if ledger.take(Request.UNLOAD):
                 parts.right.unload()
             ledger.beat()
             if self._is_ready.is_set() and ledger.ready_pid() != os.getpid():

@@ -22,7 +22,7 @@ from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.disk import files, logs
 from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.folders.library import Library
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.service import installing as service
 
@@ -182,9 +182,9 @@ class Desk:
             case Act.RETRY_FAILED:
                 self.ledger.retry_failed()
             case Act.UNLOAD:
-                self.ledger.ask(Wish.UNLOAD)
+                self.ledger.ask(Request.UNLOAD)
             case Act.QUIT:
-                self.ledger.ask(Wish.QUIT)
+                self.ledger.ask(Request.QUIT)
                 self.was_quit = True
             case Act.START:
                 self._start(self.config)

@@ -27,7 +27,7 @@ Styles = Library | Shelf  # a shelf where jobs are made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Proposal:
     """What a photo would get, and in which folder's name."""
 
     folder: Folder
@@ -44,7 +44,7 @@ class Submitted:
     is_new: bool
 
 
-def wish_for(photo: Path, *, config: Config, library: Styles, keywords: Sequence[str]) -> Wish:
+def proposal_for(photo: Path, *, config: Config, library: Styles, keywords: Sequence[str]) -> Proposal:
     """Return which style and settings a photo would get, by the rules of its inbox or of the first one."""
     folder = next((folder for folder in config.folders if is_inside(photo, folder.inbox)), None)
     relative = PurePath(photo.name)
@@ -61,21 +61,29 @@ def wish_for(photo: Path, *, config: Config, library: Styles, keywords: Sequence
         settings=folder.set,
         styles=library.names(),
     )
-    return Wish(folder=folder, photo=relative, outcome=outcome, sidecar=sidecar.path if sidecar else None)
+    return Proposal(folder=folder, photo=relative, outcome=outcome, sidecar=sidecar.path if sidecar else None)
 
 
-def choices_of(wish: Wish, *, style: Blend | None, settings: Mapping[str, object]) -> tuple[Choice, ...]:
-    """Return what to paint: the wish, with what was asked for by command put over it.
+def choices_of(
+    proposal: Proposal, *, style: Blend | None, settings: Mapping[str, object]
+) -> tuple[Choice, ...]:
+    """Return what to paint: the proposal, with what was asked for by command put over it.
 
     Raises:
         ConfigError: no style was named, and the photo's own cannot be used.
     """
     if style is not None:
-        known = wish.outcome.choices[0].settings if isinstance(wish.outcome, Paired) else wish.folder.set
+        known = (
+            proposal.outcome.choices[0].settings
+            if isinstance(proposal.outcome, Paired)
+            else proposal.folder.set
+        )
         return (Choice(blend=style, settings={**known, **settings}),)
-    if isinstance(wish.outcome, Unpaired):
-        raise ConfigError(wish.outcome.reason, remedy="Name a style with --style.", code="photo_held")
-    return tuple(replace(choice, settings={**choice.settings, **settings}) for choice in wish.outcome.choices)
+    if isinstance(proposal.outcome, Unpaired):
+        raise ConfigError(proposal.outcome.reason, remedy="Name a style with --style.", code="photo_held")
+    return tuple(
+        replace(choice, settings={**choice.settings, **settings}) for choice in proposal.outcome.choices
+    )
 
 
 def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
@@ -94,7 +102,13 @@ def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
 
 
 def submit(
-    photo: Path, choices: Sequence[Choice], *, wish: Wish, config: Config, library: Styles, ledger: Ledger
+    photo: Path,
+    choices: Sequence[Choice],
+    *,
+    proposal: Proposal,
+    config: Config,
+    library: Styles,
+    ledger: Ledger,
 ) -> list[Submitted]:
     """Make a job of each choice; the photo is copied, and stays where it is.
 
@@ -110,7 +124,7 @@ def submit(
         )
         for choice in choices
     ]
-    return [_submit(photo, *paint, wish=wish, config=config, ledger=ledger) for paint in paints]
+    return [_submit(photo, *paint, proposal=proposal, config=config, ledger=ledger) for paint in paints]
 
 
 def areas_for(photo: Path, regions: Regions, *, library: Styles, folder: Path) -> Areas:
@@ -134,7 +148,7 @@ def _submit(
     recipe: Recipe,
     areas: Areas,
     *,
-    wish: Wish,
+    proposal: Proposal,
     config: Config,
     ledger: Ledger,
 ) -> Submitted:
@@ -146,11 +160,11 @@ def _submit(
         copy=copy,
         photo_sha256=sha256,
         inbox=None,
-        outbox=wish.folder.outbox,
+        outbox=proposal.folder.outbox,
         origin=Origin.SUBMIT,
         styles=styles,
         recipe=recipe,
-        sidecar=wish.sidecar,
+        sidecar=proposal.sidecar,
         areas=areas,
     )
     added = ledger.add(new)

@@ -36,7 +36,7 @@ from nst_daemon.system.crash import CrashPoint, crash_at
 logger = logging.getLogger(__name__)
 
 
-class Wish(StrEnum):
+class Request(StrEnum):
     """What the daemon is asked to do at once; forgotten when it starts anew."""
 
     QUIT = "quit"
@@ -100,15 +100,15 @@ class Facts:
         """Return whether no further job is to be begun."""
         return self.recall("paused") is not None
 
-    def ask(self, wish: Wish) -> None:
+    def ask(self, request: Request) -> None:
         """Ask the daemon for something that is done at once, or not at all."""
-        self.remember(f"asked to {wish}", "yes", durable=False)
+        self.remember(f"asked to {request}", "yes", durable=False)
 
-    def take(self, wish: Wish) -> bool:
-        """Return whether a wish is open, which it is no longer then."""
-        if self.recall(f"asked to {wish}") is None:
+    def take(self, request: Request) -> bool:
+        """Return whether a request is open, which it is no longer then."""
+        if self.recall(f"asked to {request}") is None:
             return False  # asked several times a second: a look costs no lock
-        self.remember(f"asked to {wish}", None, durable=False)
+        self.remember(f"asked to {request}", None, durable=False)
         return True
 
     def set_ready(self, pid: int | None) -> None:

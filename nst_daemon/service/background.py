@@ -14,7 +14,7 @@ from nst_daemon import disk
 from nst_daemon.config import Config
 from nst_daemon.disk import locks
 from nst_daemon.errors import DaemonError, ExitCode, MissingError, NotRunningError
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger import Ledger, Request
 from nst_daemon.service import installing as service
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ def stop(config: Config) -> None:
     if pid is None:
         raise NotRunningError("The daemon is not running.", remedy="`nst-daemon start` starts it.")
     with Ledger(config.state_dir / "ledger.db") as ledger:
-        ledger.ask(Wish.QUIT)
+        ledger.ask(Request.QUIT)
     for seconds, more in ((STOP_SECONDS, "terminate"), (TERMINATE_SECONDS, "kill"), (TERMINATE_SECONDS, "")):
         if _awaited(lambda: not is_running(config) or None, seconds):
             return

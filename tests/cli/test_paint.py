@@ -318,10 +318,10 @@ class FakeDaemon:
             from nst_daemon.intake import submission
 
             library = Library(self.config.styles)
-            wish = submission.wish_for(photo, config=self.config, library=library, keywords=())
-            choices = submission.choices_of(wish, style=None, settings={})
+            proposal = submission.proposal_for(photo, config=self.config, library=library, keywords=())
+            choices = submission.choices_of(proposal, style=None, settings={})
             (job,) = submission.submit(
-                photo, choices, wish=wish, config=self.config, library=library, ledger=ledger
+                photo, choices, proposal=proposal, config=self.config, library=library, ledger=ledger
             )
             finish(ledger, job.job, JobState.DONE, result=folder.outbox / "painted.jpg")
             if on_change:

@@ -16,7 +16,7 @@ from nst_daemon.daemon import daemon as daemon_module
 from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.daemon.heartbeat import HUNG_SECONDS, Pulse, Supervision, status_line
 from nst_daemon.errors import ConditionError
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import JobState, Snapshot
 from nst_daemon.service import systemd
@@ -99,7 +99,7 @@ def test_the_daemon_is_ready_after_lock_ledger_and_first_reading_and_says_that_i
             wait_for(lambda: listener.hear().count("WATCHDOG=1") >= 3)
             assert listener.lines.count("READY=1") == 1
             assert "STOPPING=1" not in listener.lines
-            ledger.ask(Wish.QUIT)
+            ledger.ask(Request.QUIT)
             thread.join(20)
             assert not thread.is_alive()
             assert listener.hear()[-2:] == ["STOPPING=1", "STATUS=Stopping"]

@@ -18,7 +18,7 @@ from nst_daemon.desktop.notices import Notice
 from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.disk import logs
 from nst_daemon.errors import ConditionError, ConfigError
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.jobs import JobState
 
 
@@ -165,12 +165,12 @@ def test_clicks_become_requests(
     desk.act(Entry(act=Act.CANCEL, argument=failed))
     assert [job.id for job in ledger.jobs(state=JobState.CANCELLED)] == [failed]
     desk.act(Entry(act=Act.UNLOAD))
-    assert ledger.take(Wish.UNLOAD)
-    assert not ledger.take(Wish.UNLOAD)
+    assert ledger.take(Request.UNLOAD)
+    assert not ledger.take(Request.UNLOAD)
     desk.act(Entry(act=Act.START))
     assert started == [loaded]
     desk.act(Entry(act=Act.QUIT))
-    assert ledger.take(Wish.QUIT)
+    assert ledger.take(Request.QUIT)
     assert desk.was_quit
 
 

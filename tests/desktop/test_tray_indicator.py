@@ -14,7 +14,7 @@ from support.desktops import WaitFor, begin_work, display, gtk, keeper, ledger, 
 
 from nst_daemon.desktop.icons import Look, draw
 from nst_daemon.desktop.process import DesktopKeeper
-from nst_daemon.ledger import Ledger, Wish
+from nst_daemon.ledger import Ledger, Request
 
 
 @pytest.fixture
@@ -49,5 +49,5 @@ def test_a_click_in_the_menu_becomes_a_request_in_the_ledger(
     wait_for(ledger.is_paused)
     wait_for(lambda: "Resume" in item.menu())
     item.click("Quit")
-    wait_for(lambda: ledger.take(Wish.QUIT))
+    wait_for(lambda: ledger.take(Request.QUIT))
     wait_for(lambda: not keeper.tend(), what="the process to leave for good")

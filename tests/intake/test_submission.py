@@ -10,7 +10,7 @@ from nst_daemon.errors import ConfigError, MissingError, PhotoError
 from nst_daemon.folders.copies import sweep_copies
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.pairing import Paired, Unpaired
-from nst_daemon.intake.submission import choices_of, copy_of, styles_of, wish_for
+from nst_daemon.intake.submission import choices_of, copy_of, proposal_for, styles_of
 
 
 @pytest.fixture
@@ -36,29 +36,29 @@ def loaded(tmp_path: Path) -> Config:
 
 def test_a_photo_in_an_inbox_follows_the_rules_of_that_inbox(loaded: Config, library: Library) -> None:
     photo = loaded.folders[1].inbox / "x" / "a.jpg"
-    wish = wish_for(photo, config=loaded, library=library, keywords=())
-    assert (wish.folder, wish.photo) == (loaded.folders[1], PurePath("x/a.jpg"))
-    assert isinstance(wish.outcome, Paired)
-    assert wish.outcome.choices[0].blend == (("woodcut", 1.0),)
-    assert wish.outcome.choices[0].settings == {"size": 64, "steps": 7}
+    proposal = proposal_for(photo, config=loaded, library=library, keywords=())
+    assert (proposal.folder, proposal.photo) == (loaded.folders[1], PurePath("x/a.jpg"))
+    assert isinstance(proposal.outcome, Paired)
+    assert proposal.outcome.choices[0].blend == (("woodcut", 1.0),)
+    assert proposal.outcome.choices[0].settings == {"size": 64, "steps": 7}
 
 
 def test_a_photo_from_elsewhere_follows_the_first_inbox(
     loaded: Config, library: Library, tmp_path: Path
 ) -> None:
-    wish = wish_for(tmp_path / "woodcut" / "a.jpg", config=loaded, library=library, keywords=())
-    assert (wish.folder, wish.photo) == (loaded.folders[0], PurePath("a.jpg"))
+    proposal = proposal_for(tmp_path / "woodcut" / "a.jpg", config=loaded, library=library, keywords=())
+    assert (proposal.folder, proposal.photo) == (loaded.folders[0], PurePath("a.jpg"))
 
 
 def test_a_named_style_goes_before_one_that_is_unknown(
     loaded: Config, library: Library, tmp_path: Path
 ) -> None:
-    wish = wish_for(tmp_path / "a.jpg", config=loaded, library=library, keywords=("nst|lost",))
-    assert isinstance(wish.outcome, Unpaired)
-    (choice,) = choices_of(wish, style=(("woodcut", 1.0),), settings={"steps": 3})
+    proposal = proposal_for(tmp_path / "a.jpg", config=loaded, library=library, keywords=("nst|lost",))
+    assert isinstance(proposal.outcome, Unpaired)
+    (choice,) = choices_of(proposal, style=(("woodcut", 1.0),), settings={"steps": 3})
     assert choice.settings == {"size": 64, "steps": 3}
     with pytest.raises(ConfigError, match="lost"):
-        choices_of(wish, style=None, settings={})
+        choices_of(proposal, style=None, settings={})
 
 
 def test_the_pictures_of_a_blend_carry_their_shares(library: Library) -> None:
