@@ -80,9 +80,8 @@ def submit(
                 settle_seconds=0.0,  # somebody waits; what breaks off is refused all the same
                 patience=0.0,
             )
-            proposal = submission.proposal_for(
-                photo, config=loaded, library=library, keywords=readable.keywords
-            )
+            words = readable.keywords
+            proposal = submission.proposal_for(photo, config=loaded, library=library, keywords=words)
             choices = submission.choices_of(proposal, style=blend, settings=over)
             submitted = submission.submit(
                 photo, choices, proposal=proposal, config=loaded, library=library, ledger=ledger

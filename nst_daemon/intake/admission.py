@@ -19,7 +19,7 @@ from nst_daemon.folders.sidecars import find_sidecar
 from nst_daemon.intake.arrivals import Arrival, Styles, as_new, jobs_for, unreadable_job, with_styles_anew
 from nst_daemon.intake.reader import Inspection, Readable
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
-from nst_daemon.ledger.jobs import Job, JobState, NewJob
+from nst_daemon.ledger.jobs import PENDING, Job, JobState, NewJob
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +27,6 @@ GONE = "the photo is gone"
 IS_MASK = "it is a mask, by the word of a sidecar"
 IS_SPOKEN_FOR = "the picture of the same name beside the raw file is painted for both"
 SUPERSEDED = "its sidecar asks for something else now"
-WAITING = (JobState.HELD, JobState.QUEUED)
-UNFINISHED = (*WAITING, JobState.RUNNING)
 
 
 class Reader(Protocol):
@@ -67,7 +65,7 @@ class Admission:
     def mend(self, arrival: Arrival, jobs: list[Job]) -> None:
         """Pair a photo anew: its jobs that have not started become what it asks for now."""
         wanted = {new.key: new for new in self._jobs_for(arrival)}
-        waiting = [job for job in jobs if job.state in WAITING]
+        waiting = [job for job in jobs if job.state in PENDING]
         for job in jobs:
             new = wanted.pop(job.key, None)
             if new is not None and job in waiting:
@@ -155,7 +153,7 @@ class Admission:
             logger.info("job %d was taken up again: %s has come once more", known.id, new.photo)
             return Verdict.JOB if is_revived else None
         has_moved = known.inbox is not None and disk.is_gone(known.original, root=known.inbox)
-        if has_moved and known.state in WAITING:
+        if has_moved and known.state in PENDING:
             return Verdict.JOB if self._ledger.repair(known.id, new) else None
         if has_moved and known.state is JobState.RUNNING:
             self._ledger.cancel(known.id, reason=GONE)

@@ -53,7 +53,7 @@ class Arrival:
 
 
 @dataclass(slots=True)
-class Waiting:
+class AwaitingSidecar:
     """A photo that is ready but for a sidecar which may still come."""
 
     arrival: Arrival

@@ -19,17 +19,18 @@ from nst_daemon.folders.copies import private_copy, sweep_copies
 from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.sidecars import fingerprint
-from nst_daemon.folders.walk import Found, Kind, kind_of
-from nst_daemon.intake.admission import GONE, UNFINISHED, Admission, Reader, seen_as, stamp_seen
-from nst_daemon.intake.arrivals import Arrival, Styles, Waiting, restless_problem, sidecar_wait
-from nst_daemon.intake.delays import Delays, of_photo
-from nst_daemon.intake.growing import Fate, Growing, Incomplete
+from nst_daemon.folders.walk import Found, Kind, Scan, kind_of
+from nst_daemon.intake.admission import Admission, Reader, seen_as, stamp_seen
+from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, Styles, sidecar_wait
+from nst_daemon.intake.departures import Departures
+from nst_daemon.intake.first_look import FirstLooks
+from nst_daemon.intake.growing import Fate, Growing
+from nst_daemon.intake.in_hand import InHand
 from nst_daemon.intake.reader import Readable, Unreadable
-from nst_daemon.intake.repairing import Mender
+from nst_daemon.intake.repairing import Repairs
 from nst_daemon.intake.second_looks import SecondLooks
-from nst_daemon.intake.settling import Settler
 from nst_daemon.ledger import Ledger, Verdict
-from nst_daemon.ledger.jobs import Problem, problem_of
+from nst_daemon.ledger.jobs import UNFINISHED, Problem, problem_of
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)
@@ -59,24 +60,22 @@ class Intake:
         self._ledger = ledger
         self._library = library
         self._clock = clock
-        watch = config.watch
-        self._settler = Settler(watch.settle_seconds, clock, max_wait=watch.max_wait_seconds)
+        self._in_hand = InHand(config.watch, clock)
+        self._delays = self._in_hand.delays
+        self._departures = Departures(ledger, self._in_hand)
         self._admission = Admission(config=config, ledger=ledger, library=library, reader=inspector)
-        self._mender = Mender(
+        self._first_looks = FirstLooks(ledger)
+        self._second_looks = SecondLooks(ledger)
+        self._repairs = Repairs(
             config=config,
             ledger=ledger,
             library=library,
             reader=inspector,
             admission=self._admission,
-            settler=self._settler,
-            on_gone=self._gone,
+            settler=self._in_hand.settler,
+            departures=self._departures,
             clock=clock,
         )
-        self._ready: dict[Path, None] = {}  # settled; a queue without doubles
-        self._incomplete = Incomplete(clock, max_wait=watch.max_wait_seconds)
-        self._waiting: dict[Path, Waiting] = {}
-        self._delays = Delays(clock)
-        self._second_looks = SecondLooks(ledger)
         self._condition: ConditionError | None = None
         self._blocked_until = float("-inf")
         self._sweep_due = float("-inf")
@@ -94,7 +93,11 @@ class Intake:
             self._admission.follow_network()
             for inbox in self._inboxes.all:
                 if inbox.is_present() and (found := inbox.read()) is not None:
-                    self._mender.look_after(inbox, found)
+                    self._look_after(inbox, found)
+
+    def _look_after(self, inbox: Inbox, scan: Scan) -> None:
+        self._first_looks.look(inbox, scan)
+        self._repairs.look_after(inbox, scan)
 
     def is_idle(self) -> bool:
         """Return whether all that lies in the inboxes was dealt with, at the end of the last tick."""
@@ -120,20 +123,19 @@ class Intake:
             with self._conditions():
                 self._take_next()
                 self._admit_waiting()
-                self._mender.look_after_held(self._inboxes.all)
+                self._repairs.look_after_held(self._inboxes.all)
                 self._sweep()
                 self._condition = None
         with self._conditions():
             self._ledger.set_problems("intake", self.problems())
         self._inspector.rest()
         self._is_idle = self._has_nothing_to_do()
-        return bool(self._ready) and self._clock() >= self._blocked_until
+        return bool(self._in_hand.settled) and self._clock() >= self._blocked_until
 
     def due_in(self) -> float:
         """Return in how many seconds the next photo will have settled, or waited for its sidecar."""
         now = self._clock()
-        dues = [self._settler.next_due(), *(waiting.due for waiting in self._waiting.values())]
-        return max(min(dues), self._blocked_until) - now
+        return max(self._in_hand.next_due(), self._blocked_until) - now
 
     def problems(self) -> list[Problem]:
         """Return what a user could mend."""
@@ -147,18 +149,12 @@ class Intake:
         found = self._inboxes.problems() + self._library.problems()
         if self._condition is not None:
             found.append(problem_of(self._condition))
-        unknown = [of_photo(error) for error in self._settler.unknown()]
-        found += [problem_of(unknown[0], more=len(unknown) - 1)] if unknown else []
-        found += restless_problem(self._settler.restless())
-        found += self._incomplete.problems(at_once=at_once)
-        found += self._delays.problems()
+        found += self._in_hand.problems(at_once=at_once)
         return list(dict.fromkeys(found))
 
     def _has_nothing_to_do(self) -> bool:
         """Return whether nothing more can be done without a person, or before a disk answers again."""
-        is_quiet = len(self._settler) <= len(self._settler.restless())
-        in_hand = self._ready or self._waiting or not self._delays.lasts()
-        return not in_hand and is_quiet and all(inbox.has_been_read for inbox in self._inboxes.all)
+        return self._in_hand.is_quiet() and all(inbox.has_been_read for inbox in self._inboxes.all)
 
     @contextmanager
     def _conditions(self) -> Iterator[None]:
@@ -185,24 +181,24 @@ class Intake:
         """Look again at a file that had to wait."""
         if kind_of(path.relative_to(inbox.path)) is Kind.SIDECAR:
             self._delays.forget(path)
-            self._mender.follow_sidecar(inbox, path)
+            self._repairs.follow_sidecar(inbox, path)
         elif (stamp := stamp_of(path)) is None:
-            self._gone(inbox, path)
+            self._departures.gone(inbox, path)
         elif self._is_dealt_with(path, stamp):
             self._delays.forget(path)
         else:
-            self._settler.notice(path)
+            self._in_hand.settler.notice(path)
 
     # What happened.
 
     def _follow(self, inbox: Inbox, path: Path, *, was_written: bool) -> None:
         """Look at one path at which something happened."""
         if kind_of(path.relative_to(inbox.path)) is Kind.SIDECAR:
-            self._settler.notice(path, was_touched=was_written)
-            return self._mender.expect(path)
+            self._in_hand.settler.notice(path, was_touched=was_written)
+            return self._repairs.expect(path)
         stamp = stamp_of(path)
         if stamp is None:
-            self._gone(inbox, path)
+            self._departures.gone(inbox, path)
         elif disk.is_file(path) and not self._is_dealt_with(path, stamp):
             self._notice(path, stamp, was_written=was_written)
         return None
@@ -212,15 +208,8 @@ class Intake:
         return seen is not None and stamp_seen(seen) == stamp
 
     def _notice(self, path: Path, stamp: Stamp, *, was_written: bool = False) -> None:
-        if not self._is_in_hand(path, stamp):
-            self._incomplete.pop(path)
-            self._settler.notice(path, was_touched=was_written)
+        if self._in_hand.notice(path, stamp, was_written=was_written):
             self._inspector.prepare()
-
-    def _is_in_hand(self, path: Path, stamp: Stamp) -> bool:
-        if path in self._ready or path in self._waiting:
-            return True
-        return self._incomplete.holds(path, stamp) or self._delays.holds(path, stamp)
 
     def _rescan(self, inbox: Inbox) -> None:
         """Hold everything that lies in an inbox against what the ledger has seen."""
@@ -235,11 +224,7 @@ class Intake:
             if found.kind is not Kind.SIDECAR and (known is None or stamp_seen(known) != found.stamp):
                 fresh.append(found)
         if not is_first:
-            unknown = [
-                each
-                for each in fresh
-                if each.path not in self._settler and not self._is_in_hand(each.path, each.stamp)
-            ]
+            unknown = [each for each in fresh if not self._in_hand.knows(each.path, each.stamp)]
             inbox.note_unreported(unknown, now=time.time())
         for each in fresh:
             with self._delays.apart(each.path):
@@ -247,50 +232,30 @@ class Intake:
         if result.is_complete:
             for path in seen:
                 with self._delays.apart(path):
-                    self._gone(inbox, path, was_read=True)
-        self._mender.look_after(inbox, result)
+                    self._departures.gone(inbox, path, was_read=True)
+        self._look_after(inbox, result)
         self._second_looks.look(inbox.path)
 
-    def _gone(self, inbox: Inbox, path: Path, *, was_read: bool = False) -> None:
-        """Forget a photo that has left its inbox, and cancel what was to become of it.
-
-        Nothing is concluded from an error: its folder reads well and lacks it. `was_read`: just now.
-        """
-        if disk.is_there(path) or not inbox.is_present() or inbox.has_lost(path):
-            return
-        if not was_read and not disk.is_gone(path, root=inbox.path):
-            return
-        self._ready.pop(path, None)
-        self._waiting.pop(path, None)
-        self._incomplete.pop(path)
-        self._delays.forget(path)
-        self._settler.forget(path)
-        self._ledger.forget_seen(path)
-        for job in self._ledger.jobs_of_photo(path):
-            if job.state in UNFINISHED and not job.cancel_requested:
-                logger.info("job %d was cancelled: %s is gone", job.id, job.photo)
-                self._ledger.cancel(job.id, reason=GONE)
-
     def _collect_settled(self) -> None:
-        for path in self._settler.settled():
+        for path in self._in_hand.settler.settled():
             inbox = self._inboxes.inbox_of(path)
             if inbox is None:
                 continue
             if kind_of(path.relative_to(inbox.path)) is Kind.PHOTO:
-                self._ready[path] = None
+                self._in_hand.settled[path] = None
                 crash_at(CrashPoint.SETTLED)
             else:
                 with self._delays.apart(path):
-                    self._mender.follow_sidecar(inbox, path)
+                    self._repairs.follow_sidecar(inbox, path)
 
     def _look_at_growing(self) -> None:
-        for path in self._incomplete.paths():
+        for path in self._in_hand.incomplete.paths():
             inbox = self._inboxes.inbox_of(path)
             with self._delays.apart(path):
-                fate = self._incomplete.fate_of(path)
+                fate = self._in_hand.incomplete.fate_of(path)
                 if fate is Fate.WAITS or inbox is None or not inbox.is_present():
                     continue
-                growing = self._incomplete.pop(path)
+                growing = self._in_hand.incomplete.pop(path)
                 if growing is not None:
                     self._let_go(inbox, path, growing, fate)
 
@@ -298,7 +263,7 @@ class Intake:
         """Do with a picture that was not whole what is to be done with it now."""
         answer = growing.answer
         if fate is Fate.SETTLES or answer is None:
-            self._settler.notice(path)
+            self._in_hand.settler.notice(path)
         elif isinstance(answer, Readable):
             self._accept(inbox, path, growing.stamp, answer)
         else:
@@ -309,38 +274,38 @@ class Intake:
         try:
             has_failed = self._admission.fail(path, inbox.folder, stamp, reason)
         except FileNotFoundError:
-            return self._gone(inbox, path)
-        return self._delays.forget(path) if has_failed else self._settler.notice(path)
+            return self._departures.gone(inbox, path)
+        return self._delays.forget(path) if has_failed else self._in_hand.settler.notice(path)
 
     # One settled photo.
 
     def _take_next(self) -> None:
-        if not self._ready:
+        if not self._in_hand.settled:
             return
-        path = next(iter(self._ready))
+        path = next(iter(self._in_hand.settled))
         inbox = self._inboxes.inbox_of(path)
         with self._delays.apart(path):
             if inbox is not None and inbox.is_present():
                 self._take_in(inbox, path)
-        self._ready.pop(path, None)
+        self._in_hand.settled.pop(path, None)
 
     def _take_in(self, inbox: Inbox, path: Path) -> None:
         stamp = stamp_of(path)
         if stamp is None:
-            return self._gone(inbox, path)
-        if self._mender.set_mask_aside(inbox, path, stamp):
+            return self._departures.gone(inbox, path)
+        if self._repairs.set_mask_aside(inbox, path, stamp):
             return None
-        if self._incomplete.is_being_written(path):
-            return self._incomplete.put(path, stamp, None)
+        if self._in_hand.incomplete.is_being_written(path):
+            return self._in_hand.incomplete.put(path, stamp, None)
         try:
             answer = self._inspector.inspect(path)
         except FileNotFoundError:
-            return self._settler.notice(path)
+            return self._in_hand.settler.notice(path)
         if stamp_of(path) != stamp:  # it was written while it was read
-            return self._settler.notice(path)
+            return self._in_hand.settler.notice(path)
         crash_at(CrashPoint.INSPECTED)
         if answer.may_grow:
-            return self._incomplete.put(path, stamp, answer)
+            return self._in_hand.incomplete.put(path, stamp, answer)
         if isinstance(answer, Readable):
             return self._accept(inbox, path, stamp, answer)
         return self._fail(inbox, path, stamp, answer)
@@ -353,9 +318,9 @@ class Intake:
         try:
             copy, sha256 = private_copy(path, self.config.state_dir / "photos")
         except FileNotFoundError:
-            return self._gone(inbox, path)
+            return self._departures.gone(inbox, path)
         if stamp_of(path) != stamp:
-            return self._settler.notice(path)
+            return self._in_hand.settler.notice(path)
         arrival = Arrival(
             path=path,
             relative=path.relative_to(inbox.path),
@@ -366,12 +331,12 @@ class Intake:
             keywords=answer.keywords,
         )
         due = self._clock() + sidecar_wait(path, self.config.watch, now=time.time())
-        self._waiting[path] = Waiting(arrival, fingerprint(path), due)
+        self._in_hand.awaiting[path] = AwaitingSidecar(arrival, fingerprint(path), due)
         return None
 
     def _admit_waiting(self) -> None:
         now = self._clock()
-        for path, waiting in list(self._waiting.items()):
+        for path, waiting in list(self._in_hand.awaiting.items()):
             if now < waiting.due:
                 continue
             with self._delays.apart(path):
@@ -380,14 +345,14 @@ class Intake:
                     waiting.sidecars, waiting.due = sidecars, now + self.config.watch.settle_seconds
                     continue
                 self._admit(path, waiting)
-            self._waiting.pop(path, None)
+            self._in_hand.awaiting.pop(path, None)
 
-    def _admit(self, path: Path, waiting: Waiting) -> None:
+    def _admit(self, path: Path, waiting: AwaitingSidecar) -> None:
         arrival = waiting.arrival
         inbox = self._inboxes.inbox_of(path)
         if inbox is None or stamp_of(path) != arrival.stamp:
-            return self._settler.notice(path)
-        if self._mender.set_mask_aside(inbox, path, arrival.stamp):  # its sidecar has come meanwhile
+            return self._in_hand.settler.notice(path)
+        if self._repairs.set_mask_aside(inbox, path, arrival.stamp):  # its sidecar has come meanwhile
             return None
         for job in self._ledger.jobs_of_photo(path):
             if job.state in UNFINISHED and job.photo_sha256 != arrival.sha256:
@@ -395,7 +360,7 @@ class Intake:
         verdict = self._admission.admit(arrival)
         crash_at(CrashPoint.ADDED)
         if verdict is None:
-            return self._settler.notice(path)
+            return self._in_hand.settler.notice(path)
         self._delays.forget(path)
         seen = seen_as(verdict, path, inbox.path, arrival.stamp)
         return self._ledger.mark_seen(

@@ -22,19 +22,17 @@ from nst_daemon.intake.admission import (
     GONE,
     IS_MASK,
     IS_SPOKEN_FOR,
-    UNFINISHED,
-    WAITING,
     Admission,
     Reader,
     seen_as,
     stamp_seen,
 )
 from nst_daemon.intake.arrivals import Arrival, Styles
-from nst_daemon.intake.first_look import FirstLooks
+from nst_daemon.intake.departures import Departures
 from nst_daemon.intake.reader import Readable
 from nst_daemon.intake.settling import Settler
 from nst_daemon.ledger import UNREAD, Ledger, Verdict
-from nst_daemon.ledger.jobs import Job, JobState
+from nst_daemon.ledger.jobs import PENDING, Job, JobState
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ HOLD_BACK_SECONDS: Final = 2.0  # for the tick that pairs a photo anew, once its
 HELD_SECONDS: Final = 2.0  # between looks at the style library for those that wait for a style
 
 
-class Mender:
+class Repairs:
     """Pairs anew, and cancels what has lost its photo. Lives on the intake's thread."""
 
     def __init__(
@@ -54,7 +52,7 @@ class Mender:
         reader: Reader,
         admission: Admission,
         settler: Settler,
-        on_gone: Callable[[Inbox, Path], None],
+        departures: Departures,
         clock: Callable[[], float],
     ) -> None:
         self._config = config
@@ -63,9 +61,8 @@ class Mender:
         self._reader = reader
         self._admission = admission
         self._settler = settler
-        self._on_gone = on_gone
+        self._departures = departures
         self._clock = clock
-        self._first_looks = FirstLooks(ledger)
         self._due = float("-inf")
         self._news: object = None  # of the style library, at the last look
         self._given_back: set[int] = set()  # jobs that were paired anew since there was news
@@ -76,7 +73,6 @@ class Mender:
 
         At the first one, cancel those whose photo went while nobody looked.
         """
-        self._first_looks.look(inbox, scan)
         self._leave_raws(scan)
         sidecars = {found.path: found.stamp for found in scan.found if found.kind is Kind.SIDECAR}
         before = self._sidecars.get(inbox.path)
@@ -108,7 +104,7 @@ class Mender:
 
     def _look_at(self, inbox: Inbox, photo: Path, has_changed: bool) -> None:
         if not disk.is_there(photo):
-            self._on_gone(inbox, photo)
+            self._departures.gone(inbox, photo)
         elif has_changed:
             self._look_at_sidecars(inbox, photo)
 
@@ -118,7 +114,7 @@ class Mender:
             return
         sidecars = sidecars_beside(photo)
         if all(_age(sidecar) >= self._config.watch.settle_seconds for sidecar in sidecars):
-            self.mend(inbox, photo)
+            self.repair(inbox, photo)
             return
         for sidecar in sidecars:
             self._settler.notice(sidecar)
@@ -165,13 +161,13 @@ class Mender:
         if job.error == UNREAD or self._ledger.seen(job.original) is None:
             self._read_again(inbox, job)
         else:
-            self.mend(inbox, job.original)
+            self.repair(inbox, job.original)
 
     def follow_sidecar(self, inbox: Inbox, sidecar: Path) -> None:
         """Pair the photos of a sidecar or a mask anew; a photo that it names as a mask is none any more."""
         self._claim_masks(inbox, sidecar)
         for photo in set(photos_of(sidecar)):
-            self.mend(inbox, photo)
+            self.repair(inbox, photo)
 
     def _claim_masks(self, inbox: Inbox, sidecar: Path) -> None:
         for mask in masks_named_in(sidecar) if role_of(sidecar.name) is Role.ASKING else ():
@@ -185,35 +181,29 @@ class Mender:
         It is a mask by the word of a sidecar; the photos of that are paired anew then.
         """
         if has_speaker(picture, root=inbox.path, ignore=self._config.watch.ignore):
-            self._cancel(picture, IS_SPOKEN_FOR)
+            self._departures.cancel(picture, IS_SPOKEN_FOR)
             return True
         namers = namers_of(picture)
         if not namers:
             return False
         logger.info("%s is a mask of %s, and was left alone", picture.name, namers[0].name)
         self._ledger.mark_seen(seen_as(Verdict.MASK, picture, inbox.path, stamp))
-        self._cancel(picture, IS_MASK)
+        self._departures.cancel(picture, IS_MASK)
         for photo in {photo for namer in namers for photo in photos_of(namer)}:
-            self.mend(inbox, photo)
+            self.repair(inbox, photo)
         return True
-
-    def _cancel(self, picture: Path, reason: str) -> None:
-        for job in self._ledger.jobs_of_photo(picture):
-            if job.state in UNFINISHED and not job.cancel_requested:
-                logger.info("job %d was cancelled: %s", job.id, reason)
-                self._ledger.cancel(job.id, reason=reason)
 
     def _leave_raws(self, scan: Scan) -> None:
         """Cancel what was to become of raw files beside which a picture of the same shot has come since."""
         for path, left in scan.left.items():
             if left is Left.RAW:
-                self._cancel(path, IS_SPOKEN_FOR)
+                self._departures.cancel(path, IS_SPOKEN_FOR)
 
-    def mend(self, inbox: Inbox, photo: Path) -> None:
+    def repair(self, inbox: Inbox, photo: Path) -> None:
         """Pair a photo anew, if a job of it has not started and it is still the one that was read."""
         jobs = self._ledger.jobs_of_photo(photo)
         seen, stamp = self._ledger.seen(photo), stamp_of(photo)
-        waiting = next((job for job in jobs if job.state in WAITING), None)
+        waiting = next((job for job in jobs if job.state in PENDING), None)
         if seen is None or stamp is None or stamp != stamp_seen(seen) or waiting is None:
             return
         sidecars, keywords = fingerprint(photo), seen.keywords

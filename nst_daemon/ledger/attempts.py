@@ -11,8 +11,8 @@ from typing import Final
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.ledger.facts import Facts
-from nst_daemon.ledger.jobs import Job, JobState
-from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, arrival, but, row_of, update
+from nst_daemon.ledger.jobs import UNFINISHED, Job, JobState
+from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, but, row_of, transition_columns, update
 from nst_daemon.ledger.schema import job_of_row, path_in, progress_in
 from nst_daemon.system import machine
 from nst_daemon.system.crash import CrashPoint, crash_at
@@ -114,7 +114,7 @@ class Attempts(Facts):
             for row in rows:
                 target = JobState.CANCELLED if row["cancel_requested"] else JobState.QUEUED
                 verdict = verdict_on(row, STRIKES) if has_died else {"reached": None}
-                update(db, row["id"], arrival(row, target, self._clock()) | verdict)
+                update(db, row["id"], transition_columns(row, target, self._clock()) | verdict)
         if not has_died:
             self.remember(BOOT, boot)
         self.set_blocked(())
@@ -134,7 +134,7 @@ class Attempts(Facts):
 
     def unfinished_keys(self) -> set[str]:
         """Return the keys of all jobs that have not ended."""
-        return self._keys("state IN (?, ?, ?)", JobState.HELD, JobState.QUEUED, JobState.RUNNING)
+        return self._keys("state IN (?, ?, ?)", *UNFINISHED)
 
     def struck_keys(self) -> set[str]:
         """Return the keys of the jobs that failed because their attempts ended badly: they may be retried."""

@@ -49,6 +49,11 @@ TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
 }
 
 
+PENDING: Final = (JobState.HELD, JobState.QUEUED)
+UNFINISHED: Final = (*PENDING, JobState.RUNNING)
+ENDS: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
 class Origin(StrEnum):
     """How a photo came to us."""
 

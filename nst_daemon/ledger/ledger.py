@@ -13,12 +13,20 @@ from typing import Final
 
 from nst_daemon.config.orders import busiest
 from nst_daemon.ledger.attempts import Attempts, refund
-from nst_daemon.ledger.jobs import TRANSITIONS, Current, Job, JobState, NewJob, Problem, Snapshot
-from nst_daemon.ledger.rows import (
+from nst_daemon.ledger.jobs import (
     ENDS,
+    PENDING,
+    TRANSITIONS,
+    Current,
+    Job,
+    JobState,
+    NewJob,
+    Problem,
+    Snapshot,
+)
+from nst_daemon.ledger.rows import (
     FRESH,
     UNDISPOSED,
-    arrival,
     begin_anew,
     but,
     check_move,
@@ -29,6 +37,7 @@ from nst_daemon.ledger.rows import (
     row_of,
     row_of_key,
     state_of,
+    transition_columns,
     update,
 )
 from nst_daemon.ledger.schema import copies_of_row, engines_out, job_columns, path_in, text_in
@@ -90,7 +99,7 @@ class Ledger(Attempts):
         """
         with self.file.write() as db:
             row = row_of(db, job)
-            if row is None or row["state"] not in (JobState.HELD, JobState.QUEUED):
+            if row is None or row["state"] not in PENDING:
                 return False
             columns = job_columns(new)
             other = row_of_key(db, new.key)
@@ -178,7 +187,7 @@ class Ledger(Attempts):
                 return False
             if source is JobState.RUNNING and row["cancel_requested"] and target not in ENDS:
                 target = JobState.CANCELLED
-            columns = arrival(row, target, self._clock()) | {
+            columns = transition_columns(row, target, self._clock()) | {
                 "seconds": seconds,
                 "not_before": not_before or 0.0,
             }
@@ -229,7 +238,7 @@ class Ledger(Attempts):
         """Record that a finished job's original is where it belongs: where that is, or None if deleted.
 
         Holds for all jobs of that photo. What was seen at the old place is forgotten: a file that comes
-        there again is a new arrival.
+        there again is a new transition_columns.
         """
         with self.file.write() as db:
             row = row_of(db, job)
@@ -260,7 +269,11 @@ class Ledger(Attempts):
             if state is JobState.RUNNING:
                 update(db, job, {"cancel_requested": 1, "error": text_in(reason)})
             elif JobState.CANCELLED in TRANSITIONS[state]:
-                update(db, job, arrival(row, JobState.CANCELLED, self._clock()) | {"error": text_in(reason)})
+                update(
+                    db,
+                    job,
+                    transition_columns(row, JobState.CANCELLED, self._clock()) | {"error": text_in(reason)},
+                )
                 state = JobState.CANCELLED
             return state
 
@@ -332,9 +345,7 @@ class Ledger(Attempts):
 
     def waiting_in(self, inbox: Path) -> list[Job]:
         """Return the held and queued jobs of one inbox, oldest first."""
-        return self._select(
-            "inbox = ? AND state IN (?, ?) ORDER BY id", path_in(inbox), JobState.HELD, JobState.QUEUED
-        )
+        return self._select("inbox = ? AND state IN (?, ?) ORDER BY id", path_in(inbox), *PENDING)
 
     def unreadable_in(self, inbox: Path) -> list[Job]:
         """Return the failed jobs of one inbox that stand for files which were no whole pictures."""

@@ -7,10 +7,9 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
-from nst_daemon.ledger.jobs import TRANSITIONS, JobState
+from nst_daemon.ledger.jobs import ENDS, TRANSITIONS, JobState
 from nst_daemon.ledger.schema import UnreadableRowError, job_of_row, path_in, path_out, result_name, text_in
 
-ENDS: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 UNREAD: Final = "waits to be read again"  # the error of a job that was retried before it ever had a style
 AHEAD_SECONDS: Final = 600.0  # no job waits so long: the clock was set back
 CLAIMABLE: Final = """
@@ -102,7 +101,7 @@ def check_move(source: JobState, target: JobState) -> None:
         raise ValueError(f"A job never moves from {source} to {target}")
 
 
-def arrival(row: sqlite3.Row, target: JobState, now: float) -> dict[str, object]:
+def transition_columns(row: sqlite3.Row, target: JobState, now: float) -> dict[str, object]:
     """Return what changes in any job that arrives in a state."""
     columns: dict[str, object] = {"state": target.value, "cancel_requested": 0}
     if target is not JobState.DONE:  # of a finished painting the last one tells the losses

@@ -19,7 +19,7 @@ from nst_daemon.errors import ConditionError, FileConditionError, NstError, Phot
 from nst_daemon.folders import originals
 from nst_daemon.folders.places import Places
 from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.jobs import Job, JobState, Origin, problem_of, shown
+from nst_daemon.ledger.jobs import UNFINISHED, Job, JobState, Origin, problem_of, shown
 from nst_daemon.painting.moments import lies_ahead
 from nst_daemon.system.crash import CrashPoint, crash_at
 
@@ -30,7 +30,6 @@ CONDITION_SECONDS: Final = 15.0  # before an original is tried again
 WRITER_SECONDS: Final = 5.0  # before one is looked at again that somebody has open for writing
 PATIENCE_SECONDS: Final = 60.0  # a writer is not worth a word for so long
 BUG_SECONDS: Final = 600.0
-UNFINISHED: Final = (JobState.HELD, JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(slots=True)

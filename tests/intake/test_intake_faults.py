@@ -79,7 +79,7 @@ def test_a_share_that_denies_what_its_folder_lists_cancels_nothing(place: Place,
     photo = place.drop("a.jpg")
     place.run()
     faults.fail_for_ever("lstat", "stat", number=errno.ENOENT, at=photo)
-    place.intake._gone(place.inboxes.all[0], photo)
+    place.intake._departures.gone(place.inboxes.all[0], photo)
     assert place.states() == [JobState.QUEUED]
 
 
