@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.real import WAIT_SECONDS, command, files_in, jobs_of, picture, run_once, running
+from support.real import WAIT_SECONDS, command, files_in, home, jobs_of, picture, run_once, running
 
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.app import app
@@ -21,6 +21,8 @@ from nst_daemon.daemon import daemon
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
+
+__all__ = ["home"]  # a fixture
 
 
 def test_a_worker_that_rests_is_woken_by_a_new_job_and_by_the_end(
