@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.faults import Faults, under
-from support.one_job import STARRY, job_of
+from support.one_job import STARRY, folder, job_of
 
 from nst_daemon.config import Folder
 from nst_daemon.disk.files import (
@@ -28,6 +28,8 @@ from nst_daemon.disk.files import (
 from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError
 from nst_daemon.folders import outbox
 from nst_daemon.ledger.jobs import Job, NewJob, Origin
+
+__all__ = ["folder"]  # a fixture
 
 
 def choose(job: Job, taken: set[Path], extension: str = ".jpg") -> Path:
