@@ -1,18 +1,22 @@
 """The shape of the code: who may import whom, where each library lives, and how long things may be.
 
-Imports point down the layers, and modules of one layer do not know each other. Packages count as one module.
+Imports point down the floors, of the house and within each of its rooms; what stands on one floor does not
+know each other.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2] / "nst_daemon"
+DOCS = ROOT.parent / "docs"
 
-LAYERS = (
+FLOORS = (
     "errors",
     "system",
     "disk",
@@ -24,31 +28,136 @@ LAYERS = (
     "cli",
     "__main__",
 )
-LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
 
-# Where each third-party library may be imported: a module, or a package by its name and a dot.
-LIBRARIES = {
-    "PIL": {"images.", "desktop."},
-    "annotated_types": {"config."},
-    "cv2": {"engine."},
-    "dbus_fast": {"desktop."},
-    "defusedxml": {"images."},
-    "desktop_notifier": {"desktop."},
-    "filelock": {"disk.", "desktop."},
-    "matplotlib": {"engine."},
-    "numpy": {"engine.", "images."},
-    "pi_heif": {"images."},
-    "platformdirs": {"config.", "cli.", "service."},
-    "psutil": {"engine.", "intake.", "disk.", "system.", "service.", "desktop."},
-    "pydantic": {"config."},
-    "rawpy": {"images."},
-    "rich": {"cli."},
-    "safetensors": {"engine."},
-    "torch": {"engine."},
-    "typer": {"cli."},
-    "watchdog": {"folders."},
-    "yaml": {"config."},
+# fmt: off
+FLOORS_WITHIN = {
+    "system": (
+        "child crash machine",
+    ),
+    "disk": (
+        "locks logs spelling system verdicts",
+        "facts files",
+        "changes",
+        "bytes private",
+    ),
+    "config": (
+        "blends globs kinds text",
+        "overlaps recipe refusals",
+        "model orders settings",
+        "example loading",
+    ),
+    "images": (
+        "bmp boxes colors endings gif icc keywords made provenance tiff",
+        "declared exif iptc jpeg tiff_picture xmp",
+        "png xmp_result",
+        "containers metadata",
+        "limits photo wholeness",
+        "camera_raw profiles reducing",
+        "loading",
+        "labels saving",
+    ),
+    "ledger": (
+        "jobs news",
+        "schema words",
+        "file rows",
+        "facts",
+        "attempts",
+        "ledger",
+    ),
+    "engine": (
+        "checkpoint faces fetching heap messages optimise pixels regions report schedule settings sphere "
+        "wasserstein winograd",
+        "climb inputs preview weights",
+        "graphs vgg",
+        "losses targets",
+        "tiles",
+        "devices",
+        "painter trial",
+        "studio",
+        "child",
+        "process",
+    ),
+    "folders": (
+        "companions copies gate mounts networks outbox",
+        "lease leftovers places sidecars walk",
+        "hints library masks",
+        "belongings inbox",
+        "inboxes originals",
+    ),
+    "service": (
+        "files systemd",
+        "installing",
+        "background",
+    ),
+    "desktop": (
+        "icons notices opener panels style_edit xorg",
+        "menu notify",
+        "desk tray",
+        "process",
+    ),
+    "intake": (
+        "delays first_look pairing reader second_looks settling",
+        "arrivals growing shelf",
+        "admission in_hand submission",
+        "departures",
+        "repairing",
+        "intake",
+        "left",
+    ),
+    "painting": (
+        "moments",
+        "checkpoints disposal",
+        "attempt delivery",
+        "worker",
+        "pool",
+    ),
+    "daemon": (
+        "heartbeat once reloading state_dir",
+        "daemon",
+    ),
+    "cli": (
+        "common",
+        "checks live service setup",
+        "paint",
+        "bench explain",
+        "app",
+    ),
 }
+
+# Where each third-party library may be imported.
+LIBRARIES = {
+    "PIL": "desktop.icons images.jpeg images.loading images.profiles images.saving",
+    "annotated_types": "config.kinds config.model config.recipe",
+    "cv2": "engine.faces",
+    "dbus_fast": "desktop.panels",
+    "defusedxml": "images.xmp",
+    "desktop_notifier": "desktop.notify",
+    "filelock": "desktop.process disk.locks",
+    "matplotlib": "engine.report",
+    "numpy": (
+        "engine.climb engine.faces engine.inputs engine.painter engine.pixels engine.preview "
+        "engine.regions engine.report engine.sphere engine.studio images.camera_raw images.colors "
+        "images.declared images.icc images.jpeg images.loading images.photo images.png "
+        "images.profiles images.reducing images.saving images.tiff_picture"
+    ),
+    "pi_heif": "images.loading",
+    "platformdirs": "cli.setup config.loading service.installing",
+    "psutil": "desktop.desk disk.locks engine.studio intake.reader service.background system.machine",
+    "pydantic": "config.kinds config.loading config.model config.refusals config.settings",
+    "rawpy": "images.camera_raw",
+    "rich": "cli.app cli.common cli.live",
+    "safetensors": "engine.weights",
+    "torch": (
+        "engine.checkpoint engine.climb engine.devices engine.graphs engine.inputs engine.losses "
+        "engine.optimise engine.painter engine.pixels engine.preview engine.regions engine.studio "
+        "engine.targets engine.tiles engine.trial engine.vgg engine.wasserstein engine.weights "
+        "engine.winograd"
+    ),
+    "typer": "cli.app cli.bench cli.checks cli.common cli.paint cli.service cli.setup",
+    "watchdog": "folders.hints folders.inbox",
+    "yaml": "config.text",
+}
+# fmt: on
 
 LONGEST_FILE = 420  # lines; beyond it two rooms are clearer than one
 LONGEST_FUNCTION = 50
@@ -58,58 +167,190 @@ def modules() -> list[Path]:
     return sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
-def unit_of(path: Path) -> str:
-    """Return the module's or the package's name below nst_daemon."""
-    return path.relative_to(ROOT).with_suffix("").parts[0]
+def dotted(path: Path) -> str:
+    """Return a module's name below nst_daemon; a package's for its __init__."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """Yield dotted names; `nst_daemon.x` for our own, wherever in the file the import stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
+MODULES = {dotted(path): path for path in modules()}
+
+
+def room_of(name: str) -> str:
+    return name.split(".")[0]
+
+
+def floors_of(table: tuple[str, ...]) -> dict[str, int]:
+    return {name: number for number, names in enumerate(table) for name in names.split()}
+
+
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text())
+
+
+@cache
+def imports_of(name: str) -> frozenset[str]:
+    """Return dotted names, wherever in the file the import stands; our own without `nst_daemon.`."""
+    found: set[str] = set()
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module == "nst_daemon":
-            yield from (f"nst_daemon.{alias.name}" for alias in node.names if alias.name != "__version__")
+            found |= {alias.name.removeprefix("nst_daemon.") for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            found |= set(_from(node.module, [alias.name for alias in node.names]))
+    return frozenset(found)
 
 
-def test_every_module_has_its_layer() -> None:
-    assert {unit_of(path) for path in modules()} == set(LAYER_OF)
+def _from(module: str, names: list[str]) -> Iterator[str]:
+    if room_of(module) != "nst_daemon":
+        yield module
+        return
+    base = module.removeprefix("nst_daemon").removeprefix(".")
+    for name in names:
+        longer = f"{base}.{name}".removeprefix(".")
+        if longer in MODULES:
+            yield longer
+        elif base:
+            yield base
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_down(path: Path) -> None:
-    unit = unit_of(path)
-    for name in imports_of(path):
-        if name.startswith("nst_daemon."):
-            other = name.split(".")[1]
-            assert other == unit or LAYER_OF[other] < LAYER_OF[unit], f"{unit} imports {other}"
+def our_imports(name: str) -> frozenset[str]:
+    return imports_of(name) & MODULES.keys()
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_each_library_lives_in_its_place(path: Path) -> None:
-    unit = unit_of(path)
-    place = unit if path.parent == ROOT else f"{unit}."
-    for name in imports_of(path):
-        library = name.split(".")[0]
-        if library != "nst_daemon" and library not in sys.stdlib_module_names:
-            assert place in LIBRARIES[library], f"{library} has no business in {place}"
+def users_of(library: str) -> set[str]:
+    return {name for name in MODULES if library in map(room_of, imports_of(name))}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_fit_on_a_screen(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) <= LONGEST_FILE
-    for node in ast.walk(ast.parse(text)):
+def callers_of(*names: str) -> set[str]:
+    """Return the modules that call what is so called, whatever it is a part of."""
+    return {
+        name
+        for name in MODULES
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in names
+    }
+
+
+each_module = pytest.mark.parametrize("name", sorted(MODULES))
+
+
+def test_every_module_has_its_floor() -> None:
+    assert {room_of(name) for name in MODULES} == set(floors_of(FLOORS))
+    within = {f"{room}.{name}" for room, table in FLOORS_WITHIN.items() for name in floors_of(table)}
+    assert within == {name for name in MODULES if "." in name}
+
+
+def test_no_module_has_two_floors() -> None:
+    for table in (FLOORS, *FLOORS_WITHIN.values()):
+        names = [name for floor in table for name in floor.split()]
+        assert len(names) == len(set(names))
+
+
+@each_module
+def test_imports_point_down(name: str) -> None:
+    room, house = room_of(name), floors_of(FLOORS)
+    for other in our_imports(name):
+        if room_of(other) != room:
+            assert house[room_of(other)] < house[room], f"{name} imports {other}"
+        elif "." in name and "." in other:
+            within = floors_of(FLOORS_WITHIN[room])
+            mine, its = (each.removeprefix(f"{room}.") for each in (name, other))
+            assert within[its] < within[mine], f"{name} imports {other}"
+
+
+def test_there_is_no_circle() -> None:
+    """Not even by way of a package's __init__, which its own modules may import as far as this."""
+    done: set[str] = set()
+
+    def walk(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way, name))
+        if name not in done:
+            for other in our_imports(name):
+                walk(other, (*way, name))
+            done.add(name)
+
+    for name in MODULES:
+        walk(name, ())
+
+
+def test_the_method_knows_nothing_of_the_flow() -> None:
+    for name in MODULES:
+        if room_of(name) == "engine":
+            known = {room_of(other) for other in our_imports(name)}
+            assert not known & {"intake", "folders", "ledger", "painting", "daemon"}, name
+
+
+@each_module
+def test_each_library_lives_in_its_place(name: str) -> None:
+    for imported in imports_of(name):
+        library = room_of(imported)
+        if imported not in MODULES and library not in {"nst_daemon", *sys.stdlib_module_names}:
+            assert name in LIBRARIES[library].split(), f"{library} has no business in {name}"
+
+
+@pytest.mark.parametrize("library", sorted(LIBRARIES))
+def test_each_library_is_used_where_the_table_has_it(library: str) -> None:
+    assert users_of(library) == set(LIBRARIES[library].split())
+
+
+@each_module
+def test_files_and_functions_fit_on_a_screen(name: str) -> None:
+    assert len(MODULES[name].read_text().splitlines()) <= LONGEST_FILE
+    for node in ast.walk(tree_of(name)):
         if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
             length = node.end_lineno - node.lineno + 1
             assert length <= LONGEST_FUNCTION, f"{node.name} has {length} lines"
 
 
+def test_the_house_is_small_enough_to_be_seen() -> None:
+    entries = [path for path in ROOT.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 18
+    arrows = {
+        (room_of(name), room_of(other))
+        for name in MODULES
+        for other in our_imports(name)
+        if room_of(name) != room_of(other)
+    }
+    assert len(arrows) <= 80
+
+
+# ── docs/architecture.md and CONTRIBUTING.md ──────────────────────────────────────────────────────────────
+
+
+def test_the_map_has_the_rooms_on_their_floors() -> None:
+    rows = re.findall(r"^\| (\d*) *\| `([\w./]+)` \|", (DOCS / "architecture.md").read_text(), re.M)
+    drawn: dict[str, int] = {}
+    floor = 0
+    for number, room in rows:
+        floor = int(number or floor)
+        drawn[room.removesuffix("/").removesuffix(".py")] = floor
+    drawn.pop("bundled")  # no code
+    house = floors_of(FLOORS)
+    assert drawn == {room: house[room] + 1 for room in house if room != "__main__"}
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_module_that_the_documentation_names_is_there(page: str) -> None:
+    named = re.findall(r"`((?:\w+/)*\w+\.py)`", (ROOT.parent / page).read_text())
+    assert named
+    places = (ROOT, ROOT.parent)
+    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+
+
+def test_every_example_of_the_conventions_stands_in_its_file() -> None:
+    examples = re.findall(
+        r"^```python\n# (\S+)\n(.*?)^```", (ROOT.parent / "CONTRIBUTING.md").read_text(), re.M | re.S
+    )
+    assert len(examples) >= 7
+    for name, code in examples:
+        assert code in (ROOT.parent / name).read_text(), name
+
+
+# ── Who may do what ─────────────────────────────────────────────────────────────────────────────────────
+
+
 def test_sql_stands_in_the_ledger_alone() -> None:
-    users = {unit_of(path) for path in modules() if "sqlite3" in imports_of(path)}
-    assert users == {"ledger"}
+    assert {room_of(name) for name in users_of("sqlite3")} == {"ledger"}
 
 
 def test_the_engine_seen_from_outside_imports_no_torch() -> None:
@@ -124,8 +365,8 @@ def test_the_engine_seen_from_outside_imports_no_torch() -> None:
 DISK_CALLERS = {
     "disk.": "the boundary itself",
     "service.": "the units and entries of the desktop's own folders",
-    "folders.mounts": "the kernel's table of mounts",
-    "system.machine": "the kernel's name for its own run",
+    "folders.mounts.": "the kernel's table of mounts",
+    "system.machine.": "the kernel's name for its own run",
 }
 # fmt: off
 PATH_CALLS = frozenset({
@@ -147,9 +388,9 @@ HARMLESS = frozenset({"shutil.get_terminal_size", "shutil.which", "tempfile.Temp
 NO_FILES = frozenset({"Image", "dataclasses", "disk", "self", "system", "urllib"})  # their `open` is another
 
 
-def disk_calls_of(path: Path) -> Iterator[str]:
+def disk_calls_of(module: str) -> Iterator[str]:
     """Yield the calls that ask or change the disk, wherever in the file they stand."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(module)):
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Name) and node.func.id == "open":
@@ -166,16 +407,12 @@ def disk_calls_of(path: Path) -> Iterator[str]:
             yield f"{owner}.{name}, line {node.lineno}"
 
 
-def dotted(path: Path) -> str:
-    return str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
-
-
 def test_the_disk_is_touched_at_the_boundary_alone() -> None:
     callers = {
-        dotted(path): calls
-        for path in modules()
-        if not any(dotted(path) == place or dotted(path).startswith(place) for place in DISK_CALLERS)
-        and (calls := list(disk_calls_of(path)))
+        name: calls
+        for name in MODULES
+        if not any(f"{name}.".startswith(place) for place in DISK_CALLERS)
+        and (calls := list(disk_calls_of(name)))
     }
     assert callers == {}
 
@@ -193,5 +430,22 @@ PROCESS_STARTERS = {
 
 def test_one_class_alone_keeps_child_processes() -> None:
     starters = {"subprocess", "multiprocessing", "multiprocessing.context", "multiprocessing.pool"}
-    found = {dotted(path): starters & set(imports_of(path)) for path in modules()}
+    found = {name: starters & imports_of(name) for name in MODULES}
     assert {name: names for name, names in found.items() if names} == PROCESS_STARTERS
+
+
+THREAD_STARTERS = {
+    "daemon.daemon",  # intake, sweeper, workers
+    "desktop.notify",  # the bus
+    "engine.child",  # hears the daemon while it paints
+    "system.child",  # hears that its parent has gone
+}
+
+
+def test_threads_begin_in_few_places() -> None:
+    starters = ("Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "start_new_thread", "fork")
+    assert callers_of(*starters) == THREAD_STARTERS
+
+
+def test_signals_are_handled_in_few_places() -> None:
+    assert callers_of("signal") == {"daemon.daemon", "desktop.process", "system.child"}
