@@ -4,13 +4,13 @@ import multiprocessing
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from support import waiting
 from support.clock import FakeClock
 from support.faults import Faults
 
@@ -67,15 +67,8 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 
 @pytest.fixture
 def wait_for() -> Callable[..., None]:
-    """Return a function that waits until a condition holds, and fails at its deadline."""
-
-    def wait(condition: Callable[[], object], *, seconds: float = 20.0, what: str = "the condition") -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"{what} did not come true within {seconds:g} s"
-            time.sleep(0.01)
-
-    return wait
+    """Return the function that waits until a condition holds, and fails at its deadline."""
+    return waiting.wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -102,15 +95,13 @@ def no_leaks() -> Iterator[None]:
     threads = set(threading.enumerate())
     children = _children()
     yield
-    deadline = time.monotonic() + LEAK_SECONDS
-    left: list[str] = []
-    while time.monotonic() < deadline:
-        left = [f"thread {thread.name}" for thread in set(threading.enumerate()) - threads]
-        left += [f"process {child}" for child in _children() - children]
-        if not left:
-            return
-        time.sleep(0.02)
-    pytest.fail(f"left behind: {', '.join(left)}")
+
+    def left() -> list[str]:
+        new_threads = [f"thread {thread.name}" for thread in set(threading.enumerate()) - threads]
+        return new_threads + [f"process {child}" for child in _children() - children]
+
+    if not waiting.comes_true(lambda: not left(), LEAK_SECONDS):
+        pytest.fail(f"left behind: {', '.join(left())}")
 
 
 def _children() -> set[str]:

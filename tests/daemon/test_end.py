@@ -9,6 +9,7 @@ import psutil
 import pytest
 from support.daemons import Home, PlayedEngine, PlayedReader
 from support.starts import fail_threads
+from support.waiting import hang
 
 from nst_daemon.daemon import daemon as daemon_module
 from nst_daemon.daemon.daemon import Daemon
@@ -40,8 +41,7 @@ def daemon_of(home: Home, **parts: object) -> Daemon:
 
 def read_for_ever(path: Path, max_megapixels: float) -> Inspection:
     (path.parent.parent / "reading").touch()
-    time.sleep(600)
-    raise AssertionError
+    hang()
 
 
 def readers() -> list[int]:

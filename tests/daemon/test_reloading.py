@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from support.clock import FakeClock
-from support.daemons import CONFIG, WAIT_SECONDS, Home, hang_up, running
+from support.daemons import CONFIG, Home, hang_up, running
 from support.faults import Faults
+from support.waiting import WAIT_SECONDS
 
 from nst_daemon.config import Config, TrayMode, load
 from nst_daemon.daemon.reloading import LOOK_SECONDS, ConfigWatch

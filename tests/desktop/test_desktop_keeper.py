@@ -1,13 +1,13 @@
 """The keeper of the desktop's process, with a process that is played: it starts, ends, and cannot start."""
 
 import sys
-import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 from support.clock import FakeClock
 from support.starts import fail_starts
+from support.waiting import hang
 
 from nst_daemon.config import Config, load
 from nst_daemon.desktop import process as desktop
@@ -15,7 +15,7 @@ from nst_daemon.desktop.process import DesktopKeeper
 
 
 def stay(_: Connection, config: Config) -> None:
-    time.sleep(600)
+    hang()
 
 
 def leave(_: Connection, config: Config) -> None:

@@ -4,7 +4,6 @@ import errno
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -15,6 +14,7 @@ import pytest
 from support.clock import FakeClock
 from support.daemons import serve_played, start_server
 from support.desk import Desk
+from support.waiting import hang
 
 from nst_daemon.engine import process
 from nst_daemon.engine.process import EngineProcess
@@ -207,7 +207,7 @@ def test_an_engine_that_is_ended_by_another_thread_hands_its_job_back(desk: Desk
 
 
 def mute(pipe: Connection, settings: EngineSettings) -> None:
-    time.sleep(600)
+    hang()
 
 
 def leaving(pipe: Connection, settings: EngineSettings) -> None:
@@ -216,7 +216,7 @@ def leaving(pipe: Connection, settings: EngineSettings) -> None:
 
 def babbling(pipe: Connection, settings: EngineSettings) -> None:
     pipe.send_bytes(b"no pickle")
-    time.sleep(600)
+    hang()
 
 
 @pytest.mark.parametrize("serve", [mute, leaving, babbling])

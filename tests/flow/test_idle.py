@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from support.daemons import WAIT_SECONDS, Home
+from support.daemons import Home
+from support.waiting import WAIT_SECONDS, take
 
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
@@ -28,7 +28,7 @@ def test_an_idle_daemon_takes_next_to_no_time_and_little_memory(
         wait_for(lambda: _is_ready(home), seconds=WAIT_SECONDS, what="the daemon")
         process = psutil.Process(daemon.pid)
         before = sum(process.cpu_times()[:2])
-        time.sleep(MEASURED_SECONDS)  # a measurement takes its time
+        take(MEASURED_SECONDS)
         used = sum(process.cpu_times()[:2]) - before
         megabytes = process.memory_info().rss / 1e6
         children = process.children(recursive=True)

@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from support.daemons import CONFIG, SLOW, WAIT_SECONDS, Home, ended, left_overs
+from support.daemons import CONFIG, SLOW, Home, ended, left_overs
+from support.waiting import WAIT_SECONDS
 
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger

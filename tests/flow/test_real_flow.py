@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.real import WAIT_SECONDS, command, files_in, home, jobs_of, picture, run_once, running
+from support.real import command, files_in, home, jobs_of, picture, run_once, running
+from support.waiting import WAIT_SECONDS
 
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.app import app
 from nst_daemon.daemon import daemon
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.jobs import JobState
+from nst_daemon.ledger.jobs import Job, JobState
 
 __all__ = ["home"]  # a fixture
 
@@ -109,7 +110,7 @@ def _engines() -> list[Any]:
     return [child for child in multiprocessing.active_children() if child.name == "nst-engine"]
 
 
-def test_nothing_bad_is_lost_and_each_says_why(home: Path) -> None:
+def test_nothing_bad_is_lost_and_each_says_why(home: Path, wait_for: Callable[..., None]) -> None:
     inbox, config = home / "inbox", home / "config.yaml"
     config.write_text(config.read_text().replace("watch: {", "watch: {max_wait_seconds: 1, "))
     (inbox / "empty.jpg").touch()
@@ -124,7 +125,8 @@ def test_nothing_bad_is_lost_and_each_says_why(home: Path) -> None:
     before = set(files_in(inbox))
 
     with running(home):
-        _wait_until(lambda: len(jobs_of(home)) == 5 and not _unfinished(home))
+        wait_for(lambda: len(jobs_of(home)) == 5 and not _unfinished(home), seconds=WAIT_SECONDS)
+        wait_for(lambda: not _undisposed(home), seconds=WAIT_SECONDS, what="every original in its place")
         assert _problem_codes(home) == ["photo_incomplete"]  # the empty one may be written yet
 
     jobs = jobs_of(home)
@@ -145,26 +147,26 @@ def test_nothing_bad_is_lost_and_each_says_why(home: Path) -> None:
     assert files_in(home / "outbox") == ["good.stripes.png"]
 
 
+def _states(home: Path) -> list[JobState]:
+    return [job.state for job in jobs_of(home).values()]
+
+
+def _undisposed(home: Path) -> list[Job]:
+    with Ledger(home / "state" / "ledger.db") as ledger:
+        return ledger.undisposed()
+
+
 def _unfinished(home: Path) -> bool:
-    return any(job.state in (JobState.QUEUED, JobState.RUNNING) for job in jobs_of(home).values())
+    return bool({JobState.QUEUED, JobState.RUNNING} & set(_states(home)))
 
 
-def _wait_until(condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.05)
-
-
-def test_a_held_photo_is_painted_once_its_style_appears(home: Path) -> None:
+def test_a_held_photo_is_painted_once_its_style_appears(home: Path, wait_for: Callable[..., None]) -> None:
     picture(home / "inbox" / "cat.png")
     (home / "inbox" / "cat.yaml").write_text("style: dots\n")
     with running(home):
-        _wait_until(lambda: [job.state for job in jobs_of(home).values()] == [JobState.HELD])
+        wait_for(lambda: _states(home) == [JobState.HELD], seconds=WAIT_SECONDS)
         picture(home / "styles" / "dots.png", seed=7)
-        _wait_until((home / "outbox" / "cat.dots.png").exists)
+        wait_for((home / "outbox" / "cat.dots.png").exists, seconds=WAIT_SECONDS)
 
 
 def test_a_failed_job_gives_exit_code_1(home: Path) -> None:
@@ -172,13 +174,13 @@ def test_a_failed_job_gives_exit_code_1(home: Path) -> None:
     assert run_once(home) is ExitCode.JOB_FAILED
 
 
-def test_a_missing_inbox_is_a_problem_and_not_a_crash(home: Path) -> None:
+def test_a_missing_inbox_is_a_problem_and_not_a_crash(home: Path, wait_for: Callable[..., None]) -> None:
     (home / "inbox").rmdir()
     with running(home):
-        _wait_until(lambda: _problem_codes(home) == ["inbox_missing"])
+        wait_for(lambda: _problem_codes(home) == ["inbox_missing"], seconds=WAIT_SECONDS)
         (home / "inbox").mkdir()
         picture(home / "inbox" / "cat.png")
-        _wait_until((home / "outbox" / "cat.stripes.png").exists)
+        wait_for((home / "outbox" / "cat.stripes.png").exists, seconds=WAIT_SECONDS)
 
 
 def _problem_codes(home: Path) -> list[str]:
@@ -192,7 +194,7 @@ def test_weights_that_are_missing_end_a_single_run_with_exit_code_3(home: Path) 
     picture(home / "inbox" / "cat.png")
     assert command(home, "run", "--once", "--no-tray")[0] == ExitCode.MISSING
     assert files_in(home / "inbox") == ["cat.png"]
-    assert [job.state for job in jobs_of(home).values()] == [JobState.QUEUED]
+    assert _states(home) == [JobState.QUEUED]
 
 
 def test_sigterm_hands_the_job_back_and_the_next_run_finishes_it(

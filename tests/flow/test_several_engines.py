@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.daemons import CONFIG, WAIT_SECONDS, Home, ended, hang_up, left_overs
+from support.daemons import CONFIG, Home, ended, hang_up, left_overs
 from support.daemons import running as played
 from support.real import command, picture, run_once, running
 from support.real import home as real_home
+from support.waiting import WAIT_SECONDS
 
 from nst_daemon.engine import devices
 from nst_daemon.engine.settings import EngineSettings

@@ -7,7 +7,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
-from support.daemons import CONFIG, WAIT_SECONDS, Home, ended
+from support.daemons import CONFIG, Home, ended
+from support.waiting import WAIT_SECONDS
 
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger.jobs import JobState

@@ -172,15 +172,16 @@ def test_a_folder_put_in_the_inboxs_place_within_a_second_is_noticed(
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> Iterator[Place]:
+def live(tmp_path: Path, wait_for: WaitFor) -> Iterator[Place]:
     """Return a place whose inbox is read anew so seldom that only events can find anything."""
     watch = Watch(settle_seconds=0.5, sidecar_seconds=0.1, rescan_seconds=3600)
     place = Place(tmp_path, time.monotonic, watch, {"is_silent": lambda path: False})
-    deadline = time.monotonic() + 20
-    while place.inboxes.all[0].watching is not Watching.NATIVE:
-        assert time.monotonic() < deadline
+
+    def is_watched() -> bool:
         place.intake.tick()
-        time.sleep(0.01)
+        return place.inboxes.all[0].watching is Watching.NATIVE
+
+    wait_for(is_watched)
     yield place
     place.close()
 

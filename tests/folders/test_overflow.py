@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.daemons import WAIT_SECONDS, Home, ended
+from support.daemons import Home, ended
+from support.waiting import WAIT_SECONDS
 
 from nst_daemon.folders.inbox import LATE_SECONDS
 from nst_daemon.ledger.jobs import JobState
@@ -34,7 +35,8 @@ def test_twenty_thousand_files_while_the_daemon_is_stopped_lose_no_photo_and_sho
         photos = {f"late-{number}.jpg" for number in range(30)}  # nobody is told of these
         for name in photos:
             home.drop(name, name.encode())
-        time.sleep(LATE_SECONDS + 1)  # counted from the last of them, however long they took
+        last = max((home.path / "inbox" / name).stat().st_ctime for name in photos)
+        wait_for(lambda: time.time() > last + LATE_SECONDS, what="the time of an event")
         os.kill(pid, signal.SIGCONT)
         wait_for(lambda: photos < done(home), seconds=3 * WAIT_SECONDS, what="the other photos")
         wait_for(lambda: "events_lost" in home.codes(), seconds=WAIT_SECONDS, what="a word in `status`")

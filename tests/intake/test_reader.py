@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 from support.clock import FakeClock
 from support.starts import fail_starts
+from support.waiting import hang
 
 from nst_daemon.errors import ConditionError, FileConditionError
 from nst_daemon.intake.reader import Inspection, Inspector, Readable, Unreadable, read_photo
@@ -38,7 +38,7 @@ def read_or_die(path: Path, max_megapixels: float) -> Inspection:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "hang":
-            time.sleep(600)
+            hang()
     return Readable(width=1, height=2, format=f"{os.getpid()}")
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from support.clock import FakeClock
-from support.daemons import WAIT_SECONDS, Home, ended
+from support.daemons import Home, ended
 from support.desk import Desk
+from support.waiting import WAIT_SECONDS
 
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.folders.places import Places

@@ -4,7 +4,6 @@ import errno
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from support.clock import FakeClock
 from support.desk import Desk
 from support.faults import ERRNOS, Faults, under
+from support.waiting import comes_true
 
 from nst_daemon.config import Folder, Originals
 from nst_daemon.errors import PhotoError
@@ -64,7 +64,7 @@ def test_two_workers_that_end_the_last_jobs_of_a_photo_move_it_once(
 
     def slowly(job: Job, folder: Folder, **how: Any) -> Path | None:
         moves.append(job.id)
-        time.sleep(0.05)
+        comes_true(lambda: len(moves) == 2, seconds=0.05)  # nobody else may come here meanwhile
         return real(job, folder, **how)
 
     monkeypatch.setattr(originals, "dispose_original", slowly)

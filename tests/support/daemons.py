@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +38,7 @@ from nst_daemon.painting import delivery, disposal, worker
 from nst_daemon.painting.attempt import Engine
 from nst_daemon.system.crash import VARIABLE
 from support.place import FakeReader
+from support.waiting import WAIT_SECONDS, comes_true, hang, take
 
 STYLES = ("stripes", "dots")
 CONFIG = """
@@ -51,7 +51,6 @@ notify: off
 watch: {settle_seconds: 0.1, sidecar_seconds: 0, rescan_seconds: 1}
 """
 SLOW = "pauses"  # a file in the state folder: how many seconds a played engine starts, and paints
-WAIT_SECONDS = 60.0  # on a machine with much else to do
 
 
 class PlayedReader(FakeReader):
@@ -93,11 +92,8 @@ class PlayedEngine:
     ) -> Painting:
         with self.diary.open("a") as diary:
             diary.write(f"{order.job}\n")
-        end = time.monotonic() + self.seconds
-        while time.monotonic() < end:
-            if should_stop():
-                raise CancelledError("stopped")
-            time.sleep(0.005)
+        if comes_true(should_stop, self.seconds):
+            raise CancelledError("stopped")
         return painting_of(order)
 
     def end(self) -> None:
@@ -144,7 +140,7 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
         os._exit(3)
     pauses = settings.cache_dir.parent / SLOW
     start_seconds, paint_seconds = map(float, pauses.read_text().split()) if pauses.exists() else (0.0, 0.0)
-    time.sleep(start_seconds)
+    take(start_seconds)
     threading.Thread(target=listen, daemon=True).start()
     pipe.send(Loaded(device="played", precision="float32"))
     is_broken = False
@@ -161,12 +157,12 @@ def serve_played(pipe: Connection, settings: EngineSettings) -> None:
             continue
         pipe.send(Stepped(order.job, progress_at(1)))
         if content.startswith(b"hang"):
-            time.sleep(1000)
+            hang()
         elif content.startswith(b"exit"):
             os._exit(1)
         elif content.startswith(b"memory"):  # as the kernel ends what takes too much
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(paint_seconds)
+        take(paint_seconds)
         pipe.send(Finished(order.job, painting_of(order)))
 
 

@@ -16,11 +16,9 @@ from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job
+from support.waiting import WAIT_SECONDS
 
 SETTINGS = "set: {size: 48, steps: 3, pyramid: 0}"
-
-
-WAIT_SECONDS = 60.0  # for a painting on a busy machine
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.starts import fail_starts
+from support.waiting import hang
 
 from nst_daemon.errors import ConditionError
 from nst_daemon.system.child import Child, ClosedError, EndedError
@@ -37,7 +37,7 @@ def serve(pipe: Connection, *words: str) -> None:
             case "nonsense":
                 pipe.send_bytes(b"no pickle at all")
             case "hang":
-                time.sleep(600)
+                hang()
             case word:
                 pipe.send(word)
 
@@ -225,4 +225,4 @@ def parent_of_a_child(pipe: Connection) -> None:
     child.receive()
     child.send("hang")
     pipe.send(child.pid)
-    time.sleep(600)
+    hang()
