@@ -13,11 +13,14 @@ import pytest
 from support import waiting
 from support.clock import FakeClock
 from support.faults import Faults
+from support.skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 
 from nst_daemon.disk import system
 
 if TYPE_CHECKING:
     from nst_daemon.engine.vgg import Trunk
+
+__all__ = ["pytest_addoption", "pytest_sessionfinish", "pytest_terminal_summary"]  # hooks
 
 # Pictures of 64 px gain nothing from threads, and the engines of several tests would fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

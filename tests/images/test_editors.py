@@ -55,6 +55,7 @@ def test_two_styles_of_a_bag_are_two_styles(tmp_path: Path) -> None:
     assert styles_of(tagged(stored(tmp_path, "a.jpg"), *bag)) == ("one", "two")
 
 
+@pytest.mark.slow  # and a large program, which .ci/run does not install
 @pytest.mark.parametrize(
     ("tag", "styles"),
     [
