@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from nst_daemon.config import Precision
 from nst_daemon.config.recipe import Recipe, resolve
 from nst_daemon.engine import heap, trial
-from nst_daemon.engine.climb import Climb
+from nst_daemon.engine.descent import Descent
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.trial import Arithmetic
@@ -90,8 +90,8 @@ def our_step(weights: Weights, picture: Tensor, recipe: Recipe, arithmetic: Arit
     }
     scale = plan(picture.shape[-1], picture.shape[-2], recipe)[-1]
     losses = WholeLosses(trunk, picture, style, recipe, content_weight=scale.content_weight)
-    climb = Climb(losses, recipe, scale, picture)
-    return lambda: (climb._step(), None)[1]
+    descent = Descent(losses, recipe, scale, picture)
+    return lambda: (descent._step(), None)[1]
 
 
 def matrix_product_flops(device: torch.device, precision: torch.dtype) -> float:

@@ -20,9 +20,8 @@ BYTES: Final = 4  # of a float32
 # Measured peak over the sum of all maps: gradients on the way back, the convolutions' own space.
 OVERHEAD: Final = 1.45
 FIXED_BYTES: Final = 400 * 2**20  # transformed kernels, style targets; torch and the network are there before
-PICTURE_BYTES: Final = (
-    100  # a pixel of what is never tiled: photo, picture, gradient, moments, average, marks
-)
+# A pixel of what is never tiled: photo, picture, gradient, moments, average, rollback points.
+PICTURE_BYTES: Final = 100
 LEAST_TILE: Final = 128  # px; smaller ones are nearly all halo
 SHARE_OF_FREE: Final = 0.8  # the photo editor beside us needs some too
 

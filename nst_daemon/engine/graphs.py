@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nst_daemon.engine.climb import Losses
+from nst_daemon.engine.descent import Losses
 
 MOST_PIXELS: Final = 512 * 512  # of a picture; a larger one keeps the device busy anyhow
 WARM_UPS: Final = 3  # libraries choose their kernels, and make their own memory, in the first rounds

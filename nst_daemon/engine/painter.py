@@ -20,7 +20,7 @@ from torch.nn import functional
 from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
 from nst_daemon.engine import devices, graphs, heap
 from nst_daemon.engine.checkpoint import Checkpoint, State
-from nst_daemon.engine.climb import Climb, Clock, Keep, Losses, OnProgress, ShouldStop, stop_if
+from nst_daemon.engine.descent import Clock, Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
@@ -132,13 +132,13 @@ class Painter:
                 picture = self._first(subject.photo, parts, recipe, scale, generator)
             picture = resize(picture, scale.width, scale.height)
             losses = self._losses(subject, parts, recipe, scale, way.budget, partial(stop_if, should_stop))
-            climb = Climb(losses, recipe, scale, picture)
-            picture = None  # the climb has its own: at full resolution each copy counts
+            descent = Descent(losses, recipe, scale, picture)
+            picture = None  # the descent has its own: at full resolution each copy counts
             if reached is not None:
-                climb.go_on(reached.numbers, reached.tensors)
+                descent.go_on(reached.numbers, reached.tensors)
                 reached = None
             keep = _keeper(checkpoint, preview, clock, way.budget)
-            picture = climb.run(clock, on_progress, should_stop, keep)
+            picture = descent.run(clock, on_progress, should_stop, keep)
         assert picture is not None
         return to_array(picture)
 
@@ -298,18 +298,18 @@ class Painter:
 
 
 def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: devices.Budget) -> Keep:
-    """Return what shows a climb, and writes it down, from time to time."""
+    """Return what shows a descent, and writes it down, from time to time."""
 
-    def keep(climb: Climb, is_last: bool) -> None:
+    def keep(descent: Descent, is_last: bool) -> None:
         if not is_last:
-            preview.look(climb.result, is_scale_over=climb.step == climb.scale.steps)
+            preview.look(descent.result, is_scale_over=descent.step == descent.scale.steps)
         if checkpoint is None or not checkpoint.is_due(is_last=is_last):
             return
-        numbers, tensors = climb.state()
+        numbers, tensors = descent.state()
         if torch.isfinite(tensors["variable"]).all():
             checkpoint.save(
                 State(
-                    scale=climb.scale.number,
+                    scale=descent.scale.number,
                     seconds=clock.seconds,
                     memory=budget.memory,
                     numbers=numbers,

@@ -15,7 +15,7 @@ from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
 from nst_daemon.engine import devices, heap, report, sphere, trial
 from nst_daemon.engine.checkpoint import Checkpoint
-from nst_daemon.engine.climb import OnProgress, ShouldStop
+from nst_daemon.engine.descent import OnProgress, ShouldStop
 from nst_daemon.engine.faces import face_guide
 from nst_daemon.engine.inputs import Inputs, longest_style
 from nst_daemon.engine.painter import Painter

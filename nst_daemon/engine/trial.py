@@ -30,7 +30,7 @@ from nst_daemon.config.recipe import resolve
 from nst_daemon.disk.files import written_whole
 from nst_daemon.disk.locks import one_at_a_time
 from nst_daemon.engine import devices
-from nst_daemon.engine.climb import Losses
+from nst_daemon.engine.descent import Losses
 from nst_daemon.engine.graphs import Recorded
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.vgg import Trunk

@@ -15,7 +15,7 @@ from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine import checkpoint as checkpoint_module
 from nst_daemon.engine import child, devices
-from nst_daemon.engine import climb as climb_module
+from nst_daemon.engine import descent as descent_module
 from nst_daemon.engine.checkpoint import EVERY_SECONDS, Checkpoint, State
 from nst_daemon.engine.messages import Alive
 from nst_daemon.engine.painter import Painter
@@ -42,7 +42,7 @@ def painter(trunk: Trunk) -> Painter:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read the losses at each step, and write a checkpoint as often."""
-    monkeypatch.setattr(climb_module, "READ_EVERY_STEPS", 1)
+    monkeypatch.setattr(descent_module, "READ_EVERY_STEPS", 1)
     monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(checkpoint_module, "SHARE_OF_TIME", 1e9)
 
@@ -139,17 +139,17 @@ def test_a_loss_that_blew_up_before_the_stop_is_remembered(
     painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings: dict[str, object] = {"optimizer": "adam", "averaging": 0.0, "pyramid": 0}
-    step = climb_module.Climb._step
+    step = descent_module.Descent._step
     calls: list[int] = []
 
-    def fail_once(self: climb_module.Climb) -> torch.Tensor:
+    def fail_once(self: descent_module.Descent) -> torch.Tensor:
         calls.append(1)
         losses = step(self)
         return losses * float("nan") if len(calls) == 3 else losses
 
     def fresh() -> None:
         calls.clear()
-        monkeypatch.setattr(climb_module.Climb, "_step", fail_once)
+        monkeypatch.setattr(descent_module.Descent, "_step", fail_once)
 
     fresh()
     whole, _ = _paint(painter, settings)
@@ -158,6 +158,19 @@ def test_a_loss_that_blew_up_before_the_stop_is_remembered(
     _paint(painter, settings, checkpoint=Checkpoint(path, "key"), stop_after=7)
     gone_on, _ = _paint(painter, settings, checkpoint=Checkpoint(path, "key"))
     assert np.array_equal(gone_on, whole)
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_names_within_a_checkpoint_are_those_that_earlier_versions_wrote(
+    painter: Painter, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.checkpoint"
+    _paint(painter, {"optimizer": "adam"}, checkpoint=Checkpoint(path, "key"), stop_after=4)
+    state = torch.load(path, weights_only=True)["state"]
+    assert set(state) == {"scale", "seconds", "memory", "numbers", "tensors"}
+    assert set(state["numbers"]) == {"caution", "step", "good", "tries", "weight", "mark.0", "mark.1"}
+    moments = {"optimiser.mean", "optimiser.square", "optimiser.steps"}
+    assert set(state["tensors"]) == {"variable", "average", "mark.0", "mark.1", *moments}
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nst_daemon.config.recipe import Pooling, StyleLoss, resolve
 from nst_daemon.engine import devices
 from nst_daemon.engine.checkpoint import Checkpoint, State
-from nst_daemon.engine.climb import Climb
+from nst_daemon.engine.descent import Descent
 from nst_daemon.engine.graphs import Recorded
 from nst_daemon.engine.losses import StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.painter import Painter
@@ -123,12 +123,12 @@ def test_no_step_waits_for_the_device(painter: Painter, device: torch.device, op
     recipe = resolve({"steps": 3, "pyramid": 0, "optimizer": optimizer, "averaging": 0.5})
     style = targets(painter, recipe.style_loss, device)
     losses = WholeLosses(painter.trunk, tensor(0, device), style, recipe, content_weight=0.2)
-    climb = Climb(losses, recipe, plan(64, 48, recipe)[0], tensor(2, device))
-    climb._step()  # the first one may load kernels
+    descent = Descent(losses, recipe, plan(64, 48, recipe)[0], tensor(2, device))
+    descent._step()  # the first one may load kernels
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
-        values = climb._step()
+        values = descent._step()
     finally:
         if device.type == "cuda":
             torch.cuda.set_sync_debug_mode("default")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Recipe, StyleLoss, resolve
-from nst_daemon.engine import climb as climb_module
+from nst_daemon.engine import descent as descent_module
 from nst_daemon.engine import devices
 from nst_daemon.engine import painter as painter_module
 from nst_daemon.engine.losses import StyleTarget, style_target
@@ -246,7 +246,7 @@ class _Faulty(Trunk):
 def test_a_loss_that_is_not_a_number_is_taken_back_and_the_picture_is_good(
     trunk: Trunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(climb_module, "READ_EVERY_STEPS", 1)
+    monkeypatch.setattr(descent_module, "READ_EVERY_STEPS", 1)
     faulty = _Faulty(trunk, bad={5})  # the style, the photo, two good steps, then this one
     painted = _paint(Painter(faulty, torch.device("cpu")), resolve({"steps": 6, "pyramid": 0}))
     assert np.isfinite(painted).all()

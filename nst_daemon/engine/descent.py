@@ -1,4 +1,7 @@
-"""The steps of one scale: losses, gradient, optimiser, and the way back from a step that failed."""
+"""Gradient descent at one scale: losses, gradient, optimiser, and the rollback of a step that failed.
+
+Not here: what the picture is painted towards, and where the scales begin (`painter`).
+"""
 
 import logging
 import time
@@ -88,44 +91,44 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A place to go back to, in half precision: two of them are kept, and hardly ever needed."""
+class RollbackPoint:
+    """A picture to return to, in half precision: two of them are kept, and hardly ever needed."""
 
     variable: Tensor
     step: int
 
     @classmethod
-    def of(cls, variable: Tensor, step: int) -> "Mark":
+    def of(cls, variable: Tensor, step: int) -> "RollbackPoint":
         """Note the variable as it is after `step` steps."""
         return cls(variable.to(torch.float16), step)
 
 
-Keep = Callable[["Climb", bool], None]  # told of every sound reading, and of a stop: then with True
+Keep = Callable[["Descent", bool], None]  # told of every sound reading, and of a stop: then with True
 
 
-class Climb:
-    """The steps of one scale."""
+class Descent:
+    """The steps of one scale, by one optimiser. Lives in the engine's main thread."""
 
     def __init__(self, losses: Losses, recipe: Recipe, scale: Scale, start: Tensor) -> None:
         self.losses = losses
         self.recipe = recipe
         self.scale = scale
         self.pixels = Pixels(scale.optimizer)
-        self.caution = 1.0  # halved after each failed step
+        self.step_scale = 1.0  # of the learning rate; halved after each failed step
         self.step = 0
-        self.good = float("inf")  # the last sound loss
+        self.last_loss = float("inf")  # of the last sound reading
         self.tries = 0  # failed steps so far
         self.optimiser = self._optimiser(self.pixels.variable(start))
         self.average = Average(start, scale.averaging)
-        # Losses tell of the picture *before* their step: only the mark before the last is proven.
-        self.marks = deque([Mark.of(self.optimiser.variable, 0)], maxlen=2)
+        # Losses tell of the picture *before* their step: only the point before the last is proven.
+        self.rollback_points = deque([RollbackPoint.of(self.optimiser.variable, 0)], maxlen=2)
 
     def run(
         self,
         clock: Clock,
         on_progress: OnProgress,
         should_stop: ShouldStop,
-        keep: Keep = lambda climb, is_last: None,
+        keep: Keep = lambda descent, is_last: None,
     ) -> Tensor:
         """Take all steps of the scale and return its picture, detached. Shapes: (1, 3, H, W)."""
         read_step, read_at = self.step, time.monotonic()
@@ -145,36 +148,39 @@ class Climb:
             if soon and not last:
                 continue
             total, *parts = losses.tolist()
-            if self._is_sound(total, self.good, last=last):
-                self.good = total
-                self.marks.append(Mark.of(self.optimiser.variable, self.step))
+            if self._is_sound(total, self.last_loss, last=last):
+                self.last_loss = total
+                self.rollback_points.append(RollbackPoint.of(self.optimiser.variable, self.step))
                 named = dict(zip(LOSS_NAMES, (total, *parts), strict=True))
                 on_progress(clock.progress(self.scale, self.step, named))
                 keep(self, False)
             else:
-                self._go_back(total)
+                self._roll_back(total)
             read_step, read_at = self.step, time.monotonic()
         return self.result()
 
     def state(self) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Return all that the rest of the scale depends on: numbers and tensors, by name."""
+        """Return all that the rest of the scale depends on: numbers and tensors, by name.
+
+        The names are those of a checkpoint of format 1: what an earlier version wrote is read by them.
+        """
         numbers = {
-            "caution": self.caution,
+            "caution": self.step_scale,
             "step": self.step,
-            "good": self.good,
+            "good": self.last_loss,
             "tries": self.tries,
             "weight": self.average.weight,
         }
         tensors = {f"optimiser.{name}": each for name, each in self.optimiser.memory().items()}
         tensors |= {"variable": self.optimiser.variable, "average": self.average.sum}
-        for number, mark in enumerate(self.marks):
-            numbers[f"mark.{number}"] = mark.step
-            tensors[f"mark.{number}"] = mark.variable
+        for number, point in enumerate(self.rollback_points):
+            numbers[f"mark.{number}"] = point.step
+            tensors[f"mark.{number}"] = point.variable
         return numbers, tensors
 
     def go_on(self, numbers: Mapping[str, float], tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `state` returned, in this process or in another."""
-        self.caution, self.good = numbers["caution"], numbers["good"]
+        self.step_scale, self.last_loss = numbers["caution"], numbers["good"]
         self.step, self.tries = int(numbers["step"]), int(numbers["tries"])
         self.optimiser = self._optimiser(tensors["variable"])
         part = "optimiser."
@@ -183,7 +189,8 @@ class Climb:
         )
         self.average.sum, self.average.weight = tensors["average"], numbers["weight"]
         names = sorted(name for name in tensors if name.startswith("mark."))
-        self.marks = deque([Mark(tensors[name], int(numbers[name])) for name in names], maxlen=2)
+        points = [RollbackPoint(tensors[name], int(numbers[name])) for name in names]
+        self.rollback_points = deque(points, maxlen=2)
 
     def _step(self) -> Tensor:
         """Take one step and return the losses before it, on the device. Shapes: -> (4,)."""
@@ -202,7 +209,7 @@ class Climb:
             return False
         return not last or bool(torch.isfinite(self.optimiser.variable).all())
 
-    def _go_back(self, total: float) -> None:
+    def _roll_back(self, total: float) -> None:
         """Return to the last sound picture, with half the learning rate and no memory."""
         self.tries += 1
         if self.tries > CAREFUL_TRIES:
@@ -211,18 +218,18 @@ class Climb:
                 f"and smaller steps did not help.",
                 remedy="Lower style_weight or learning_rate, or choose preset: balanced.",
             )
-        self.caution /= 2
-        logger.warning("the loss became %g: going on with steps %g times as long", total, self.caution)
-        mark = self.marks[0]
-        self.marks = deque([mark], maxlen=2)
-        self.step = mark.step
-        self.optimiser = self._optimiser(mark.variable.float())
+        self.step_scale /= 2
+        logger.warning("the loss became %g: going on with steps %g times as long", total, self.step_scale)
+        point = self.rollback_points[0]
+        self.rollback_points = deque([point], maxlen=2)
+        self.step = point.step
+        self.optimiser = self._optimiser(point.variable.float())
         self.average = Average(self.optimiser.variable, self.scale.averaging)
 
     def _optimiser(self, variable: Tensor) -> Optimiser:
         if self.scale.optimizer is Optimizer.LBFGS:
-            return Lbfgs(variable, learning_rate=self.caution, history=LBFGS_HISTORY)
-        return Adam(variable, learning_rate=self.recipe.learning_rate * self.caution, betas=ADAM_BETAS)
+            return Lbfgs(variable, learning_rate=self.step_scale, history=LBFGS_HISTORY)
+        return Adam(variable, learning_rate=self.recipe.learning_rate * self.step_scale, betas=ADAM_BETAS)
 
     def result(self) -> Tensor:
         """Return the picture by now, detached. Shapes: (1, 3, H, W)."""
