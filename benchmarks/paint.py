@@ -55,7 +55,7 @@ def main() -> None:
         "steps": history[-1].steps,
         "losses": dict(painting.losses),
         "device": painting.device,
-        "arithmetic": asdict(studio.arithmetic),
+        "backend": asdict(studio.backend),
     }
     print(json.dumps(measured))
 

@@ -27,11 +27,11 @@ from torch import Tensor, nn
 
 from nst_daemon.config import Precision
 from nst_daemon.config.recipe import Recipe, resolve
-from nst_daemon.engine import heap, trial
+from nst_daemon.engine import autotune, malloc
+from nst_daemon.engine.autotune import Backend
 from nst_daemon.engine.descent import Descent
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.schedule import plan
-from nst_daemon.engine.trial import Arithmetic
 from nst_daemon.engine.weights import CONV_NAMES, Weights, load_original
 
 MACS_PER_PIXEL = 361_152  # of VGG19's convolutions up to conv5_1, forward
@@ -79,9 +79,9 @@ def plain_step(weights: Weights, picture: Tensor, recipe: Recipe) -> Callable[[]
     return step
 
 
-def our_step(weights: Weights, picture: Tensor, recipe: Recipe, arithmetic: Arithmetic) -> Callable[[], None]:
+def our_step(weights: Weights, picture: Tensor, recipe: Recipe, backend: Backend) -> Callable[[], None]:
     """Return one step of our engine."""
-    trunk = arithmetic.trunk(weights).to(picture.device)
+    trunk = backend.trunk(weights).to(picture.device)
     with torch.no_grad():
         features = trunk(picture, (*recipe.content_layers, *recipe.style_layers))
     style = {
@@ -121,16 +121,16 @@ def main() -> None:
     parser.add_argument("--precision", type=Precision, default=Precision.AUTO)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    heap.keep_blocks()
+    malloc.keep_blocks()
     device = torch.device(arguments.device)
     picture = torch.rand(1, 3, arguments.height, arguments.width, device=device)
     weights = load_original()
     recipe = resolve({"pyramid": 0, "averaging": 0.0})
     folder = Path(__file__).parent / "results"
-    arithmetic = trial.choose(weights, device, trial.Asked(precision=arguments.precision), folder)
-    arithmetic.apply()
+    backend = autotune.choose(weights, device, autotune.Asked(precision=arguments.precision), folder)
+    backend.apply()
     programs = {
-        "ours": our_step(weights, picture, recipe, arithmetic),
+        "ours": our_step(weights, picture, recipe, backend),
         "plain": plain_step(weights, picture, recipe),
     }
     seconds: dict[str, list[float]] = {name: [] for name in programs}
@@ -139,22 +139,22 @@ def main() -> None:
     for turn in range(arguments.steps + 1):
         for name, step in programs.items():
             if name == "ours":
-                arithmetic.apply()
+                backend.apply()
             else:
-                Arithmetic().apply()
+                Backend().apply()
             elapsed, cpu_elapsed = _timed(step, device)
             if turn:  # the first one warms up
                 seconds[name].append(elapsed)
                 cpu_seconds[name].append(cpu_elapsed)
         flop = 4 * MACS_PER_PIXEL * arguments.width * arguments.height
-        arithmetic.apply()
-        limits.append(flop / matrix_product_flops(device, trial.DTYPES[arithmetic.precision]))
+        backend.apply()
+        limits.append(flop / matrix_product_flops(device, autotune.DTYPES[backend.precision]))
     limit = statistics.median(limits)
     result = {
         "size": [arguments.width, arguments.height],
         "device": str(device),
         "threads": arguments.threads,
-        "arithmetic": asdict(arithmetic),
+        "backend": asdict(backend),
         "torch": torch.__version__,
         "machine": platform.processor() or platform.machine(),
         "commit": subprocess.run(
@@ -168,7 +168,7 @@ def main() -> None:
         middle = statistics.median(each)
         spread = f"(min {min(each):.3f}, max {max(each):.3f})"
         print(f"{name:6} {middle:7.3f} s a step  {spread}  {middle / limit:.2f} x limit")
-    print(f"limit  {limit:7.3f} s a step, in {arithmetic.precision}")
+    print(f"limit  {limit:7.3f} s a step, in {backend.precision}")
     for what, times in (("seconds", seconds), ("CPU seconds", cpu_seconds)):
         ratio = statistics.median(a / b for a, b in zip(times["plain"], times["ours"], strict=True))
         print(f"ours takes a step in 1/{ratio:.2f} of the plain program's {what}")

@@ -127,20 +127,20 @@ def _is_pythons_own(command: list[str]) -> bool:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Return a function that gives a folder what the engine's trial has found here: it takes ten seconds."""
+    """Return a function that gives a folder what autotuning has found here: it takes ten seconds."""
     import torch
 
-    from nst_daemon.engine import trial
+    from nst_daemon.engine import autotune
     from nst_daemon.engine.weights import load_original
 
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # one for all workers
-    trial.choose(load_original(), torch.device("cpu"), trial.Asked(), folder / "trial")
+    autotune.choose(load_original(), torch.device("cpu"), autotune.Asked(), folder / "autotune")
 
     def made(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / "trial" / trial.FILE, path)
+        shutil.copy(folder / "autotune" / autotune.FILE, path)
         return path
 
     return made

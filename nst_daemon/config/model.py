@@ -47,7 +47,7 @@ class WatchMode(StrEnum):
 class Precision(StrEnum):
     """What the network's convolutions are computed in."""
 
-    AUTO = "auto"  # the fastest that points the same way, found by a trial
+    AUTO = "auto"  # the fastest that points the same way, found by autotuning
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
 
@@ -55,7 +55,7 @@ class Precision(StrEnum):
 class Graphs(StrEnum):
     """Whether the kernels of small scales are recorded as CUDA graphs."""
 
-    AUTO = "auto"  # where a trial finds it faster
+    AUTO = "auto"  # where autotuning finds it faster
     OFF = "off"
 
 

@@ -54,7 +54,7 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     except NstError as error:
         desk.say(Died(error))
         return
-    desk.say(Loaded(device=str(studio.device), precision=studio.arithmetic.precision))
+    desk.say(Loaded(device=str(studio.device), precision=studio.backend.precision))
     while (order := desk.orders.get()) is not None:
         desk.fulfil(studio, order)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
-from nst_daemon.engine import devices, graphs, heap
+from nst_daemon.engine import cuda_graphs, devices, malloc
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.descent import Clock, Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
@@ -83,11 +83,11 @@ class Painter:
     """Paints pictures with one network on one device. Not thread-safe."""
 
     def __init__(
-        self, trunk: Trunk, device: torch.device, *, targets_dir: Path | None = None, records: bool = False
+        self, trunk: Trunk, device: torch.device, *, targets_dir: Path | None = None, captures: bool = False
     ) -> None:
         self.trunk = trunk.to(device)
         self.device = device
-        self.records = records  # the kernels of small scales, as CUDA graphs
+        self.captures = captures  # the kernels of small scales, as CUDA graphs
         self.targets = Targets(self.trunk, targets_dir)
         self._prepared: OrderedDict[Prepared, tuple[list[Grams], Mapping[str, StyleTarget]]] = OrderedDict()
 
@@ -229,7 +229,7 @@ class Painter:
                 style[layer].append((guides[layer], weighed))
         side = budget.tile_side(scale.width, scale.height)
         # Where memory is scarce, kept blocks would leave holes that the next ones do not fit into.
-        heap.keep_blocks(heap.LARGE if side is None else heap.SMALL)
+        malloc.keep_blocks(malloc.LARGE if side is None else malloc.SMALL)
         losses_of: Callable[..., Losses] = WholeLosses
         if side is not None:
             logger.info("%d x %d px are painted in tiles of %d px", scale.width, scale.height, side)
@@ -242,8 +242,8 @@ class Painter:
             content_weight=scale.content_weight,
             content_guides=subject.guides(recipe.content_layers, scale),
         )
-        is_small = side is None and scale.width * scale.height <= graphs.MOST_PIXELS
-        return graphs.Recorded(losses, photo) if self.records and is_small else losses
+        is_small = side is None and scale.width * scale.height <= cuda_graphs.MOST_PIXELS
+        return cuda_graphs.Captured(losses, photo) if self.captures and is_small else losses
 
     def _targets(
         self, styles: Sequence[StyleSource], recipe: Recipe, scale: Scale, budget: devices.Budget

@@ -16,7 +16,7 @@ class EngineSettings:
     memory_limit: int | None = None  # bytes; None: what is free
     precision: Precision = Precision.AUTO  # of the convolutions
     graphs: Graphs = Graphs.AUTO  # of CUDA, for small scales
-    cache_dir: Path  # downloaded weights, style targets, what the trial found
+    cache_dir: Path  # downloaded weights, style targets, what autotuning found
     max_megapixels: float = MAX_MEGAPIXELS
 
 

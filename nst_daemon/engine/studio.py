@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
-from nst_daemon.engine import devices, heap, report, sphere, trial
+from nst_daemon.engine import autotune, devices, malloc, report, sphere
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.descent import OnProgress, ShouldStop
 from nst_daemon.engine.faces import face_guide
@@ -55,17 +55,17 @@ class Studio:
         if settings.share > 1:
             devices.share_cores(settings.share)
         self.device = devices.choose_device(settings.device)
-        heap.keep_blocks()
+        malloc.keep_blocks()
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
-        asked = trial.Asked(precision=settings.precision, graphs=settings.graphs)
+        asked = autotune.Asked(precision=settings.precision, graphs=settings.graphs)
         self.network = identity_of(settings.weights, weights)
-        self.arithmetic = trial.choose(weights, self.device, asked, settings.cache_dir)
-        self.arithmetic.apply()
+        self.backend = autotune.choose(weights, self.device, asked, settings.cache_dir)
+        self.backend.apply()
         self.painter = Painter(
-            self.arithmetic.trunk(weights),
+            self.backend.trunk(weights),
             self.device,
             targets_dir=settings.cache_dir / "targets",
-            records=self.arithmetic.graphs,
+            captures=self.backend.graphs,
         )
         self._inputs = Inputs(settings)
 
@@ -78,7 +78,7 @@ class Studio:
         try:
             return self._fulfil(order, on_progress, should_stop)
         finally:
-            heap.give_back()
+            malloc.give_back()
 
     def _fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
         began = time.monotonic()

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.recipe import Pooling, StyleLoss, resolve
 from nst_daemon.engine import devices
+from nst_daemon.engine.autotune import Asked, choose, step_of
 from nst_daemon.engine.checkpoint import Checkpoint, State
+from nst_daemon.engine.cuda_graphs import Captured
 from nst_daemon.engine.descent import Descent
-from nst_daemon.engine.graphs import Recorded
 from nst_daemon.engine.losses import StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.schedule import plan
 from nst_daemon.engine.targets import Targets
 from nst_daemon.engine.tiles import TiledLosses
-from nst_daemon.engine.trial import Asked, choose, step_of
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.wasserstein import WassersteinTarget, by_eigenvalues
 from nst_daemon.engine.weights import load_original
@@ -154,31 +154,31 @@ def test_the_forecast_of_memory_holds_on_cuda(trunk: Trunk) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_a_recording_gives_what_the_losses_give(trunk: Trunk) -> None:
+def test_a_captured_graph_gives_what_the_losses_give(trunk: Trunk) -> None:
     device = torch.device("cuda")
     painter = Painter(copy.deepcopy(trunk), device)
     recipe = resolve({})
     style = targets(painter, recipe.style_loss, device)
     losses = WholeLosses(painter.trunk, tensor(0, device), style, recipe, content_weight=0.2)
-    recorded = Recorded(losses, tensor(2, device))
+    captured = Captured(losses, tensor(2, device))
     for seed in (3, 4):
         wanted, gradient = losses(tensor(seed, device))
-        found, our_gradient = recorded(tensor(seed, device))
+        found, our_gradient = captured(tensor(seed, device))
         torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
         assert (our_gradient - gradient).norm() / gradient.norm() < 1e-2
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_a_painting_of_recordings_is_the_painting(trunk: Trunk) -> None:
+def test_a_painting_by_captured_graphs_is_the_painting(trunk: Trunk) -> None:
     device = torch.device("cuda")
-    plain, recorded = (
-        paint(Painter(copy.deepcopy(trunk), device, records=records), FEW) for records in (False, True)
+    plain, captured = (
+        paint(Painter(copy.deepcopy(trunk), device, captures=captures), FEW) for captures in (False, True)
     )
-    assert np.abs(plain - recorded).mean() < 0.01
+    assert np.abs(plain - captured).mean() < 0.01
 
 
-def test_the_trial_finds_a_way(tmp_path: Path, device: torch.device) -> None:
+def test_autotuning_finds_a_backend(tmp_path: Path, device: torch.device) -> None:
     weights = load_original()
     found = choose(weights, device, Asked(), tmp_path)
     assert choose(weights, device, Asked(), tmp_path) == found

@@ -193,7 +193,7 @@ def test_two_real_engines_paint_at_once_and_what_one_would_paint(
     (real_home / "outbox").mkdir()
     text = config.read_text().replace("_dir: state", "_dir: state2")
     config.write_text(f"{text}engine: {{devices: [cpu, cpu]}}\n")
-    # Another state folder would have a trial of its own, and may find another arithmetic as fast.
+    # Another state folder would be tuned on its own, and may find another backend as fast.
     cache(real_home / "state2" / "weights")
     for number in range(4):
         (real_home / "archive" / f"photo{number}.png").rename(real_home / "inbox" / f"photo{number}.png")

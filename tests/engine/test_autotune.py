@@ -1,4 +1,4 @@
-"""The trial: the fastest way that points where the plain one points, remembered."""
+"""Autotuning: the fastest backend that points where the plain one points, remembered."""
 
 import json
 from collections.abc import Callable
@@ -14,29 +14,29 @@ from torch.nn import functional
 
 from nst_daemon.config import Precision
 from nst_daemon.config.recipe import resolve
-from nst_daemon.engine import trial
+from nst_daemon.engine import autotune
+from nst_daemon.engine.autotune import Asked, Backend, choose, fastest, step_of
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
-from nst_daemon.engine.trial import Arithmetic, Asked, choose, fastest, step_of
 from nst_daemon.engine.weights import load_original
 
 CPU = torch.device("cpu")
 PLAIN, WINOGRAD, HALF = (
-    Arithmetic(),
-    Arithmetic(winograd=True),
-    Arithmetic(precision=Precision.BFLOAT16),
+    Backend(),
+    Backend(winograd=True),
+    Backend(precision=Precision.BFLOAT16),
 )
 
 
 @pytest.fixture(name="played")
-def _played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[Arithmetic], trial.Step]]:
-    """Return a maker of steps: what each way takes in seconds, and which way its gradient points."""
+def _played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[Backend], autotune.Step]]:
+    """Return a maker of steps: what each backend takes in seconds, and where its gradient points."""
     seconds_of: dict[object, float] = {}
-    monkeypatch.setattr(trial, "_seconds", lambda step, **_: seconds_of[step])
+    monkeypatch.setattr(autotune, "_seconds", lambda step, **_: seconds_of[step])
 
-    def maker(**told: tuple[float, list[float]]) -> Callable[[Arithmetic], trial.Step]:
-        def make(way: Arithmetic) -> trial.Step:
-            name = "half" if way.precision is Precision.BFLOAT16 else "winograd" if way.winograd else "plain"
+    def maker(**told: tuple[float, list[float]]) -> Callable[[Backend], autotune.Step]:
+        def make(backend: Backend) -> autotune.Step:
+            name = {PLAIN: "plain", WINOGRAD: "winograd", HALF: "half"}[backend]
             if name not in told:
                 raise RuntimeError("no kernel for it")
             seconds, gradient = told[name]
@@ -52,52 +52,52 @@ def _played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[Arithmet
     return maker
 
 
-def test_the_fastest_way_is_taken(played: Callable[..., Callable[[Arithmetic], trial.Step]]) -> None:
+def test_the_fastest_backend_is_taken(played: Callable[..., Callable[[Backend], autotune.Step]]) -> None:
     steps = played(plain=(3.0, [1.0, 0.0]), winograd=(2.0, [1.0, 0.0]), half=(1.0, [1.0, 0.1]))
     assert fastest([PLAIN, WINOGRAD, HALF], steps) == HALF
 
 
-def test_a_way_whose_gradient_points_elsewhere_is_out(
-    played: Callable[..., Callable[[Arithmetic], trial.Step]],
+def test_a_backend_whose_gradient_points_elsewhere_is_out(
+    played: Callable[..., Callable[[Backend], autotune.Step]],
 ) -> None:
     steps = played(plain=(3.0, [1.0, 0.0]), winograd=(2.0, [1.0, 0.0]), half=(1.0, [1.0, 1.0]))
     assert fastest([PLAIN, WINOGRAD, HALF], steps) == WINOGRAD
 
 
-def test_a_way_whose_gradient_is_not_a_number_is_out(
-    played: Callable[..., Callable[[Arithmetic], trial.Step]],
+def test_a_backend_whose_gradient_is_not_a_number_is_out(
+    played: Callable[..., Callable[[Backend], autotune.Step]],
 ) -> None:
     steps = played(plain=(3.0, [1.0, 0.0]), half=(1.0, [float("nan"), 0.0]))
     assert fastest([PLAIN, HALF], steps) == PLAIN
 
 
-def test_a_way_that_breaks_is_out(played: Callable[..., Callable[[Arithmetic], trial.Step]]) -> None:
+def test_a_backend_that_breaks_is_out(played: Callable[..., Callable[[Backend], autotune.Step]]) -> None:
     steps = played(plain=(3.0, [1.0, 0.0]), winograd=(2.0, [1.0, 0.0]))
     assert fastest([PLAIN, HALF, WINOGRAD], steps) == WINOGRAD
 
 
-def test_a_gain_within_the_noise_leaves_the_plain_way(
-    played: Callable[..., Callable[[Arithmetic], trial.Step]],
+def test_a_gain_within_the_noise_leaves_the_plain_backend(
+    played: Callable[..., Callable[[Backend], autotune.Step]],
 ) -> None:
     steps = played(plain=(1.0, [1.0]), winograd=(0.95, [1.0]))
     assert fastest([PLAIN, WINOGRAD], steps) == PLAIN
 
 
-def test_a_way_far_behind_is_not_waited_for() -> None:
+def test_a_backend_far_behind_is_not_waited_for() -> None:
     turns: list[int] = []
-    trial._seconds(lambda: turns.append(1), most=-1.0)
+    autotune._seconds(lambda: turns.append(1), most=-1.0)
     assert len(turns) == 1
-    trial._seconds(lambda: turns.append(1))
-    assert len(turns) == 1 + trial.TURNS
+    autotune._seconds(lambda: turns.append(1))
+    assert len(turns) == 1 + autotune.TURNS
 
 
 def test_a_processor_without_bfloat16_does_not_try_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def precisions() -> set[Precision]:
-        return {way.precision for way in trial._ways(PLAIN, CPU, Precision.AUTO)}
+        return {backend.precision for backend in autotune._candidates(PLAIN, CPU, Precision.AUTO)}
 
-    monkeypatch.setattr(trial, "_has_bfloat16", lambda device: False)
+    monkeypatch.setattr(autotune, "_has_bfloat16", lambda device: False)
     assert precisions() == {Precision.FLOAT32}
-    monkeypatch.setattr(trial, "_has_bfloat16", lambda device: True)
+    monkeypatch.setattr(autotune, "_has_bfloat16", lambda device: True)
     assert precisions() == {Precision.FLOAT32, Precision.BFLOAT16}
 
 
@@ -105,28 +105,28 @@ def test_a_processor_without_bfloat16_does_not_try_it(monkeypatch: pytest.Monkey
 def _tries(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
     asked_for: list[Asked] = []
 
-    def tried(weights: object, device: torch.device, asked: Asked) -> Arithmetic:
+    def tuned(weights: object, device: torch.device, asked: Asked) -> Backend:
         asked_for.append(asked)
         return HALF
 
-    monkeypatch.setattr(trial, "_tried", tried)
+    monkeypatch.setattr(autotune, "_tuned", tuned)
     return asked_for
 
 
-def test_what_a_trial_found_is_remembered(tmp_path: Path, tries: list[Asked]) -> None:
+def test_what_autotuning_found_is_remembered(tmp_path: Path, tries: list[Asked]) -> None:
     found = [choose({}, CPU, Asked(), tmp_path) for _ in range(2)]
     assert found == [HALF, HALF]
     assert len(tries) == 1
 
 
-def test_of_engines_that_start_together_one_tries(tmp_path: Path, tries: list[Asked]) -> None:
+def test_of_engines_that_start_together_one_tunes(tmp_path: Path, tries: list[Asked]) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = [pool.submit(choose, {}, CPU, Asked(), tmp_path) for _ in range(4)]
     assert [each.result() for each in found] == [HALF] * 4
     assert len(tries) == 1
 
 
-def test_another_wish_is_another_trial(tmp_path: Path, tries: list[Asked]) -> None:
+def test_another_wish_is_tuned_anew(tmp_path: Path, tries: list[Asked]) -> None:
     choose({}, CPU, Asked(), tmp_path)
     choose({}, CPU, Asked(precision=Precision.FLOAT32), tmp_path)
     choose({}, CPU, Asked(), tmp_path)
@@ -135,18 +135,18 @@ def test_another_wish_is_another_trial(tmp_path: Path, tries: list[Asked]) -> No
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{{{"])
 def test_a_damaged_memory_is_made_anew(tmp_path: Path, tries: list[Asked], text: str) -> None:
-    (tmp_path / trial.FILE).write_text(text)
+    (tmp_path / autotune.FILE).write_text(text)
     assert choose({}, CPU, Asked(), tmp_path) == choose({}, CPU, Asked(), tmp_path) == HALF
     assert len(tries) == 1
 
 
 @pytest.mark.parametrize("value", [1, {"precision": "float17"}, {"speed": 9}, None], ids=str)
-def test_an_outcome_of_another_version_is_tried_again(
+def test_an_outcome_of_another_version_is_tuned_again(
     tmp_path: Path, tries: list[Asked], value: object
 ) -> None:
     choose({}, CPU, Asked(), tmp_path)
-    kept = json.loads((tmp_path / trial.FILE).read_text())
-    (tmp_path / trial.FILE).write_text(json.dumps(dict.fromkeys(kept, value)))
+    kept = json.loads((tmp_path / autotune.FILE).read_text())
+    (tmp_path / autotune.FILE).write_text(json.dumps(dict.fromkeys(kept, value)))
     assert choose({}, CPU, Asked(), tmp_path) == HALF
     assert len(tries) == 2
 
@@ -161,10 +161,10 @@ def test_the_config_forces_a_precision(tmp_path: Path, precision: Precision) -> 
     assert choose(load_original(), CPU, Asked(precision=precision), tmp_path).precision is precision
 
 
-@pytest.mark.parametrize("way", [WINOGRAD, HALF], ids=["winograd", "bfloat16"])
-def test_every_way_has_the_gradient_of_the_plain_one(way: Arithmetic) -> None:
+@pytest.mark.parametrize("backend", [WINOGRAD, HALF], ids=["winograd", "bfloat16"])
+def test_every_backend_has_the_gradient_of_the_plain_one(backend: Backend) -> None:
     weights = load_original()
-    plain, other = (step_of(weights, CPU, (64, 96), each)() for each in (PLAIN, way))
+    plain, other = (step_of(weights, CPU, (64, 96), each)() for each in (PLAIN, backend))
     assert functional.cosine_similarity(plain, other, dim=0) > 0.98
 
 
@@ -174,7 +174,7 @@ def test_bfloat16_paints_what_float32_paints() -> None:
     photo = np.kron(rough, np.ones((8, 8, 1), np.float32))
     settings = resolve({"steps": 8, "pyramid": 32, "content_weight": 2.0})
     exact, half = (
-        Painter(way.trunk(weights), CPU).paint(
+        Painter(backend.trunk(weights), CPU).paint(
             photo,
             [StyleSource(photo[::-1].copy(), 1.0, "0" * 64)],
             settings,
@@ -182,7 +182,7 @@ def test_bfloat16_paints_what_float32_paints() -> None:
             on_progress=lambda _: None,
             should_stop=lambda: False,
         )
-        for way in (PLAIN, HALF)
+        for backend in (PLAIN, HALF)
     )
     assert 0 < np.abs(exact - half).mean() < 0.02
 
@@ -190,13 +190,13 @@ def test_bfloat16_paints_what_float32_paints() -> None:
 def test_a_larger_picture_is_painted_whole_in_bfloat16() -> None:
     weights = load_original()
     budgets = [
-        Painter(way.trunk(weights), CPU)._budget(resolve({"optimizer": "adam"}), 2 * 2**30, 0)
-        for way in (PLAIN, HALF)
+        Painter(backend.trunk(weights), CPU)._budget(resolve({"optimizer": "adam"}), 2 * 2**30, 0)
+        for backend in (PLAIN, HALF)
     ]
     assert 1.4 < budgets[1].whole_pixels / budgets[0].whole_pixels < 2.0
 
 
-def test_another_number_of_threads_is_another_trial(
+def test_another_number_of_threads_is_tuned_anew(
     tmp_path: Path, tries: list[Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose({}, CPU, Asked(), tmp_path)
@@ -206,13 +206,13 @@ def test_another_number_of_threads_is_another_trial(
 
 
 def test_onednn_is_taken_only_where_it_does_not_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "_seconds", lambda step, **_: 1.0)
-    assert not trial._is_onednn_faster()
+    monkeypatch.setattr(autotune, "_seconds", lambda step, **_: 1.0)
+    assert not autotune._is_onednn_faster()
     before = torch.get_float32_matmul_precision()
     times = iter((3.0, 1.0))
-    monkeypatch.setattr(trial, "_seconds", lambda step, **_: next(times))
-    monkeypatch.setattr(trial, "MOST_PRODUCT_ERROR", -1.0)
-    assert not trial._is_onednn_faster()
+    monkeypatch.setattr(autotune, "_seconds", lambda step, **_: next(times))
+    monkeypatch.setattr(autotune, "MOST_PRODUCT_ERROR", -1.0)
+    assert not autotune._is_onednn_faster()
     assert torch.get_float32_matmul_precision() == before
 
 

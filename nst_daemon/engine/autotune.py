@@ -1,10 +1,10 @@
-"""How this device computes the network fastest: tried out at the first start, then remembered.
+"""Autotuning: which backend computes the network fastest on this device, found once and remembered.
 
 Processors differ by factors. Many of those made since 2022 multiply bfloat16 twice as fast as float32, or
 faster, and older ones many times slower; Winograd's convolutions gain where products of matrices are fast
 beside PyTorch's own convolutions; an accelerator waits for its kernels where a picture is small. So a few
-steps are taken in each way that there is, and the fastest stays, if its gradient points where that of the
-plain way points.
+steps are taken by each candidate, and the fastest stays, if its gradient points where that of the plain
+backend points.
 
 The choice is written down, because the same photo is to give the same bytes tomorrow.
 """
@@ -30,8 +30,8 @@ from nst_daemon.config.recipe import resolve
 from nst_daemon.disk.files import written_whole
 from nst_daemon.disk.locks import one_at_a_time
 from nst_daemon.engine import devices
+from nst_daemon.engine.cuda_graphs import Captured
 from nst_daemon.engine.descent import Losses
-from nst_daemon.engine.graphs import Recorded
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import Weights
@@ -41,26 +41,26 @@ logger = logging.getLogger(__name__)
 
 Step = Callable[[], Tensor]
 
-FILE: Final = "arithmetic.json"
+FILE: Final = "arithmetic.json"  # its name and the keys within are those of earlier versions
 # Height and width in px of the pictures that are tried: on a CPU a second or two in all.
 SIZE: Final = (144, 192)
 SIZE_ON_ACCELERATOR: Final = (384, 512)
 SIZE_OF_GRAPHS: Final = (96, 128)  # where an accelerator waits for its kernels
 TURNS: Final = 3  # the fastest counts
-LEAST_GAIN: Final = 1.1  # times as fast, to leave the plain way
+LEAST_GAIN: Final = 1.1  # times as fast, to leave the plain backend: less is the noise of a busy machine
 LEAST_COSINE: Final = 0.95  # between the gradients; bfloat16 has 0.99
 MOST_PRODUCT_ERROR: Final = 1e-5  # relative; float32 has 1e-6, bfloat16 1e-3
 PRODUCT_SIDE: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arithmetic:
+class Backend:
     """How the network is computed."""
 
     precision: Precision = Precision.FLOAT32  # of the convolutions
     winograd: bool = False  # on the CPU, in float32
     onednn: bool = False  # float32 products of matrices by oneDNN, which leaves MKL behind on some processors
-    graphs: bool = False  # on CUDA, the kernels of a step are recorded once for each small scale
+    graphs: bool = False  # on CUDA, the kernels of a step are captured once for each small scale
 
     def __post_init__(self) -> None:
         # Plain text comes back from the file.
@@ -90,53 +90,53 @@ class Asked:
     graphs: Graphs = Graphs.AUTO
 
 
-def choose(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Arithmetic:
-    """Return the fastest way on this device, of those that are allowed; remembered in `folder`.
+def choose(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Backend:
+    """Return the fastest backend on this device, of those that are allowed; remembered in `folder`.
 
-    Of several engines that start together, one tries and the others take what it found.
+    Of several engines that start together, one tunes and the others take what it found.
     """
     with ExitStack() as stack:
         try:
             stack.enter_context(one_at_a_time(folder / f"{FILE}.lock"))
         except (NstError, OSError) as error:  # then nothing can be remembered there either
-            logger.info("the trial is not shared: %s", error)
+            logger.info("what autotuning finds is not shared: %s", error)
         return _remembered(weights, device, asked, folder)
 
 
-def _remembered(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Arithmetic:
+def _remembered(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Backend:
     words = f"precision {asked.precision}, graphs {asked.graphs}"
     key = ", ".join((devices.identify(device), f"torch {torch.__version__}", words))
     kept = _read(folder / FILE)
     try:
-        return Arithmetic(**kept[key])
+        return Backend(**kept[key])
     except (KeyError, TypeError, ValueError):
-        found = _tried(weights, device, asked)
+        found = _tuned(weights, device, asked)
     _write(folder / FILE, {**kept, key: asdict(found)})
     return found
 
 
-def _tried(weights: Weights, device: torch.device, asked: Asked) -> Arithmetic:
+def _tuned(weights: Weights, device: torch.device, asked: Asked) -> Backend:
     began = time.perf_counter()
-    plain = Arithmetic(onednn=device.type == "cpu" and _is_onednn_faster())
+    plain = Backend(onednn=device.type == "cpu" and _is_onednn_faster())
     plain.apply()
     size = SIZE if device.type == "cpu" else SIZE_ON_ACCELERATOR
-    best = fastest(_ways(plain, device, asked.precision), partial(step_of, weights, device, size))
+    best = fastest(_candidates(plain, device, asked.precision), partial(step_of, weights, device, size))
     if device.type == "cuda" and asked.graphs is Graphs.AUTO:
-        ways = [best, replace(best, graphs=True)]
-        best = fastest(ways, partial(step_of, weights, device, SIZE_OF_GRAPHS))
+        candidates = [best, replace(best, graphs=True)]
+        best = fastest(candidates, partial(step_of, weights, device, SIZE_OF_GRAPHS))
     logger.info("%s: chose %s in %.1f s", device, asdict(best), time.perf_counter() - began)
     return best
 
 
-def _ways(plain: Arithmetic, device: torch.device, asked: Precision) -> list[Arithmetic]:
-    """Return what is to be tried, the plain way first."""
+def _candidates(plain: Backend, device: torch.device, asked: Precision) -> list[Backend]:
+    """Return what is to be tried, the plain backend first."""
     half = replace(plain, precision=Precision.BFLOAT16)
     if asked is Precision.BFLOAT16:
         return [half]
-    ways = [plain, replace(plain, winograd=True)] if device.type == "cpu" else [plain]
+    candidates = [plain, replace(plain, winograd=True)] if device.type == "cpu" else [plain]
     if asked is Precision.AUTO and _has_bfloat16(device):
-        ways.append(half)
-    return ways
+        candidates.append(half)
+    return candidates
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -148,32 +148,35 @@ def _has_bfloat16(device: torch.device) -> bool:
     return is_supported is not None and bool(is_supported())
 
 
-def fastest(ways: Iterable[Arithmetic], step_of: Callable[[Arithmetic], Step]) -> Arithmetic:
-    """Return the way whose step is fastest; the first is what the others are held against.
+def fastest(candidates: Iterable[Backend], step_of: Callable[[Backend], Step]) -> Backend:
+    """Return the candidate whose step is fastest; the first is what the others are held against.
 
-    A way that breaks, or whose gradient points elsewhere, is out.
+    One that breaks, or whose gradient points elsewhere, is out.
     """
-    plain, *others = ways
+    plain, *others = candidates
     if not others:
         return plain
     step = step_of(plain)
     wanted, best, least = step(), plain, _seconds(step) / LEAST_GAIN
-    for way in others:
+    for each in others:
         try:
-            step = step_of(way)
+            step = step_of(each)
             is_right = bool(functional.cosine_similarity(step(), wanted, dim=0) > LEAST_COSINE)
             seconds = _seconds(step, most=2 * least)
         except RuntimeError as error:  # a device may have no kernels for it
-            logger.info("%s does not work here: %s", asdict(way), error)
+            logger.info("%s does not work here: %s", asdict(each), error)
             continue
         if is_right and seconds < least:
-            best, least = way, seconds
+            best, least = each, seconds
     return best
 
 
-def step_of(weights: Weights, device: torch.device, size: tuple[int, int], way: Arithmetic) -> Step:
-    """Return what computes the gradient of all losses in this way, flat and on the CPU, at noise."""
-    trunk = way.trunk(weights).to(device)
+def step_of(weights: Weights, device: torch.device, size: tuple[int, int], backend: Backend) -> Step:
+    """Return what computes the gradient of all losses by a backend, at noise.
+
+    Shapes: -> (3 * H * W,), on the CPU.
+    """
+    trunk = backend.trunk(weights).to(device)
     recipe = resolve({})
     photo, style, picture = (_noise(seed, size).to(device) for seed in range(3))
     with torch.no_grad():
@@ -183,8 +186,8 @@ def step_of(weights: Weights, device: torch.device, size: tuple[int, int], way: 
         for layer in recipe.style_layers
     }
     losses: Losses = WholeLosses(trunk, photo, targets, recipe, content_weight=recipe.content_weight)
-    if way.graphs:
-        losses = Recorded(losses, picture)
+    if backend.graphs:
+        losses = Captured(losses, picture)
     return lambda: losses(picture)[1].flatten().cpu()
 
 
@@ -232,4 +235,4 @@ def _write(path: Path, kept: Mapping[str, Any]) -> None:
         with written_whole(path) as file:
             file.write(json.dumps(kept, indent=1).encode())
     except (NstError, OSError) as error:
-        logger.info("the trial's outcome was not kept: %s", error)
+        logger.info("what autotuning found was not kept: %s", error)

@@ -1,4 +1,4 @@
-"""The C library's heap: blocks stay with us between steps, and go back after a painting."""
+"""glibc's malloc: blocks stay with us between steps, and go back after a painting."""
 
 import platform
 import subprocess
@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-from nst_daemon.engine import heap
+from nst_daemon.engine import malloc
 
 BLOCK = 64 * 2**20  # bytes
 # Says how many fresh pages further blocks took; then what is resident before and after giving back.
 SCRIPT = f"""
 import gc, resource, psutil, torch
-from nst_daemon.engine import heap
+from nst_daemon.engine import malloc
 if {{keep}}:
-    heap.keep_blocks()
+    malloc.keep_blocks()
 def work(rounds):
     for _ in range(rounds):
         torch.ones({BLOCK // 4})
@@ -24,7 +24,7 @@ work(4)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 print(psutil.Process().memory_info().rss)
 gc.collect()
-heap.give_back()
+malloc.give_back()
 print(psutil.Process().memory_info().rss)
 """
 
@@ -52,6 +52,6 @@ def test_what_was_kept_is_given_back() -> None:
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heap, "_libc", lambda: None)
-    heap.keep_blocks()
-    heap.give_back()
+    monkeypatch.setattr(malloc, "_libc", lambda: None)
+    malloc.keep_blocks()
+    malloc.give_back()

@@ -1,4 +1,4 @@
-"""The C library's heap, told to keep a step's memory for the next step. Does nothing where it is not glibc's.
+"""glibc's malloc, told to keep a step's memory for the next step. With another C library nothing is done.
 
 glibc asks the system for each large block and gives it back at once, so every feature map of every step comes
 as fresh pages that the kernel has to clear: a good part of a step's time on a CPU, most in large pictures.
@@ -7,8 +7,8 @@ as fresh pages that the kernel has to clear: a good part of a step's time on a C
 import ctypes
 from typing import Final
 
-TRIM_THRESHOLD: Final = -1  # of mallopt, in malloc.h
-MMAP_THRESHOLD: Final = -3
+TRIM_THRESHOLD: Final = -1  # M_TRIM_THRESHOLD of mallopt, in glibc's malloc.h
+MMAP_THRESHOLD: Final = -3  # M_MMAP_THRESHOLD
 LARGE: Final = 1 << 30  # bytes; a larger block is still asked for and given back
 SMALL: Final = 1 << 22  # bytes; of these hardly any holes are left
 

@@ -1,4 +1,4 @@
-"""CUDA graphs: the kernels of a scale's losses, recorded once and launched together from then on.
+"""CUDA graphs: the kernels of a scale's losses, captured once and launched together from then on.
 
 Where a picture is small, an accelerator has done a kernel before the processor has launched the next.
 """
@@ -14,8 +14,8 @@ MOST_PIXELS: Final = 512 * 512  # of a picture; a larger one keeps the device bu
 WARM_UPS: Final = 3  # libraries choose their kernels, and make their own memory, in the first rounds
 
 
-class Recorded:
-    """Losses that are computed by a recording. Its results are overwritten by the next call.
+class Captured:
+    """Losses that are computed by a captured graph. Its results are overwritten by the next call.
 
     Source: PyTorch's notes on CUDA semantics, "CUDA Graphs".
     """
