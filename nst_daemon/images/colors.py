@@ -12,9 +12,6 @@ Picture = NDArray[np.float32]
 
 BLOCK = 1 << 20  # px worked on at once, so that 24 megapixels need no second picture in float64
 LUMA = np.array([0.299, 0.587, 0.114])  # BT.601, of sRGB-encoded values, as in YIQ
-# Rows Y, I, Q. Exactly invertible: the inverse is computed, not typed.
-YIQ_FROM_RGB = np.array([LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
-RGB_FROM_YIQ = np.linalg.inv(YIQ_FROM_RGB)
 RANK = 1e-7  # variances below this share of the largest are taken for zero: a flat or one-coloured picture
 
 
