@@ -31,7 +31,7 @@ from nst_daemon.engine import autotune, malloc
 from nst_daemon.engine.autotune import Backend
 from nst_daemon.engine.descent import Descent
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
-from nst_daemon.engine.schedule import plan
+from nst_daemon.engine.schedule import pyramid_of
 from nst_daemon.engine.weights import CONV_NAMES, Weights, load_original
 
 MACS_PER_PIXEL = 361_152  # of VGG19's convolutions up to conv5_1, forward
@@ -88,7 +88,7 @@ def our_step(weights: Weights, picture: Tensor, recipe: Recipe, backend: Backend
         layer: [(None, style_target(gram(features[layer])[0], recipe.style_loss))]
         for layer in recipe.style_layers
     }
-    scale = plan(picture.shape[-1], picture.shape[-2], recipe)[-1]
+    scale = pyramid_of(picture.shape[-1], picture.shape[-2], recipe)[-1]
     losses = WholeLosses(trunk, picture, style, recipe, content_weight=scale.content_weight)
     descent = Descent(losses, recipe, scale, picture)
     return lambda: (descent._step(), None)[1]

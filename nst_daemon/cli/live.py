@@ -19,7 +19,7 @@ from rich.text import Text
 from nst_daemon.cli.common import printable
 from nst_daemon.config.orders import Progress
 from nst_daemon.desktop.menu import shortened
-from nst_daemon.engine.schedule import RATIO, fit, plan
+from nst_daemon.engine.schedule import RATIO, fit, pyramid_of
 from nst_daemon.errors import ConditionError, without_section
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
 from nst_daemon.ledger.words import counts_text, duration, engines_text, remedy_text
@@ -243,7 +243,7 @@ def scales_of(progress: Progress, job: Job | None) -> list[tuple[int, float]]:
     # Each scale has twice the pixels of the one before.
     last = round(max(progress.width, progress.height) * RATIO ** (progress.scales - progress.scale))
     size = recipe.size if isinstance(recipe.size, int) else last
-    scales = plan(*fit(progress.width, progress.height, size), recipe)
+    scales = pyramid_of(*fit(progress.width, progress.height, size), recipe)
     if len(scales) != progress.scales:
         return []
     found, before = [], 0

@@ -24,8 +24,8 @@ from nst_daemon.engine.descent import Clock, Descent, Keep, Losses, OnProgress, 
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
-from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
-from nst_daemon.engine.schedule import Scale, fit, least_side, plan
+from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, normalised
+from nst_daemon.engine.schedule import Scale, fit, least_side, pyramid_of
 from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk
@@ -40,17 +40,17 @@ KEPT_PREPARED: Final = 8  # targets of a scale, ready for its loss; 7 MB each
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """From the first scale to the last, and what each is painted in."""
+class Plan:
+    """The scales of the pyramid from the first to the last, and the tiles that each is painted in."""
 
     budget: devices.Budget
     scales: tuple[Scale, ...]
     sides: tuple[int | None, ...]  # of each scale's tiles, px; None: painted whole
 
     @classmethod
-    def of(cls, size: tuple[int, int], recipe: Recipe, budget: devices.Budget) -> "Way":
-        """Return the way to a picture of `size` = (width, height) px within a budget."""
-        scales = plan(*size, recipe, whole_pixels=budget.whole_pixels)
+    def of(cls, size: tuple[int, int], recipe: Recipe, budget: devices.Budget) -> "Plan":
+        """Return the plan for a picture of `size` = (width, height) px within a budget."""
+        scales = pyramid_of(*size, recipe, whole_pixels=budget.whole_pixels)
         return cls(budget, scales, tuple(budget.tile_side(each.width, each.height) for each in scales))
 
 
@@ -119,51 +119,51 @@ class Painter:
             CancelledError: `should_stop` said so.
             EngineError: the losses stayed without a finite value.
         """
-        way, reached = self._way(size, recipe, memory, len(regions), checkpoint)
-        clock = Clock(way.scales, spent=reached.seconds if reached else 0.0)
+        plan, reached = self._planned(size, recipe, memory, len(regions), checkpoint)
+        clock = Clock(plan.scales, spent=reached.seconds if reached else 0.0)
         subject = Subject.of(photo, content_guide, self.device)
-        parts = shared_out(styles, regions)
+        parts = normalised(styles, regions)
         generator = torch.Generator().manual_seed(recipe.seed)
         picture: Tensor | None = None
-        for scale in way.scales[reached.scale - 1 if reached else 0 :]:
+        for scale in plan.scales[reached.scale - 1 if reached else 0 :]:
             if reached is not None:
                 picture = torch.zeros(1, 3, scale.height, scale.width, device=self.device)
             elif picture is None:
                 picture = self._first(subject.photo, parts, recipe, scale, generator)
             picture = resize(picture, scale.width, scale.height)
-            losses = self._losses(subject, parts, recipe, scale, way.budget, partial(stop_if, should_stop))
+            losses = self._losses(subject, parts, recipe, scale, plan.budget, partial(stop_if, should_stop))
             descent = Descent(losses, recipe, scale, picture)
             picture = None  # the descent has its own: at full resolution each copy counts
             if reached is not None:
                 descent.go_on(reached.numbers, reached.tensors)
                 reached = None
-            keep = _keeper(checkpoint, preview, clock, way.budget)
+            keep = _keeper(checkpoint, preview, clock, plan.budget)
             picture = descent.run(clock, on_progress, should_stop, keep)
         assert picture is not None
         return to_array(picture)
 
-    def _way(
+    def _planned(
         self,
         size: tuple[int, int],
         recipe: Recipe,
         memory: int | None,
         regions: int,
         checkpoint: Checkpoint | None,
-    ) -> tuple["Way", State | None]:
+    ) -> tuple["Plan", State | None]:
         """Return how to paint, and from where; as the earlier attempt did, where memory allows it."""
-        way = Way.of(size, recipe, self._budget(recipe, memory, regions))
+        plan = Plan.of(size, recipe, self._budget(recipe, memory, regions))
         reached = checkpoint.load(self.device) if checkpoint else None
         if reached is None:
-            return way, None
-        earlier = Way.of(size, recipe, self._budget(recipe, reached.memory, regions))
+            return plan, None
+        earlier = Plan.of(size, recipe, self._budget(recipe, reached.memory, regions))
         fits = memory is None or (reached.memory is not None and reached.memory <= memory)
-        if fits or earlier.sides == way.sides:
-            way = earlier
-        if earlier.scales != way.scales:
+        if fits or earlier.sides == plan.sides:
+            plan = earlier
+        if earlier.scales != plan.scales:
             logger.info("less memory is free than before: the painting begins anew")
-            return way, None
+            return plan, None
         logger.info("going on from %.0f s of work", reached.seconds)
-        return way, reached
+        return plan, reached
 
     def _budget(self, recipe: Recipe, memory: int | None, regions: int) -> devices.Budget:
         return devices.Budget(recipe, memory, regions=regions, entry=self.trunk.entry_bytes)

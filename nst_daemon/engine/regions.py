@@ -42,8 +42,8 @@ class RegionSource:
         return 1.0 if self.mask is None else float(self.mask.mean())
 
 
-def shared_out(main: Sequence[StyleSource], regions: Sequence[RegionSource]) -> tuple[RegionSource, ...]:
-    """Return regions whose masks sum to 1 everywhere: what no mask covers has the main styles.
+def normalised(main: Sequence[StyleSource], regions: Sequence[RegionSource]) -> tuple[RegionSource, ...]:
+    """Return regions whose masks are a partition of unity: what no mask covers has the main styles.
 
     Where masks overlap they share. A region of next to nothing is left out.
     """

@@ -43,7 +43,9 @@ def target_size(width: int, height: int, recipe: Recipe) -> tuple[int, int]:
     return (width, height) if recipe.size == "original" else fit(width, height, recipe.size)
 
 
-def plan(width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.inf) -> tuple[Scale, ...]:
+def pyramid_of(
+    width: int, height: int, recipe: Recipe, *, whole_pixels: float = math.inf
+) -> tuple[Scale, ...]:
     """Return the scales of a painting of `width` x `height` px, coarsest first.
 
     The last one is the painting's own size. `recipe.steps` are the steps of the first, and each

@@ -124,7 +124,7 @@ def test_a_painting_in_tiles_goes_on_in_the_tiles_it_began_with(painter: Painter
 
 
 @pytest.mark.usefixtures("eager")
-def test_with_less_memory_than_before_it_begins_anew_where_its_way_is_another(
+def test_with_less_memory_than_before_it_begins_anew_where_its_plan_is_another(
     painter: Painter, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.checkpoint"

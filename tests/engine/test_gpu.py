@@ -17,7 +17,7 @@ from nst_daemon.engine.descent import Descent
 from nst_daemon.engine.losses import StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
-from nst_daemon.engine.schedule import plan
+from nst_daemon.engine.schedule import pyramid_of
 from nst_daemon.engine.targets import Targets
 from nst_daemon.engine.tiles import TiledLosses
 from nst_daemon.engine.vgg import Trunk
@@ -123,7 +123,7 @@ def test_no_step_waits_for_the_device(painter: Painter, device: torch.device, op
     recipe = resolve({"steps": 3, "pyramid": 0, "optimizer": optimizer, "averaging": 0.5})
     style = targets(painter, recipe.style_loss, device)
     losses = WholeLosses(painter.trunk, tensor(0, device), style, recipe, content_weight=0.2)
-    descent = Descent(losses, recipe, plan(64, 48, recipe)[0], tensor(2, device))
+    descent = Descent(losses, recipe, pyramid_of(64, 48, recipe)[0], tensor(2, device))
     descent._step()  # the first one may load kernels
     if device.type == "cuda":
         torch.cuda.set_sync_debug_mode("error")

@@ -13,7 +13,7 @@ from nst_daemon.engine import painter as painter_module
 from nst_daemon.engine.losses import StyleTarget, style_target
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
-from nst_daemon.engine.schedule import plan
+from nst_daemon.engine.schedule import pyramid_of
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import CancelledError, EngineError
 
@@ -160,7 +160,7 @@ def test_progress_counts_every_step_and_ends_at_one(painter: Painter) -> None:
         _photo(), [STRIPES], resolve(FEW), size=SIZE, on_progress=seen.append, should_stop=lambda: False
     )
     assert [each.step for each in seen] == sorted({each.step for each in seen})
-    assert seen[-1].step == seen[-1].steps == sum(scale.steps for scale in plan(*SIZE, resolve(FEW)))
+    assert seen[-1].step == seen[-1].steps == sum(scale.steps for scale in pyramid_of(*SIZE, resolve(FEW)))
     assert seen[-1].fraction == 1.0
     assert seen[-1].eta_seconds == 0.0
     assert (seen[0].scale, seen[-1].scale) == (1, seen[-1].scales)
@@ -302,7 +302,7 @@ def test_a_scale_that_does_not_fit_into_memory_is_painted_in_tiles_and_looks_the
 def test_only_scales_that_fit_into_memory_are_left_to_lbfgs() -> None:
     budget = devices.Budget(resolve({}), memory=2 * 2**30)
     assert 200_000 < budget.whole_pixels < 500_000
-    scales = plan(4096, 4096, resolve({}), whole_pixels=budget.whole_pixels)
+    scales = pyramid_of(4096, 4096, resolve({}), whole_pixels=budget.whole_pixels)
     fits = [scale.width * scale.height <= budget.whole_pixels for scale in scales]
     assert fits.count(True) > 3
     assert [scale.optimizer == "lbfgs" for scale in scales] == fits

@@ -16,7 +16,7 @@ from nst_daemon.config.recipe import Areas, Mask, Recipe, Region, Style, StyleLo
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.engine.losses import gram, style_loss, style_target
 from nst_daemon.engine.painter import Painter
-from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, shared_out
+from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, normalised
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
 from nst_daemon.engine.vgg import Trunk
@@ -45,14 +45,14 @@ def grey(width: int = WIDTH, height: int = HEIGHT) -> Picture:
 
 
 def test_without_regions_the_whole_picture_has_the_main_styles_and_no_guide() -> None:
-    (part,) = shared_out([RED], [])
+    (part,) = normalised([RED], [])
     assert part.mask is None
     assert list(guides_of(part, ("relu1_1",), 8, 8, torch.device("cpu")).values()) == [None]
 
 
 def test_shares_sum_to_one_where_masks_overlap_and_where_none_is() -> None:
     masks = [np.array([[1.0, 1.0, 0.5, 0.0]], np.float32), np.array([[0.0, 1.0, 0.25, 0.0]], np.float32)]
-    parts = shared_out([RED], [RegionSource([BLUE], mask) for mask in masks])
+    parts = normalised([RED], [RegionSource([BLUE], mask) for mask in masks])
     stack = np.stack([part.mask for part in parts if part.mask is not None])
     assert np.allclose(stack.sum(0), 1)
     assert np.allclose(stack[0], [[0, 0, 0.25, 1]])  # the main styles
@@ -61,7 +61,7 @@ def test_shares_sum_to_one_where_masks_overlap_and_where_none_is() -> None:
 
 
 def test_a_region_of_nothing_is_left_out() -> None:
-    (part,) = shared_out([RED], [RegionSource([BLUE], np.zeros((4, 4), np.float32))])
+    (part,) = normalised([RED], [RegionSource([BLUE], np.zeros((4, 4), np.float32))])
     assert part.styles == [RED]
 
 

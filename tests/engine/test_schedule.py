@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_daemon.config.recipe import Optimizer, resolve
-from nst_daemon.engine.schedule import fit, least_side, plan, target_size
+from nst_daemon.engine.schedule import fit, least_side, pyramid_of, target_size
 
 
 @given(
@@ -16,7 +16,7 @@ from nst_daemon.engine.schedule import fit, least_side, plan, target_size
 def test_every_scale_has_steps_and_the_last_one_is_the_paintings_size(
     width: int, height: int, steps: int, pyramid: int
 ) -> None:
-    scales = plan(width, height, resolve({"steps": steps, "pyramid": pyramid}))
+    scales = pyramid_of(width, height, resolve({"steps": steps, "pyramid": pyramid}))
     sizes = {(scale.width, scale.height) for scale in scales}
     if len(sizes) == 1:
         assert sum(scale.steps for scale in scales) == steps
@@ -33,51 +33,51 @@ def test_every_scale_has_steps_and_the_last_one_is_the_paintings_size(
 
 
 def test_the_scales_of_a_picture_of_512_px_double_their_pixels_from_128() -> None:
-    scales = plan(512, 384, resolve({"pyramid": 128}))
+    scales = pyramid_of(512, 384, resolve({"pyramid": 128}))
     assert [scale.width for scale in scales] == [128, 181, 256, 362, 512]
 
 
 def test_most_steps_are_taken_where_they_are_cheap() -> None:
-    steps = [scale.steps for scale in plan(512, 384, resolve({"steps": 300}))]
+    steps = [scale.steps for scale in pyramid_of(512, 384, resolve({"steps": 300}))]
     assert steps == sorted(steps, reverse=True)
 
 
 def test_a_larger_painting_takes_as_many_steps_at_the_small_scales() -> None:
-    small, large = (plan(size, size, resolve({"steps": 100})) for size in (256, 512))
+    small, large = (pyramid_of(size, size, resolve({"steps": 100})) for size in (256, 512))
     assert [scale.steps for scale in small] == [100, 70, 50]
     assert [scale.steps for scale in large] == [100, 70, 50, 50, 50]
 
 
 def test_beyond_512_px_the_steps_grow_fewer_by_the_root_of_the_size() -> None:
-    steps = {scale.width: scale.steps for scale in plan(2048, 2048, resolve({"steps": 100}))}
+    steps = {scale.width: scale.steps for scale in pyramid_of(2048, 2048, resolve({"steps": 100}))}
     assert (steps[512], steps[1024], steps[2048]) == (50, 35, 25)
 
 
 def test_a_panoramas_scales_begin_where_the_network_still_sees_something() -> None:
-    scales = plan(1024, 102, resolve({"pyramid": 64}))
+    scales = pyramid_of(1024, 102, resolve({"pyramid": 64}))
     assert [(scale.width, scale.height) for scale in scales][:2] == [(181, 18), (256, 26)]
     assert (least_side(("relu1_2",)), least_side(("conv5_1", "relu1_1")), least_side(())) == (1, 16, 1)
 
 
 def test_without_a_pyramid_there_is_one_size() -> None:
-    assert len(plan(512, 384, resolve({"preset": "classic"}))) == 1
-    assert {scale.width for scale in plan(512, 384, resolve({"pyramid": 0}))} == {512}
+    assert len(pyramid_of(512, 384, resolve({"preset": "classic"}))) == 1
+    assert {scale.width for scale in pyramid_of(512, 384, resolve({"pyramid": 0}))} == {512}
 
 
 def test_lbfgs_hands_the_last_scale_to_adam_and_its_average() -> None:
-    scales = plan(512, 384, resolve({"optimizer": "lbfgs", "averaging": 0.9}))
+    scales = pyramid_of(512, 384, resolve({"optimizer": "lbfgs", "averaging": 0.9}))
     assert [scale.optimizer for scale in scales] == ["lbfgs"] * 4 + ["adam"]
     assert [scale.averaging for scale in scales] == [0.0] * 4 + [0.9]
 
 
 def test_without_averaging_one_optimiser_does_it_all() -> None:
     for optimizer in ("adam", "lbfgs"):
-        scales = plan(512, 384, resolve({"optimizer": Optimizer(optimizer), "averaging": 0.0}))
+        scales = pyramid_of(512, 384, resolve({"optimizer": Optimizer(optimizer), "averaging": 0.0}))
         assert {scale.optimizer for scale in scales} == {optimizer}
 
 
 def test_the_photo_counts_twice_at_most_where_the_picture_is_small() -> None:
-    weights = [scale.content_weight for scale in plan(2048, 1024, resolve({"content_weight": 0.1}))]
+    weights = [scale.content_weight for scale in pyramid_of(2048, 1024, resolve({"content_weight": 0.1}))]
     assert weights == sorted(weights, reverse=True)
     assert (weights[0], weights[-1]) == (0.2, 0.1)
 
