@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Optimizer, Recipe
-from nst_daemon.engine.optimise import Adam, Average, Lbfgs, Optimiser
+from nst_daemon.engine.optimise import LBFGS_HISTORY, Adam, Average, Lbfgs, Optimiser
 from nst_daemon.engine.pixels import Pixels
 from nst_daemon.engine.schedule import Scale
 from nst_daemon.errors import CancelledError, EngineError
@@ -32,7 +32,6 @@ READ_EVERY_SECONDS: Final = 0.5  # … or this seldom where a step is slow
 CAREFUL_TRIES: Final = 6  # halvings of the step before giving up
 BLOW_UP: Final = 4.0  # a loss this many times the last one is a failed step
 ADAM_BETAS: Final = (0.9, 0.99)
-LBFGS_HISTORY: Final = 20  # more changes little (measured), and costs memory
 
 
 def stop_if(should_stop: ShouldStop) -> None:

@@ -9,6 +9,8 @@ from typing import Final
 import torch
 
 from nst_daemon.config.recipe import CONVS_IN_BLOCK, Optimizer, Recipe
+from nst_daemon.engine.layers import halvings_of
+from nst_daemon.engine.optimise import LBFGS_HISTORY
 from nst_daemon.engine.tiles import halo_of
 from nst_daemon.engine.vgg import depth_of
 from nst_daemon.errors import MissingError
@@ -92,8 +94,10 @@ def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0, *, e
         here = max(0, min(convs, depth - sum(CONVS_IN_BLOCK[:block])))
         per_pixel += 2 * here * CHANNELS[block] / 4**block  # before and behind the rectifier
     for layer in recipe.style_layers if regions else ():  # a guided copy of the maps, there and back
-        per_pixel += 2 * (regions + 1) * CHANNELS[int(layer[4]) - 1] / 4 ** (int(layer[4]) - 1) / OVERHEAD
-    history = 2 * 20 * 3 if recipe.optimizer == "lbfgs" else 6
+        halvings = halvings_of(layer)
+        per_pixel += 2 * (regions + 1) * CHANNELS[halvings] / 4**halvings / OVERHEAD
+    # Entries a pixel, in three channels: L-BFGS keeps two differences of each step, Adam its two moments.
+    history = 3 * 2 * (LBFGS_HISTORY if recipe.optimizer == "lbfgs" else 1)
     # The first layer's maps are float32 for a moment all the same, as they come and as a Gram matrix is made.
     wide = 2 * CHANNELS[0] * BYTES if entry < BYTES else 0
     return FIXED_BYTES + int(width * height * (entry * per_pixel * OVERHEAD + wide + BYTES * history))

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
+LBFGS_HISTORY: Final = 20  # steps; more changes little (measured), and costs memory
 BAND: Final = 1 << 22  # entries at a time
 PAIR: Final = ("moved", "change", "inverse")  # names of what L-BFGS keeps of each step
 

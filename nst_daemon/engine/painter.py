@@ -21,6 +21,7 @@ from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors, S
 from nst_daemon.engine import cuda_graphs, devices, malloc
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.descent import Clock, Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
+from nst_daemon.engine.layers import map_size
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
@@ -71,8 +72,7 @@ class Subject:
         if self.guide is None:
             return {}
         device = self.photo.device
-        halvings = {layer: int(layer[4]) - 1 for layer in layers}
-        sizes = {layer: (scale.height >> by, scale.width >> by) for layer, by in halvings.items()}
+        sizes = {layer: map_size(layer, scale.width, scale.height) for layer in layers}
         return {
             layer: functional.interpolate(self.guide, size, mode="bilinear", antialias=True).to(device)
             for layer, size in sizes.items()

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from nst_daemon.engine.layers import map_size
+
 LEAST_SHARE: Final = 1e-3  # of the picture; a smaller region is left to its neighbours
 Picture = NDArray[np.float32]
 
@@ -66,6 +68,6 @@ def guides_of(
     if region.mask is None:
         return dict.fromkeys(layers)
     mask = torch.from_numpy(np.ascontiguousarray(region.mask))[None, None]
-    sizes = {layer: (height >> int(layer[4]) - 1, width >> int(layer[4]) - 1) for layer in layers}
+    sizes = {layer: map_size(layer, width, height) for layer in layers}
     # On the CPU: some devices average only where sizes divide.
     return {layer: functional.adaptive_avg_pool2d(mask, size).to(device) for layer, size in sizes.items()}

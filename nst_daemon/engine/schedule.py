@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nst_daemon.config.recipe import Optimizer, Recipe
+from nst_daemon.engine.layers import stride_of
 
 RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
 STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it …
@@ -87,7 +88,7 @@ def pyramid_of(
 
 def least_side(layers: Sequence[str]) -> int:
     """Return the smallest side in px whose deepest map still has one pixel."""
-    return max((1 << (int(layer[4]) - 1) for layer in layers), default=1)
+    return max(map(stride_of, layers), default=1)
 
 
 def _share(number: int, longer: int, first: int) -> float:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from nst_daemon.config.recipe import CONVS_IN_BLOCK, Pooling, Recipe
+from nst_daemon.engine.layers import map_size, stride_of
 from nst_daemon.engine.losses import NO_GUIDES, Guided, gram_sum
 from nst_daemon.engine.vgg import Trunk, depth_of
 from nst_daemon.engine.wasserstein import TINY
@@ -75,20 +76,13 @@ class Tile:
         return maps[..., rows, self.columns.whole(stride, maps.shape[-1])]
 
 
-def stride_of(layer: str) -> int:
-    """Return how many px an entry of a layer's map stands for."""
-    return 1 << (int(layer[4]) - 1)
-
-
 def halo_of(layers: Sequence[str]) -> int:
     """Return how many px beyond its own the deepest layer sees, rounded up to the alignment."""
     reach, left = 0, depth_of(layers)
     for block, convs in enumerate(CONVS_IN_BLOCK):
         here = min(convs, left)
-        reach, left = (
-            reach + here * 2**block,
-            left - here,
-        )  # poolings reach nothing: tiles are aligned to them
+        # A 3 x 3 convolution reaches one entry further; poolings reach nothing: tiles are aligned to them.
+        reach, left = reach + here * 2**block, left - here
     return -(-reach // ALIGNMENT) * ALIGNMENT
 
 
@@ -131,8 +125,8 @@ def tiled_grams(
 
 def _entries(picture: Tensor, layer: str) -> int:
     """Return how many entries a layer's map of the whole picture has."""
-    stride = stride_of(layer)
-    return (picture.shape[-2] // stride) * (picture.shape[-1] // stride)
+    rows, columns = map_size(layer, picture.shape[-1], picture.shape[-2])
+    return rows * columns
 
 
 class TiledLosses:

@@ -9,6 +9,7 @@ from torch import Tensor
 from nst_daemon.config.recipe import Pooling, Recipe, StyleLoss, resolve
 from nst_daemon.engine import losses as losses_module
 from nst_daemon.engine import wasserstein
+from nst_daemon.engine.layers import stride_of
 from nst_daemon.engine.losses import Guided, WholeLosses, gram, style_target
 from nst_daemon.engine.tiles import TiledLosses, halo_of, tiled_grams, tiles_of
 from nst_daemon.engine.vgg import Trunk
@@ -28,7 +29,7 @@ def _style(trunk: Trunk, recipe: Recipe, guides: list[Tensor | None]) -> dict[st
         for seed, guide in enumerate(guides):
             features = trunk(_noise(96, 80, seed + 10), (layer,))[layer]
             target = style_target(gram(features)[0], recipe.style_loss)
-            stride = 1 << (int(layer[4]) - 1)
+            stride = stride_of(layer)
             small = None if guide is None else torch.nn.functional.avg_pool2d(guide, stride)
             found[layer].append((small, target))
     return found

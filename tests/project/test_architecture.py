@@ -354,7 +354,7 @@ def test_sql_stands_in_the_ledger_alone() -> None:
 
 
 def test_the_engine_seen_from_outside_imports_no_torch() -> None:
-    for name in ("process", "child", "messages", "settings", "schedule"):
+    for name in ("process", "child", "messages", "settings", "schedule", "layers"):
         top_level = ast.parse((ROOT / "engine" / f"{name}.py").read_text()).body
         names = [node.module or "" for node in top_level if isinstance(node, ast.ImportFrom)]
         names += [alias.name for node in top_level if isinstance(node, ast.Import) for alias in node.names]
