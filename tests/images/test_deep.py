@@ -1,9 +1,13 @@
 """Photos of sixteen bits and floats keep every bit."""
 
 import io
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -23,7 +27,8 @@ from support.pictures import (
 )
 
 from nst_daemon.config.recipe import Format
-from nst_daemon.errors import PhotoError
+from nst_daemon.errors import ConditionError, PhotoError
+from nst_daemon.images import png
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -49,6 +54,88 @@ def test_a_png_of_sixteen_bits_may_declare_one_colour_transparent(tmp_path: Path
     assert photo.alpha is not None
     assert np.argwhere(photo.alpha == 0).tolist() == [[4, 5]]
     assert photo.alpha.sum() == 21 * 18 - 1
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def rewritten(path: Path, change: Callable[[bytes], bytes]) -> Path:
+    """Change what a PNG's pixels are packed from: whole chunks, whose checksums are right, hold the rest."""
+    found = {name: bytes(data) for name, data, _ in png.parts(path.read_bytes())}
+    packed = chunk(b"IDAT", change(found[b"IDAT"]))
+    path.write_bytes(png.SIGNATURE + chunk(b"IHDR", found[b"IHDR"]) + packed + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda packed: packed[: len(packed) // 2],
+        lambda packed: packed[:-4],
+        lambda packed: b"",
+        lambda packed: zlib.compress(zlib.decompress(packed)[:-1]),
+    ],
+    ids=["half", "without its checksum", "none", "a byte short"],
+)
+def test_a_png_of_sixteen_bits_with_too_few_pixels_is_refused_as_cut_off(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    path = rewritten(png16(tmp_path / "a.png", sixteen(scene())), change)
+    with pytest.raises(PhotoError, match="cut off"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda packed: packed[:200] + bytes([packed[200] ^ 255]) + packed[201:],
+        lambda packed: packed[:-4] + b"abcd",
+        lambda packed: zlib.compress(b"\7" + zlib.decompress(packed)[1:]),
+    ],
+    ids=["a byte", "its checksum", "an unknown filter"],
+)
+def test_a_png_of_sixteen_bits_whose_pixels_are_damaged_is_refused(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    path = rewritten(png16(tmp_path / "a.png", sixteen(scene())), change)
+    with pytest.raises(PhotoError):
+        load(path)
+
+
+def test_a_png_of_sixteen_bits_may_lie_in_one_large_chunk(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (1200, 1250, 3), np.uint16)  # 9 MB packed
+    path = png16(tmp_path / "a.png", pixels, filters="none")
+    assert np.array_equal(sixteen(load(path).rgb), pixels)
+
+
+@pytest.mark.parametrize("beside", [(b"gAMA", (45455).to_bytes(4, "big")), (b"PLTE", bytes(range(6)))])
+def test_what_lies_beside_the_pixels_changes_none_of_sixteen_bits(
+    tmp_path: Path, beside: tuple[bytes, bytes]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (21, 18, 3), np.uint16)
+    content = png16(tmp_path / "a.png", pixels, beside=(beside,)).read_bytes()
+    assert np.array_equal(png.read16(content), pixels)
+
+
+@pytest.mark.parametrize("answer", [cv2.error("Failed to allocate"), None], ids=["said so", "said nothing"])
+def test_sixteen_bits_for_which_there_is_no_memory_are_no_broken_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: cv2.error | None
+) -> None:
+    path = png16(tmp_path / "a.png", sixteen(scene()))
+
+    def short_of_memory(*_: object) -> None:
+        if answer is not None:
+            answer.code = cv2.Error.StsNoMem
+            raise answer
+
+    def refused(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(cv2, "imdecode", short_of_memory)
+    monkeypatch.setattr(png.np, "empty", refused)
+    with pytest.raises(ConditionError):
+        load(path)
 
 
 def strip_tiff(path: Path, pixels: Any, compression: int, unpacked: Any) -> Path:

@@ -65,14 +65,14 @@ FLOORS_WITHIN = {
         "ledger",
     ),
     "engine": (
-        "checkpoint faces fetching heap messages optimise pixels regions report schedule settings sphere "
+        "checkpoint faces fetching layers malloc messages optimise pixels report settings sphere "
         "wasserstein winograd",
-        "climb inputs preview weights",
-        "graphs vgg",
-        "losses targets",
+        "regions schedule weights",
+        "descent inputs preview vgg",
+        "cuda_graphs losses targets",
         "tiles",
         "devices",
-        "painter trial",
+        "autotune painter",
         "studio",
         "child",
         "process",
@@ -128,14 +128,14 @@ FLOORS_WITHIN = {
 LIBRARIES = {
     "PIL": "desktop.icons images.jpeg images.loading images.profiles images.saving",
     "annotated_types": "config.kinds config.model config.recipe",
-    "cv2": "engine.faces",
+    "cv2": "engine.faces images.png",
     "dbus_fast": "desktop.panels",
     "defusedxml": "images.xmp",
     "desktop_notifier": "desktop.notify",
     "filelock": "desktop.process disk.locks",
     "matplotlib": "engine.report",
     "numpy": (
-        "engine.climb engine.faces engine.inputs engine.painter engine.pixels engine.preview "
+        "engine.descent engine.faces engine.inputs engine.painter engine.pixels engine.preview "
         "engine.regions engine.report engine.sphere engine.studio images.camera_raw images.colors "
         "images.declared images.icc images.jpeg images.loading images.photo images.png "
         "images.profiles images.reducing images.saving images.tiff_picture"
@@ -148,10 +148,10 @@ LIBRARIES = {
     "rich": "cli.app cli.common cli.live",
     "safetensors": "engine.weights",
     "torch": (
-        "engine.checkpoint engine.climb engine.devices engine.graphs engine.inputs engine.losses "
-        "engine.optimise engine.painter engine.pixels engine.preview engine.regions engine.studio "
-        "engine.targets engine.tiles engine.trial engine.vgg engine.wasserstein engine.weights "
-        "engine.winograd"
+        "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.devices "
+        "engine.inputs engine.losses engine.optimise engine.painter engine.pixels engine.preview "
+        "engine.regions engine.studio engine.targets engine.tiles engine.vgg engine.wasserstein "
+        "engine.weights engine.winograd"
     ),
     "typer": "cli.app cli.bench cli.checks cli.common cli.paint cli.service cli.setup",
     "watchdog": "folders.hints folders.inbox",
