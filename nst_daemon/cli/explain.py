@@ -56,7 +56,7 @@ def styles(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def _fault_of(style: Path) -> str:
     """Return why no photo would be painted in a style, as far as its first bytes tell; nothing is decoded."""
     from nst_daemon.images import containers
-    from nst_daemon.images.endings import RAWS
+    from nst_daemon.images.endings import is_raw
 
     try:
         head = disk.read_bytes(style, at_most=HEAD)
@@ -66,7 +66,7 @@ def _fault_of(style: Path) -> str:
         return error.message.removesuffix(".")
     if not head:
         return "is empty"
-    is_known = style.suffix.casefold() in RAWS or containers.kind(head)
+    is_known = is_raw(style.name) or containers.kind(head)
     return "" if is_known else "is no picture that nst-daemon can read"
 
 

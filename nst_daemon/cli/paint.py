@@ -27,7 +27,7 @@ from nst_daemon.config.blends import Blend, Regions
 from nst_daemon.config.orders import Order, Painting
 from nst_daemon.config.recipe import Areas, Format, Style
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
-from nst_daemon.images.endings import RESULTS
+from nst_daemon.images.endings import RESULTS, ending_of
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def render(
 
     over = parse_assignments(settings or [])
     loaded = config_if_any(config)
-    form = FORMATS.get(output.suffix.lower())
+    form = FORMATS.get(ending_of(output.name))
     if form is None or disk.is_folder(output):
         raise ConfigError(f"{output}: the name must end in one of {', '.join(FORMATS)}.")
     photo = existing(photo)
@@ -277,10 +277,10 @@ def style_blend(style: str | None) -> Blend | None:
 def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
     """Return the style pictures that `render --style` names; a file of one's own will do."""
     from nst_daemon.disk.files import file_sha256
-    from nst_daemon.images.endings import PICTURES, RAWS
+    from nst_daemon.images.endings import is_picture
 
     path = Path(style).expanduser()
-    if path.suffix.lower() in PICTURES | RAWS and disk.is_file(path, follow=True):
+    if is_picture(path.name) and disk.is_file(path, follow=True):
         sha256 = file_sha256(path)
         return (Style(name=path.stem, path=path.absolute(), sha256=sha256),)
     blend = style_blend(style)

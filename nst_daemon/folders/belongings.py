@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_daemon import disk
-from nst_daemon.folders.companions import Companion, Neighbours, Role, neighbours_in
-from nst_daemon.folders.gate import is_raw
+from nst_daemon.folders.companions import Companion, Neighbours, neighbours_in
 from nst_daemon.folders.masks import masks_of_alone
+from nst_daemon.images.endings import Role, is_raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,27 +8,18 @@ letter has it for itself.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config.globs import plain
 from nst_daemon.errors import FileConditionError, Trouble
-from nst_daemon.images.endings import ASKING, MASK, PICTURES, RAWS, XMP
+from nst_daemon.images.endings import ASKING, MASK, XMP, Role, bare, ending_of, is_picture, role_of
 
 LARGE: Final = 100  # files; the list of a larger folder is used again, for so long:
 REUSE_SECONDS: Final = 1.0
 
 Claim = tuple[Path, str]  # a folder, and what the names of a photo and of its sidecar share
-
-
-class Role(StrEnum):
-    """What a file is to the photo that it belongs to."""
-
-    ASKING = "asking"  # a sidecar of ours: YAML or JSON
-    XMP = "xmp"  # an editor's
-    MASK = "mask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +36,6 @@ class Companion:
         return self.path.name[len(bare(self.path.name)) :]
 
 
-def role_of(name: str) -> Role | None:
-    """Return what a file is to a photo, by its ending; None: it belongs to none."""
-    if name[-len(MASK) :].casefold() == MASK and len(name) > len(MASK):
-        return Role.MASK
-    suffix = PurePath(name).suffix.casefold()
-    if suffix == XMP:
-        return Role.XMP
-    return Role.ASKING if suffix in ASKING else None
-
-
-def bare(name: str) -> str:
-    """Return the name of a sidecar or mask without its ending: `a` of `a.yaml` and `a.mask.png`."""
-    return name[: -len(MASK)] if role_of(name) is Role.MASK else PurePath(name).stem
-
-
 class Neighbours:
     """The files of one folder, by their names."""
 
@@ -73,13 +49,12 @@ class Neighbours:
 
     def _add(self, name: str) -> None:
         role = role_of(name)
-        suffix = PurePath(name).suffix
         if role is not None:
             self._companions.setdefault(plain(bare(name)), []).append(name)
-        elif suffix.casefold() in PICTURES | RAWS:
-            for key in {plain(name), plain(name.removesuffix(suffix))}:
+        elif is_picture(name):
+            for key in {plain(name), plain(PurePath(name).stem)}:
                 self._photos.setdefault(key, []).append(name)
-        if role is not None or suffix.casefold() == PurePath(MASK).suffix:
+        if role is not None or ending_of(name) == ending_of(MASK):
             self._names.setdefault(plain(name), []).append(name)
 
     def companions_of(self, photo: str) -> list[Companion]:
@@ -130,8 +105,8 @@ def _fits(owner: str, photo: str) -> bool:
 
 def _order(name: str, photo: str) -> tuple[object, ...]:
     """Return by what companions are put in order: YAML before JSON, the full name before the stem."""
-    suffix = PurePath(name).suffix.casefold()
-    rank = ASKING.index(suffix) if suffix in ASKING else len(ASKING)
+    ending = ending_of(name)
+    rank = ASKING.index(ending) if ending in ASKING else len(ASKING)
     is_full = plain(bare(name)) == plain(photo)
     return rank, not is_full, not _fits(bare(name), photo), name
 

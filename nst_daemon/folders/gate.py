@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Final
 
 from nst_daemon.config.globs import matches, plain
-from nst_daemon.images.endings import MASK, PICTURES, RAWS, SIDECARS
+from nst_daemon.images.endings import bare, is_picture, is_raw, role_of
 
 
 class Left(StrEnum):
@@ -123,14 +123,9 @@ def left_by_name(relative: PurePath, ignore: Sequence[str] = (), *, is_folder: b
         return Left.HIDDEN
     if any(matches(pattern, relative) for pattern in ignore):
         return Left.IGNORED
-    if relative.suffix.casefold() not in PICTURES | RAWS | SIDECARS:
+    if not is_picture(name) and role_of(name) is None:
         return Left.UNKNOWN
     return Left.CONFLICT if is_conflict(name) else None
-
-
-def is_raw(name: str) -> bool:
-    """Return whether a file is camera raw, by its name."""
-    return PurePath(name).suffix.casefold() in RAWS
 
 
 def stems_of_pictures(names: Iterable[str]) -> frozenset[str]:
@@ -145,7 +140,6 @@ def is_spoken_for(raw: str, stems: Collection[str]) -> bool:
 
 def is_conflict(name: str) -> bool:
     """Return whether a sync program made a file where two machines had changed one."""
-    stem = PurePath(name[: -len(MASK)] if name.casefold().endswith(MASK) else name)
-    while stem.suffix.casefold() in PICTURES | RAWS | SIDECARS:
-        stem = stem.with_suffix("")
-    return CONFLICT.search(stem.name) is not None
+    while role_of(name) is not None or is_picture(name):
+        name = bare(name)
+    return CONFLICT.search(name) is not None

@@ -19,7 +19,7 @@ from nst_daemon.disk import Stamp
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import FileConditionError, StyleError, Trouble
 from nst_daemon.folders.walk import is_foreign
-from nst_daemon.images.endings import PICTURES, RAWS
+from nst_daemon.images.endings import is_picture, is_raw
 
 logger = logging.getLogger(__name__)
 
@@ -193,16 +193,14 @@ def _pictures(folder: Path) -> list[Path]:
     return [
         entry.path
         for entry in disk.entries_of(folder)
-        if entry.path.suffix.casefold() in PICTURES | RAWS
-        and not entry.is_folder
-        and not is_foreign(entry.name)
+        if is_picture(entry.name) and not entry.is_folder and not is_foreign(entry.name)
     ]
 
 
 def _by_key(paths: Iterable[Path], *, is_builtin: bool) -> dict[str, list[Entry]]:
     """Return the pictures of each name: the last in the alphabet first, camera raw behind all others."""
     found: dict[str, list[Entry]] = {}
-    for path in sorted(paths, key=lambda path: (path.suffix.casefold() not in RAWS, path), reverse=True):
+    for path in sorted(paths, key=lambda path: (not is_raw(path.name), path), reverse=True):
         entry = Entry(name=path.stem, path=path, is_builtin=is_builtin)
         found.setdefault(style_key(entry.name), []).append(entry)
     return found

@@ -15,6 +15,7 @@ from nst_daemon.errors import PhotoError
 from nst_daemon.folders.companions import Neighbours, neighbours_in
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.sidecars import masks_named_in, own_mask
+from nst_daemon.images.endings import MASK, ending_of
 
 
 class StylesOf(Protocol):
@@ -89,7 +90,7 @@ def namers_of(picture: Path) -> list[Path]:
     Raises:
         ConditionError: nobody knows what is beside it.
     """
-    if picture.suffix.casefold() != ".png":
+    if ending_of(picture.name) != ending_of(MASK):
         return []
     beside = neighbours_in(picture.parent)
     return [sidecar for sidecar in beside.asking() if _is_named(picture, sidecar, beside)]

@@ -11,7 +11,8 @@ from nst_daemon import disk
 from nst_daemon.config import parse_sidecar
 from nst_daemon.config.recipe import Sidecar
 from nst_daemon.disk import Stamp, stamp_of
-from nst_daemon.folders.companions import Neighbours, Role, companions_of, neighbours_in
+from nst_daemon.folders.companions import Neighbours, companions_of, neighbours_in
+from nst_daemon.images.endings import Role
 
 MAX_BYTES: Final = 1 << 20  # a sidecar has a few lines; what is larger is refused by the parser, unread
 

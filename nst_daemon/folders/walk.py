@@ -16,12 +16,11 @@ from nst_daemon.folders.gate import (
     SILENT,
     Left,
     is_hidden,
-    is_raw,
     is_spoken_for,
     left_by_name,
     stems_of_pictures,
 )
-from nst_daemon.images.endings import MASK, SIDECARS
+from nst_daemon.images.endings import is_raw, role_of
 
 
 class Kind(StrEnum):
@@ -65,8 +64,7 @@ def kind_of(relative: PurePath, ignore: Sequence[str] = ()) -> Kind:
     """Return what a file is, by its path relative to the inbox and the user's globs."""
     if left_by_name(relative, ignore) is not None:
         return Kind.OTHER
-    is_mask = relative.name.casefold().endswith(MASK)
-    return Kind.SIDECAR if is_mask or relative.suffix.casefold() in SIDECARS else Kind.PHOTO
+    return Kind.PHOTO if role_of(relative.name) is None else Kind.SIDECAR
 
 
 def scan(

@@ -4,7 +4,6 @@ Only import of rawpy, which is the extra `raw`; without it every raw file is ref
 """
 
 import io
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,17 +11,11 @@ from numpy.typing import NDArray
 
 from nst_daemon.errors import PhotoError
 from nst_daemon.images import iptc, metadata, tiff
-from nst_daemon.images.endings import RAWS
 from nst_daemon.images.limits import Limits
 from nst_daemon.images.metadata import Metadata
 
 SRGB_GAMMA: Final = (2.4, 12.92)  # power and slope of the straight part; LibRaw's own default is BT.709
 NO_EXIF: Final = "Its EXIF could not be read from the raw file and was left out."
-
-
-def is_raw(name: str) -> bool:
-    """Whether a file is camera raw, by its name: many raw formats are TIFF outside."""
-    return Path(name).suffix.lower() in RAWS
 
 
 def read(content: bytes, limits: Limits) -> NDArray[np.uint16]:

@@ -1,8 +1,11 @@
-"""The endings by which a file is taken for a picture, or for what belongs to one. Pure; all in lower case."""
+"""What a file is to us, by the ending of its name: the one rule, in capitals too. Pure."""
 
 from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import PurePath
 from typing import Final
 
+# All in lower case; compared with what `ending_of` returns.
 PICTURES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".gif", ".bmp"}
     | {".heic", ".heif", ".hif"}
@@ -20,5 +23,42 @@ RESULTS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # of each format that is written: ours, and what else a user may call it
 ASKING: Final = (".yaml", ".yml", ".json")  # sidecars of ours, in the order in which they speak
 XMP: Final = ".xmp"  # an editor's
-SIDECARS: Final = frozenset({*ASKING, XMP})
 MASK: Final = ".mask.png"  # photo.mask.png belongs to photo.jpg, and never is a photo itself
+
+
+class Role(StrEnum):
+    """What a file is to the photo that it belongs to."""
+
+    ASKING = "asking"  # a sidecar of ours: YAML or JSON
+    XMP = "xmp"  # an editor's
+    MASK = "mask"
+
+
+def ending_of(name: str) -> str:
+    """Return the last suffix of a name, in lower case."""
+    return PurePath(name).suffix.casefold()
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file is called like a picture, camera raw among them; a mask is, too."""
+    return ending_of(name) in PICTURES or is_raw(name)
+
+
+def is_raw(name: str) -> bool:
+    """Return whether a file is camera raw: by its name, for many raw formats are TIFF outside."""
+    return ending_of(name) in RAWS
+
+
+def role_of(name: str) -> Role | None:
+    """Return what a file is to a photo; None: it belongs to none by its name."""
+    if name[-len(MASK) :].casefold() == MASK and len(name) > len(MASK):
+        return Role.MASK
+    ending = ending_of(name)
+    if ending == XMP:
+        return Role.XMP
+    return Role.ASKING if ending in ASKING else None
+
+
+def bare(name: str) -> str:
+    """Return the name of a sidecar or mask without its ending: `a` of `a.yaml` and `a.mask.png`."""
+    return name[: -len(MASK)] if role_of(name) is Role.MASK else PurePath(name).stem

@@ -39,6 +39,7 @@ from nst_daemon.images import (
     tiff_picture,
     xmp,
 )
+from nst_daemon.images.endings import is_raw
 from nst_daemon.images.limits import Limits, cut, no_memory, not_loaded, read_file, shown, undecodable
 from nst_daemon.images.metadata import Metadata
 from nst_daemon.images.photo import Photo, Picture, filled, over_white, unit
@@ -82,7 +83,7 @@ def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | No
     name = shown(name)
     try:
         content = read_file(path, name)
-        found = judge(content, hole=disk.first_hole(path), is_raw=camera_raw.is_raw(name))
+        found = judge(content, hole=disk.first_hole(path), is_raw=is_raw(name))
         if found is Wholeness.CUT:
             raise cut(name)
         try:
@@ -102,7 +103,7 @@ def load_photo(path: Path, *, name: str, max_megapixels: float, longer: int | No
 
 
 def _photo(content: bytes, limits: Limits, longer: int | None) -> Photo:
-    kind = "raw" if camera_raw.is_raw(limits.name) else containers.kind(content)
+    kind = "raw" if is_raw(limits.name) else containers.kind(content)
     try:
         with quiet():
             return _finished(_decoded(content, kind, limits, longer), kind, limits.name, longer)

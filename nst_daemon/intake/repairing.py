@@ -11,13 +11,14 @@ from nst_daemon import disk
 from nst_daemon.config import Config, Folder
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import FileConditionError, PhotoError, with_section
-from nst_daemon.folders.companions import Role, claim_of, claims_on, photos_of, role_of
+from nst_daemon.folders.companions import claim_of, claims_on, photos_of
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.gate import Left
 from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.masks import namers_of
 from nst_daemon.folders.sidecars import fingerprint, masks_named_in, sidecars_beside
 from nst_daemon.folders.walk import Kind, Scan, has_speaker
+from nst_daemon.images.endings import Role, role_of
 from nst_daemon.intake.admission import (
     GONE,
     IS_MASK,

@@ -10,7 +10,7 @@ from support.faults import Faults, under
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import companions
-from nst_daemon.folders.companions import Role, companions_of, neighbours_in, photos_of, role_of
+from nst_daemon.folders.companions import companions_of, neighbours_in, photos_of
 from nst_daemon.folders.masks import namers_of, take_masks
 from nst_daemon.folders.sidecars import (
     find_sidecar,
@@ -20,6 +20,7 @@ from nst_daemon.folders.sidecars import (
     sidecars_beside,
     xmp_beside,
 )
+from nst_daemon.images.endings import Role, role_of
 from nst_daemon.images.labels import read_keywords
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "étude") for form in ("NFC", "NFD"))
