@@ -11,16 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from support.clock import FakeClock
 from support.faults import Faults
+from support.pictures import iptc_app13
 from support.place import SCREAM, STARRY, Place
 
 from nst_daemon.config import Watch, WatchMode
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import copies, mounts
 from nst_daemon.intake import admission, intake
+from nst_daemon.intake.reader import read_photo
 from nst_daemon.ledger import Verdict
 from nst_daemon.ledger.jobs import JobState
+from nst_daemon.ledger.words import job_text
 
 
 @pytest.fixture
@@ -32,6 +36,14 @@ def place(tmp_path: Path, clock: FakeClock) -> Iterator[Place]:
 
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+def packet_of(keyword: str) -> bytes:
+    """Return an editor's XMP file with one keyword in its hierarchy."""
+    return f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+        xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+        xmlns:lr="http://ns.adobe.com/lightroom/1.0/"><lr:hierarchicalSubject><rdf:Bag><rdf:li>{keyword}</rdf:li>
+        </rdf:Bag></lr:hierarchicalSubject></rdf:Description></rdf:RDF></x:xmpmeta>""".encode()
 
 
 # Arrival.
@@ -755,6 +767,24 @@ def test_keywords_in_an_xmp_file_that_comes_later_pair_the_job_anew(place: Place
     place.drop("a.jpg.xmp", b"<xmp/>")
     place.run(70)
     assert place.only_job().style == SCREAM
+
+
+def test_a_deep_keyword_speaks_before_another_place_and_waits_for_its_style(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.reader, "inspect", lambda path: read_photo(path, 10))
+    photo = place.inbox / "a.jpg"
+    Image.new("RGB", (32, 24), "teal").save(photo)
+    content = photo.read_bytes()
+    photo.write_bytes(content[:2] + iptc_app13(f"nst:{SCREAM}") + content[2:])
+    place.drop("a.xmp", packet_of("nst|oil|thick"))
+    place.run()
+    job = place.only_job()
+    assert job.state is JobState.HELD
+    assert any("No style named thick" in line for line in job_text(job))
+    place.put_style("oil.jpg", b"oil")
+    place.run()
+    assert place.paint(place.only_job()) == place.outbox / "a.oil.jpg"
 
 
 def test_two_photos_of_one_stem_share_a_sidecar(place: Place) -> None:
