@@ -135,7 +135,7 @@ def run(home: Path, photos: int) -> list[dict[str, float]]:
 def check(home: Path, photos: int) -> None:
     """Leave with a word if a photo was lost or painted twice."""
     with Ledger(home / "state" / "ledger.db") as ledger:
-        jobs = ledger.jobs()
+        jobs = ledger.jobs.all()
     wanted = {b"painting of photo %d" % number for number in range(photos)}
     found = [path.read_bytes() for path in (home / "outbox").iterdir()]
     kept = list((home / "archive").iterdir())

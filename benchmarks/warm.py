@@ -37,7 +37,7 @@ def drop(photo: Path, home: Path, number: int, ledger: Ledger) -> dict[str, floa
     dropped = time.time()
     times: dict[str, float] = {}
     while "done" not in times:
-        jobs = ledger.jobs(limit=1)
+        jobs = ledger.jobs.all(limit=1)
         if jobs and jobs[0].photo == target.name:
             times.setdefault("queued", jobs[0].created.timestamp() - dropped)
             if jobs[0].started:

@@ -139,8 +139,8 @@ def jobs(
         return is_in_style and (photo is None or matches(photo, PurePosixPath(job.photo.lstrip("/"))))
 
     with ledger_of(load_config(config)) as ledger:
-        found = list(islice(filter(is_wanted, ledger.each_job(state=state)), last))
-        for problem in ledger.unreadable_problems():
+        found = list(islice(filter(is_wanted, ledger.jobs.each(state=state)), last))
+        for problem in ledger.jobs.problems():
             say(f"{problem.message} {problem.remedy}")
     if as_json:
         answer_json([job_json(job) for job in found])
@@ -160,7 +160,7 @@ def show(job: JobArgument, config: ConfigOption = None, as_json: JsonOption = Fa
     from nst_daemon.ledger.words import job_json, job_text
 
     with ledger_of(load_config(config)) as ledger:
-        found = ledger.job(job)
+        found = ledger.jobs.get(job)
     if found is None:
         raise no_job(job, ledger)
     if as_json:
@@ -175,7 +175,7 @@ def pause(config: ConfigOption = None) -> None:
     Example: nst-daemon pause
     """
     with ledger_of(load_config(config)) as ledger:
-        ledger.pause()
+        ledger.requests.pause()
     say("Paused: photos are taken in, and wait. `nst-daemon resume` goes on.")
 
 
@@ -186,7 +186,7 @@ def resume(config: ConfigOption = None) -> None:
     """
     loaded = load_config(config)
     with ledger_of(loaded) as ledger:
-        ledger.resume()
+        ledger.requests.resume()
     say("Resumed." if is_running(loaded) else "Resumed; the daemon is not running yet: `nst-daemon start`.")
 
 
@@ -206,7 +206,7 @@ def retry(
             count = ledger.retry_failed()
             say(f"{count} failed jobs wait again." if count != 1 else "1 failed job waits again.")
             return
-        found = ledger.job(job)
+        found = ledger.jobs.get(job)
         if found is None:
             raise no_job(job, ledger)
         if not ledger.retry(job):

@@ -137,8 +137,8 @@ def is_running(config: "Config") -> bool:
 
 def no_job(job: int, ledger: "Ledger | None" = None) -> ConfigError:
     """Return the error for a job that the ledger does not know, or that it cannot read."""
-    if ledger is not None and job in ledger.unreadable:
-        problem = next(each for each in ledger.unreadable_problems() if f"Job {job} " in each.message)
+    if ledger is not None and job in ledger.jobs.unreadable:
+        problem = next(each for each in ledger.jobs.problems() if f"Job {job} " in each.message)
         return ConfigError(problem.message, remedy=problem.remedy, code=problem.code)
     return ConfigError(f"There is no job {job}.", remedy="`nst-daemon jobs` lists them.")
 

@@ -79,12 +79,14 @@ class Looker:
     def _read(self) -> View:
         ledger = self._ledger
         snapshot = ledger.snapshot(running=self._is_running())
-        held = ledger.jobs(state=JobState.HELD, newest_first=False, limit=MANY)
-        queued = ledger.jobs(state=JobState.QUEUED, newest_first=False, limit=MANY)
+        held = ledger.jobs.all(state=JobState.HELD, newest_first=False, limit=MANY)
+        queued = ledger.jobs.all(state=JobState.QUEUED, newest_first=False, limit=MANY)
         ended = [
-            job for state in (JobState.DONE, JobState.FAILED) for job in ledger.jobs(state=state, limit=MANY)
+            job
+            for state in (JobState.DONE, JobState.FAILED)
+            for job in ledger.jobs.all(state=state, limit=MANY)
         ]
-        found = [ledger.job(current.job) for current in snapshot.current]
+        found = [ledger.jobs.get(current.job) for current in snapshot.current]
         return View(
             snapshot=replace(snapshot, version=snapshot.version or self._version),
             jobs=tuple(job for job in found if job is not None),

@@ -74,7 +74,7 @@ def submit(
     with ledger_of(loaded) as ledger:
         with Inspector(max_megapixels=loaded.max_megapixels) as reader:
             library = Shelf(
-                Library(loaded.styles, memory=ledger),
+                Library(loaded.styles, memory=ledger.facts),
                 copies=loaded.state_dir / "photos",
                 reader=reader,
                 settle_seconds=0.0,  # somebody waits; what breaks off is refused all the same
@@ -116,7 +116,7 @@ def wait_for(jobs: list[int], config: "Config", ledger: "Ledger") -> None:
 def _ended(number: int, config: "Config", ledger: "Ledger", show: Callable[[Snapshot], None]) -> Job:
     held = 0  # looks, one after another
     for look in itertools.count():
-        job = ledger.job(number)
+        job = ledger.jobs.get(number)
         if job is None:
             break
         held = held + 1 if job.state is JobState.HELD else 0
@@ -345,7 +345,7 @@ def demo(
     with snapshots_shown() as show:
         code = Daemon(config).run(once=True, on_change=show)
     with ledger_of(config) as ledger:
-        done = ledger.jobs(state=JobState.DONE, limit=1)
+        done = ledger.jobs.all(state=JobState.DONE, limit=1)
     if not done:
         raise typer.Exit(code or ExitCode.JOB_FAILED)
     say("Here is the picture:")

@@ -151,12 +151,12 @@ class Daemon:
 
     def _begin(self, ledger: Ledger) -> float:
         """Give back what a crash left, and say that we are here; return the time."""
-        ledger.clear_problems()
-        ledger.set_ready(None)
+        ledger.problems.clear()
+        ledger.presence.set_ready(None)
         for request in Request:
-            ledger.take(request)
-        ledger.set_daemon(os.getpid(), __version__)
-        for job in ledger.recover():
+            ledger.requests.take(request)
+        ledger.presence.set_daemon(os.getpid(), __version__)
+        for job in ledger.attempts.recover():
             logger.info("job %d was interrupted and is queued again", job)
         disk.remove_tree(self.config.state_dir / "work")
         logger.info("nst-daemon %s watches %s", __version__, _inboxes(self.config))
@@ -169,8 +169,8 @@ class Daemon:
         """
         disk.close_tree(self.config.state_dir)
         with suppress(ConditionError):
-            ledger.look_through()
-            ledger.set_problems("state", state_dir.problems(ledger.file))
+            ledger.jobs.look_through()
+            ledger.problems.set("state", state_dir.problems(ledger.file))
         for folder in self.config.folders:
             places = (folder.outbox, folder.archive, folder.failed)
             sweeps = [(inbox.sweep, folder.inbox), *((outbox.sweep, place) for place in places)]
@@ -216,14 +216,14 @@ class Daemon:
         """Say that we live and what we do: to the ledger if it can be written, to systemd anyway."""
         ledger = parts.ledger
         try:
-            if ledger.take(Request.QUIT):
+            if ledger.requests.take(Request.QUIT):
                 self._stop.set()
-            if ledger.take(Request.UNLOAD):
+            if ledger.requests.take(Request.UNLOAD):
                 parts.right.unload()
-            ledger.beat()
-            if self._is_ready.is_set() and ledger.ready_pid() != os.getpid():
-                ledger.set_ready(os.getpid())
-            ledger.set_problems("ledger rows", ledger.unreadable_problems())
+            ledger.presence.beat()
+            if self._is_ready.is_set() and ledger.presence.ready_pid() != os.getpid():
+                ledger.presence.set_ready(os.getpid())
+            ledger.problems.set("ledger rows", ledger.jobs.problems())
             status = status_line(ledger.snapshot(running=True))
         except ConditionError as error:  # a full disk is intake's and worker's to report
             status = error.message
@@ -241,7 +241,7 @@ class Daemon:
             parts.right.follow(config)
             if parts.desktop is not None:
                 parts.desktop.follow(config)
-        parts.ledger.set_problems("config", edits.problems)
+        parts.ledger.problems.set("config", edits.problems)
 
     def _tend(self, parts: "Parts") -> None:
         """Begin the threads that are wanted and not there: one for each easel that is new."""
@@ -252,7 +252,7 @@ class Daemon:
             self._to_begin.pop(0)
         problems = [NO_THREADS] if self._to_begin else []
         with suppress(ConditionError):
-            parts.ledger.set_problems("threads", problems)
+            parts.ledger.problems.set("threads", problems)
 
     def _take_in(self, left: LeftHalf) -> None:
         """Take photos in, each at the moment at which it has settled."""
@@ -273,11 +273,11 @@ class Daemon:
                 break
         try:
             while not (self._stop.is_set() or easel.is_leaving):
-                known = ledger.additions.count
+                known = ledger.queue.additions.count
                 had_job = easel.tick()
                 self._pulse.beat(easel.name)
                 if not had_job:
-                    ledger.additions.wait(known, WORKER_SECONDS)
+                    ledger.queue.additions.wait(known, WORKER_SECONDS)
         finally:
             self._pulse.forget(easel.name)
             easel.leave()
@@ -289,8 +289,8 @@ class Daemon:
 
     def _leave(self, ledger: Ledger) -> None:
         with suppress(ConditionError):
-            ledger.set_ready(None)
-            ledger.set_daemon(None, __version__)
+            ledger.presence.set_ready(None)
+            ledger.presence.set_daemon(None, __version__)
 
     def _thread(self, name: str, target: Callable[[], None]) -> bool:
         """Begin a thread; False: the machine has none to give, and it is to be tried again."""
@@ -317,7 +317,7 @@ class Daemon:
         """Wait for all threads; where one does not end, our lock is kept until this process does."""
         self._stop.set()
         parts.left.interrupt()
-        parts.ledger.additions.tell()  # a worker that rests
+        parts.ledger.queue.additions.tell()  # a worker that rests
         deadline = time.monotonic() + GRACE_SECONDS
         for thread in self._threads:
             has_work = not thread.name.endswith(SWEEPER)

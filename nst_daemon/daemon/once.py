@@ -68,16 +68,16 @@ class Patience:
 
 def is_done(ledger: Ledger, left: LeftHalf) -> bool:
     """Return whether all that lies in the inboxes is known, and nothing more can be painted."""
-    return left.is_idle() and (ledger.is_paused() or not ledger.has_work())
+    return left.is_idle() and (ledger.requests.is_paused() or not ledger.queue.has_work())
 
 
 def verdict(ledger: Ledger, left: LeftHalf, *, begun: float) -> Verdict:
     """Return what became of it; `begun`: when the run did, in seconds since 1970."""
     problems = _in_the_way(ledger, left)
-    failed = [job for job in ledger.ended_since(begun) if job.state is JobState.FAILED]
-    held = list(ledger.each_job(state=JobState.HELD))
-    queued = [*ledger.each_job(state=JobState.QUEUED), *ledger.each_job(state=JobState.RUNNING)]
-    is_paused = ledger.is_paused()
+    failed = [job for job in ledger.jobs.ended_since(begun) if job.state is JobState.FAILED]
+    held = list(ledger.jobs.each(state=JobState.HELD))
+    queued = [*ledger.jobs.each(state=JobState.QUEUED), *ledger.jobs.each(state=JobState.RUNNING)]
+    is_paused = ledger.requests.is_paused()
     lines = [f"{problem.message} {problem.remedy}".strip() for problem in problems]
     lines += _named(failed, "failed")
     lines += _named(held, "is held")

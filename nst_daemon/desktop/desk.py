@@ -109,14 +109,14 @@ class Desk:
 
     def _is_running(self) -> bool:
         """Return whether the daemon lives. Not by its lock: to try that would keep a new daemon from it."""
-        pid, beat = self.ledger.recall("pid"), self.ledger.heartbeat()
+        pid, beat = self.ledger.facts.recall("pid"), self.ledger.presence.heartbeat()
         is_fresh = beat is not None and abs(self._clock() - beat) < BEAT_SECONDS
         return pid is not None and is_fresh and psutil.pid_exists(int(pid))
 
     def _with_jobs(self, view: View) -> View:
-        done = self.ledger.jobs(state=JobState.DONE, limit=MAX_RESULTS)
-        seen = float(self.ledger.recall(FAILURES_SEEN) or 0)
-        failed = self.ledger.jobs(state=JobState.FAILED)
+        done = self.ledger.jobs.all(state=JobState.DONE, limit=MAX_RESULTS)
+        seen = float(self.ledger.facts.recall(FAILURES_SEEN) or 0)
+        failed = self.ledger.jobs.all(state=JobState.FAILED)
         return replace(
             view,
             results=tuple(job.result for job in done if job.result is not None),
@@ -127,7 +127,7 @@ class Desk:
         """Return where the picture of the painting so far is; looked for until it is found."""
         job = next((current.job for current in snapshot.current), None)
         if self._previewed is None or self._previewed[0] != job:
-            found = None if job is None else self.ledger.job(job)
+            found = None if job is None else self.ledger.jobs.get(job)
             self._previewed = None
             if found is not None and _is_there(found.preview):
                 self._previewed = found.id, found.preview
@@ -140,7 +140,7 @@ class Desk:
             logger.debug("the config was left as it was: %s", error)
         styles = view.styles
         with suppress(ConditionError):  # a share that does not answer: those of before
-            styles = Library(self.config.styles, memory=self.ledger).names()
+            styles = Library(self.config.styles, memory=self.ledger.facts).names()
         return replace(
             view,
             styles=styles,
@@ -153,13 +153,13 @@ class Desk:
             self._since = self._clock()
             return
         ended = self._newly_ended() if has_changed else []
-        held = self.ledger.jobs(state=JobState.HELD) if snapshot.counts[JobState.HELD] else []
+        held = self.ledger.jobs.all(state=JobState.HELD) if snapshot.counts[JobState.HELD] else []
         for notice in self._notices.look(snapshot, ended=ended, held=held):
             self._messages.show(notice)
 
     def _newly_ended(self) -> list[Job]:
         """Return what was done or failed and was not said; two may end in the same moment."""
-        ended = self.ledger.ended_since(self._since)
+        ended = self.ledger.jobs.ended_since(self._since)
         news = [job for job in ended if (job.id, job.finished) not in self._told]
         self._told = {(job.id, job.finished) for job in ended}
         self._since = max(self._since, self._clock() - OVERLAP_SECONDS)
@@ -174,17 +174,17 @@ class Desk:
     def _act(self, entry: Entry) -> None:
         match entry.act:
             case Act.PAUSE:
-                self.ledger.pause()
+                self.ledger.requests.pause()
             case Act.RESUME:
-                self.ledger.resume()
+                self.ledger.requests.resume()
             case Act.CANCEL if isinstance(entry.argument, int):
                 self.ledger.cancel(entry.argument)
             case Act.RETRY_FAILED:
                 self.ledger.retry_failed()
             case Act.UNLOAD:
-                self.ledger.ask(Request.UNLOAD)
+                self.ledger.requests.ask(Request.UNLOAD)
             case Act.QUIT:
-                self.ledger.ask(Request.QUIT)
+                self.ledger.requests.ask(Request.QUIT)
                 self.was_quit = True
             case Act.START:
                 self._start(self.config)
@@ -210,7 +210,7 @@ class Desk:
                     raise FileNotFoundError(f"{entry.argument} is not there any more.")
                 self._open(entry.argument)
             case Act.SHOW_FAILED:
-                self.ledger.remember(FAILURES_SEEN, repr(self._clock()))
+                self.ledger.facts.remember(FAILURES_SEEN, repr(self._clock()))
                 self._open(self._first.failed)
 
     def _toggle_login(self) -> None:

@@ -239,7 +239,7 @@ class Dock:
         if is_asked_for and problem is not None and problem.code != self._was_said:
             logger.warning("%s %s", problem.message, problem.remedy)
         self._was_said = problem.code if problem else ""
-        self._ledger.set_problems("tray", [problem] if problem and is_asked_for else [])
+        self._ledger.problems.set("tray", [problem] if problem and is_asked_for else [])
 
     def _host(self) -> tuple[object, ...]:
         backend = choose(self._desktop)

@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from nst_daemon.disk import system
 from nst_daemon.disk.system import Entry
@@ -24,6 +24,20 @@ class Stamp:
     size: int  # bytes
     mtime_ns: int
     inode: int
+
+    @classmethod
+    def of(cls, facts: os.stat_result) -> Self:
+        """Return the stamp of a file with these facts."""
+        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ino)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the stamp that was spelt so. Raises: ValueError: none was."""
+        size, mtime_ns, inode = map(int, text.split(":"))
+        return cls(size, mtime_ns, inode)
+
+    def __str__(self) -> str:
+        return f"{self.size}:{self.mtime_ns}:{self.inode}"
 
 
 def facts_of(path: Path, *, follow: bool = False) -> os.stat_result | None:
@@ -45,7 +59,7 @@ def stamp_of(path: Path, *, follow: bool = False) -> Stamp | None:
         ConditionError: nobody knows.
     """
     facts = facts_of(path, follow=follow)
-    return None if facts is None else Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino)
+    return None if facts is None else Stamp.of(facts)
 
 
 def is_there(path: Path) -> bool:

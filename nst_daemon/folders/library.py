@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config.blends import style_key
@@ -20,6 +20,7 @@ from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import FileConditionError, StyleError, Trouble
 from nst_daemon.folders.walk import is_foreign
 from nst_daemon.images.endings import is_picture, is_raw
+from nst_daemon.ledger.facts import Facts
 
 logger = logging.getLogger(__name__)
 
@@ -34,18 +35,6 @@ class Entry:
     name: str  # its stem
     path: Path
     is_builtin: bool
-
-
-class Memory(Protocol):
-    """Keeps facts from one start to the next. `ledger.Ledger` is one."""
-
-    def recall(self, name: str) -> str | None:
-        """Return the fact under a name."""
-        ...
-
-    def remember(self, name: str, value: str | None) -> None:
-        """Keep a fact under a name."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +53,7 @@ class Library:
     """
 
     def __init__(
-        self, folder: Path | None, *, built_in: Path = BUILT_IN, memory: Memory | None = None
+        self, folder: Path | None, *, built_in: Path = BUILT_IN, memory: Facts | None = None
     ) -> None:
         self.trouble: FileConditionError | None = None
         self._folder = folder

@@ -17,7 +17,7 @@ from nst_daemon.disk.files import file_sha256, folder_in, move_beside, names_bes
 from nst_daemon.disk.spelling import spellings
 from nst_daemon.errors import FileConditionError, NameRefusedError, Trouble
 from nst_daemon.folders.belongings import Belonging, belongings_of
-from nst_daemon.folders.outbox import missing, nth_spelling, sub_folder
+from nst_daemon.folders.outbox import missing, nth_spelling
 from nst_daemon.ledger.jobs import Job, Origin, shown
 
 logger = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ def _sentence(text: str) -> str:
 def _made(target: Path, job: Job) -> Path:
     """Return the folder of a photo in the archive or in `failed`, which is there now."""
     disk.make_folder(target)
-    return folder_in(target, sub_folder(job))
+    return folder_in(target, job.place)
 
 
 def _move_after(photo: Path, moved: Path, belongings: list[Belonging]) -> None:
@@ -198,7 +198,7 @@ def _moved_before(job: Job, folder: Folder, target: Path, name: str, sha256_of: 
 def _copy_in(job: Job, target: Path, sha256_of: Sha256Of) -> Path | None:
     """Return where in a folder a photo is that was moved or copied there. Raises: ConditionError."""
     for spelling in range(len(tuple(spellings(job.original.name)))):
-        place = target.joinpath(*(nth_spelling(part, spelling) for part in sub_folder(job).parts))
+        place = target.joinpath(*(nth_spelling(part, spelling) for part in job.place.parts))
         for path in names_beside(place, nth_spelling(job.original.name, spelling)):
             if not disk.is_file(path):
                 break

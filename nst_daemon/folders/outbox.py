@@ -3,7 +3,7 @@
 import itertools
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
@@ -34,7 +34,7 @@ def choose_target(
     """Return the path of a job's result: `outbox/<sub-folders>/<stem>.<style>.<ext>`, else `….2.<ext>`.
 
     A job that has a result, or a name reserved for one, keeps it. `is_free` says whether nobody else has a
-    name; ask the ledger (`results_of`) and the folder. `folder`: where the sub-folders have other names.
+    name; ask the ledger (`jobs.owner_of`) and the folder. `folder`: where the sub-folders have other names.
     `spelling`: how many ways to write it the disk has refused.
     """
     suffix = f".{extension.removeprefix('.')}"
@@ -48,7 +48,7 @@ def existing_results(new: NewJob) -> Iterator[Path]:
     """Yield the files that have a name which the result of a job would get. Raises: ConditionError."""
     style = blend_name(new.styles)
     for spelling, suffix in itertools.product(range(len(_spelt(new, style, ".jpg"))), RESULT_SUFFIXES):
-        folder = new.outbox.joinpath(*(nth_spelling(part, spelling) for part in sub_folder(new).parts))
+        folder = new.outbox.joinpath(*(nth_spelling(part, spelling) for part in new.place.parts))
         for target in _targets(new, style, suffix, folder=folder, spelling=spelling):
             if not disk.is_file(target, follow=True):
                 break
@@ -69,12 +69,12 @@ def _targets(
     job: Job | NewJob, style: str, suffix: str, *, folder: Path | None = None, spelling: int = 0
 ) -> Iterator[Path]:
     name = nth_spelling(f"{_stem(job.original, style)}{suffix}", spelling)
-    return names_beside(job.outbox / sub_folder(job) if folder is None else folder, name)
+    return names_beside(job.outbox / job.place if folder is None else folder, name)
 
 
 def _spelt(new: NewJob, style: str, suffix: str) -> tuple[str, ...]:
     """Return the longest list of spellings that a part of a result's path has."""
-    parts = (f"{_stem(new.original, style)}{suffix}", *sub_folder(new).parts)
+    parts = (f"{_stem(new.original, style)}{suffix}", *new.place.parts)
     return max((tuple(spellings(part)) for part in parts), key=len)
 
 
@@ -86,19 +86,6 @@ def nth_spelling(name: str, spelling: int) -> str:
 def _stem(photo: Path, style: str) -> str:
     style = _cut(with_letters_for_all(style), MAX_STYLE)
     return f"{_cut(with_letters_for_all(photo.stem), MAX_NAME - len(style.encode()) - 1)}.{style}"
-
-
-def sub_folder(job: Job | NewJob) -> PurePath:
-    """Return the photo's folder, relative to its inbox; empty for a photo from elsewhere."""
-    if job.inbox is None:
-        return PurePath()
-    if isinstance(job, Job) and job.place is not None:
-        return job.place  # wherever the photo has been since
-    if job.original.is_relative_to(job.inbox):
-        return job.original.relative_to(job.inbox).parent
-    # A job from before places were kept, whose photo has been to the archive or to `failed`.
-    parts = PurePath(job.photo).parent.parts
-    return PurePath(*(part for part in parts if part != ".." and not PurePath(part).anchor))
 
 
 def _cut(name: str, size: int) -> str:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from nst_daemon.errors import FileConditionError, Trouble
 from nst_daemon.folders import mounts
-from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.facts import Facts
 
 
 class Places:
     """Remembers in the ledger which disk each folder is on. Safe on any thread."""
 
     def __init__(
-        self, ledger: Ledger, *, mount_point_of: Callable[[Path], Path] = mounts.mount_point_of
+        self, facts: Facts, *, mount_point_of: Callable[[Path], Path] = mounts.mount_point_of
     ) -> None:
-        self._ledger = ledger
+        self._facts = facts
         self._mount_point_of = mount_point_of
 
     def check(self, folder: Path, *, name: str) -> None:
@@ -29,7 +29,7 @@ class Places:
         """
         mount = self._mount_point_of(folder)
         fact = f"mount {folder}"
-        known = self._ledger.recall(fact)
+        known = self._facts.recall(fact)
         bareness = mounts.bareness_of(folder, mount=mount, expected=None if known is None else Path(known))
         if bareness is not None:
             what, remedy = bareness
@@ -37,4 +37,4 @@ class Places:
                 f"The {name} {folder} {what}.", path=folder, trouble=Trouble.MISSING, remedy=remedy
             ).named(name)
         if known != str(mount):
-            self._ledger.remember(fact, str(mount))
+            self._facts.remember(fact, str(mount))

@@ -97,6 +97,4 @@ def fingerprint(photo: Path) -> str:
         ConditionError: nobody knows what there is.
     """
     stamps = [(path.name, stamp_of(path)) for path in sidecars_beside(photo)]
-    return "|".join(
-        f"{name!a}:{stamp.size}:{stamp.mtime_ns}:{stamp.inode}" for name, stamp in stamps if stamp
-    )
+    return "|".join(f"{name!a}:{stamp}" for name, stamp in stamps if stamp)

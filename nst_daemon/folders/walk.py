@@ -126,7 +126,7 @@ def _look_at(path: Path, kind: Kind, result: Scan) -> None:
     if facts is None:
         return
     if stat.S_ISREG(facts.st_mode):
-        stamp = Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        stamp = Stamp.of(facts)
         result.found.append(Found(path, kind, stamp, facts.st_ctime))
     else:
         result.left[path] = Left.LINK if stat.S_ISLNK(facts.st_mode) else Left.SPECIAL

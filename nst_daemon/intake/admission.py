@@ -82,7 +82,7 @@ class Admission:
 
     def follow_network(self) -> None:
         """Give the queued jobs the key of the network that will paint them: it may be another by now."""
-        for job in self._ledger.jobs(state=JobState.QUEUED, newest_first=False):
+        for job in self._ledger.jobs.all(state=JobState.QUEUED, newest_first=False):
             if job.recipe is not None and (new := as_new(job, self._network)).key != job.key:
                 self._ledger.repair(job.id, new)
 
@@ -110,17 +110,19 @@ class Admission:
             return False
         new = unreadable_job(path, folder, stamp=stamp, sha256=sha256, reason=reason)
         outcome = self._ledger.add(new)
-        known = self._ledger.job(outcome.job)
+        known = self._ledger.jobs.get(outcome.job)
         if isinstance(outcome, Duplicate) and known is not None and known.original != path:
             # It was put back from `failed` as it was.
             outcome = self._ledger.add(replace(new, key=f"{new.key}:{outcome.job}"))
         logger.warning("job %d failed: %s: %s", outcome.job, new.photo, reason)
-        seen = seen_as(Verdict.UNREADABLE, path, folder.inbox, stamp)
-        self._ledger.mark_seen(replace(seen, photo_sha256=sha256))
+        verdict = Verdict.UNREADABLE
+        self._ledger.seen.mark(
+            Seen(path=path, root=folder.inbox, stamp=stamp, verdict=verdict, photo_sha256=sha256)
+        )
         return True
 
     def _admit(self, new: NewJob, arrival: Arrival) -> Verdict | None:
-        known = self._ledger.job_of_key(new.key)
+        known = self._ledger.jobs.of_key(new.key)
         result = self._painted_before(new) if known is None and new.styles else None
         if result is not None:
             outcome = self._ledger.add(replace(new, state=JobState.DONE), result=result)
@@ -133,12 +135,12 @@ class Admission:
             style = blend_name(new.styles) or f"held: {new.error}"
             logger.info("job %d: %s, %s", outcome.job, new.photo, style)
             return Verdict.JOB
-        known = self._ledger.job(outcome.job)
+        known = self._ledger.jobs.get(outcome.job)
         return None if known is None else self._once_more(new, known, arrival)
 
     def _replaces_a_failure(self, new: NewJob) -> bool:
         """Return whether a photo takes the place of a file of its name that was not whole when it failed."""
-        for job in self._ledger.unreadable_in(new.inbox) if new.inbox is not None else ():
+        for job in self._ledger.jobs.broken_in(new.inbox) if new.inbox is not None else ():
             if job.photo == new.photo and self._ledger.revive(job.id, new):
                 logger.info("job %d was taken up again: %s has come whole", job.id, new.photo)
                 return True
@@ -164,7 +166,7 @@ class Admission:
         mark = f"@{new.outbox}"
         if known.outbox != new.outbox and not new.key.endswith(mark):
             return self._admit(replace(new, key=f"{new.key}{mark}"), arrival)
-        key = f"{new.key}:{new.original}:{arrival.stamp.mtime_ns}:{arrival.stamp.inode}"
+        key = f"{new.key}:{new.original}:{arrival.stamp}"
         job = self._ledger.add_duplicate(replace(new, key=key), of=known.id)
         logger.info("job %d: %s is a duplicate of job %d and was not painted", job, new.photo, known.id)
         return Verdict.DUPLICATE
@@ -182,26 +184,9 @@ class Admission:
 
     def _found_in_outbox(self, new: NewJob) -> Path | None:
         for result in outbox.existing_results(new):
-            if self._ledger.results_of(result) is not None:
+            if self._ledger.jobs.owner_of(result) is not None:
                 continue
             inspection = self._reader.inspect(result)
             if isinstance(inspection, Readable) and (inspection.provenance or {}).get("job_key") == new.key:
                 return result
         return None
-
-
-def seen_as(verdict: Verdict, path: Path, root: Path, stamp: Stamp) -> Seen:
-    """Return what is kept of a file of an inbox."""
-    return Seen(
-        path=path,
-        root=root,
-        size=stamp.size,
-        mtime_ns=stamp.mtime_ns,
-        inode=stamp.inode,
-        verdict=verdict,
-    )
-
-
-def stamp_seen(seen: Seen) -> Stamp:
-    """Return the stamp that a file had when it was seen."""
-    return Stamp(seen.size, seen.mtime_ns, seen.inode)

@@ -114,7 +114,7 @@ def _waiting(held: NewJob, reason: str) -> NewJob:
 def _held(arrival: Arrival, sidecar: Sidecar | None) -> NewJob:
     return NewJob(
         key=f"held:{arrival.sha256}:{arrival.path}",
-        photo=shown(arrival.relative),
+        path=arrival.relative,
         original=arrival.path,
         copy=arrival.copy,
         photo_sha256=arrival.sha256,
@@ -152,20 +152,8 @@ def as_new(job: Job, network: str) -> NewJob:
     """Return a paired job as if it came now, with the key of its work by this program and network."""
     assert job.recipe is not None  # else it was never paired
     key = job_key(job.photo_sha256, job.styles, job.recipe, __version__, job.areas, network)
-    return NewJob(
-        key=f"{key}{job.key[KEY_DIGITS:]}",  # what makes it another job than one of the same work
-        photo=job.photo,
-        original=job.original,
-        copy=job.copy,
-        photo_sha256=job.photo_sha256,
-        inbox=job.inbox,
-        outbox=job.outbox,
-        origin=job.origin,
-        styles=job.styles,
-        recipe=job.recipe,
-        sidecar=job.sidecar,
-        areas=job.areas,
-    )
+    key += job.key[KEY_DIGITS:]  # what makes it another job than one of the same work
+    return replace(job.as_new(), key=key, state=JobState.QUEUED, error=None)
 
 
 def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
@@ -179,10 +167,9 @@ def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
 
 def unreadable_job(path: Path, folder: Folder, *, stamp: Stamp, sha256: str, reason: str) -> NewJob:
     """Return the failed job that stands for a file which is no whole picture."""
-    relative = path.relative_to(folder.inbox)
     return NewJob(
-        key=f"unreadable:{sha256}:{stamp.mtime_ns}:{stamp.inode}:{path}",
-        photo=shown(relative),
+        key=f"unreadable:{sha256}:{stamp}:{path}",
+        path=path.relative_to(folder.inbox),
         original=path,
         copy=path,
         photo_sha256=sha256,

@@ -33,12 +33,12 @@ class Departures:
         if not was_read and not disk.is_gone(path, root=inbox.path):
             return
         self._in_hand.forget(path)
-        self._ledger.forget_seen(path)
+        self._ledger.seen.forget(path)
         self.cancel(path, GONE)
 
     def cancel(self, path: Path, reason: str) -> None:
         """Cancel the jobs of a file that have not ended."""
-        for job in self._ledger.jobs_of_photo(path):
+        for job in self._ledger.jobs.of_photo(path):
             if job.state in UNFINISHED and not job.cancel_requested:
                 logger.info("job %d of %s was cancelled: %s", job.id, job.photo, reason)
                 self._ledger.cancel(job.id, reason=reason)

@@ -64,7 +64,7 @@ def _photos(scan: Scan) -> set[Path]:
 
 
 def _is_known(ledger: Ledger, inbox: Path) -> bool:
-    return ledger.recall(f"{FACT} {inbox}") is not None or bool(ledger.seen_under(inbox))
+    return ledger.facts.recall(f"{FACT} {inbox}") is not None or bool(ledger.seen.under(inbox))
 
 
 class FirstLooks:
@@ -80,7 +80,7 @@ class FirstLooks:
             return
         if not _is_known(self._ledger, inbox.path):
             photos = _photos(scan)
-            self._ledger.remember(f"{FACT} {inbox.path}", str(len(photos)))
+            self._ledger.facts.remember(f"{FACT} {inbox.path}", str(len(photos)))
             if photos:
                 logger.info("%s", words_on(inbox.folder, len(photos)))
         self._known.add(inbox.path)

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.sidecars import fingerprint
 from nst_daemon.folders.walk import Found, Kind, Scan, kind_of
-from nst_daemon.intake.admission import Admission, Reader, seen_as, stamp_seen
+from nst_daemon.intake.admission import Admission, Reader
 from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, Styles, sidecar_wait
 from nst_daemon.intake.departures import Departures
 from nst_daemon.intake.first_look import FirstLooks
@@ -29,7 +28,7 @@ from nst_daemon.intake.in_hand import InHand
 from nst_daemon.intake.reader import Readable, Unreadable
 from nst_daemon.intake.repairing import Repairs
 from nst_daemon.intake.second_looks import SecondLooks
-from nst_daemon.ledger import Ledger, Verdict
+from nst_daemon.ledger import Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import UNFINISHED, Problem, problem_of
 from nst_daemon.system.crash import CrashPoint, crash_at
 
@@ -80,8 +79,8 @@ class Intake:
         self._blocked_until = float("-inf")
         self._sweep_due = float("-inf")
         self._is_idle = False
-        inboxes.claim_for(ledger.identity)
-        inboxes.recall_mounts(ledger.recall)
+        inboxes.claim_for(ledger.facts.identity)
+        inboxes.recall_mounts(ledger.facts.recall)
         self._look_back()
 
     def _look_back(self) -> None:
@@ -107,9 +106,9 @@ class Intake:
         """Do what is due; return whether there is more to do at once."""
         with self._conditions():
             self._inboxes.tend()
-            self._inboxes.remember_mounts(self._ledger.remember)
+            self._inboxes.remember_mounts(self._ledger.facts.remember)
             ours = [inbox for inbox in self._inboxes.all if self._inboxes.is_ours(inbox)]
-            self._ledger.set_foreign([inbox.path for inbox in self._inboxes.all if inbox not in ours])
+            self._ledger.queue.set_foreign([inbox.path for inbox in self._inboxes.all if inbox not in ours])
             for inbox in ours:
                 for hint in inbox.hints():
                     with self._delays.apart(hint.path):
@@ -127,7 +126,7 @@ class Intake:
                 self._sweep()
                 self._condition = None
         with self._conditions():
-            self._ledger.set_problems("intake", self.problems())
+            self._ledger.problems.set("intake", self.problems())
         self._inspector.rest()
         self._is_idle = self._has_nothing_to_do()
         return bool(self._in_hand.settled) and self._clock() >= self._blocked_until
@@ -204,8 +203,8 @@ class Intake:
         return None
 
     def _is_dealt_with(self, path: Path, stamp: Stamp) -> bool:
-        seen = self._ledger.seen(path)
-        return seen is not None and stamp_seen(seen) == stamp
+        seen = self._ledger.seen.get(path)
+        return seen is not None and seen.stamp == stamp
 
     def _notice(self, path: Path, stamp: Stamp, *, was_written: bool = False) -> None:
         if self._in_hand.notice(path, stamp, was_written=was_written):
@@ -217,11 +216,11 @@ class Intake:
         result = inbox.rescan()
         if result is None:
             return
-        seen = self._ledger.seen_under(inbox.path)
+        seen = self._ledger.seen.under(inbox.path)
         fresh: list[Found] = []
         for found in result.found:
             known = seen.pop(found.path, None)
-            if found.kind is not Kind.SIDECAR and (known is None or stamp_seen(known) != found.stamp):
+            if found.kind is not Kind.SIDECAR and (known is None or known.stamp != found.stamp):
                 fresh.append(found)
         if not is_first:
             unknown = [each for each in fresh if not self._in_hand.knows(each.path, each.stamp)]
@@ -314,7 +313,9 @@ class Intake:
         if answer.provenance is not None:
             logger.info("%s is a painting of ours, and was left alone", path.name)
             self._delays.forget(path)
-            return self._ledger.mark_seen(seen_as(Verdict.PAINTING, path, inbox.path, stamp))
+            return self._ledger.seen.mark(
+                Seen(path=path, root=inbox.path, stamp=stamp, verdict=Verdict.PAINTING)
+            )
         try:
             copy, sha256 = private_copy(path, self.config.state_dir / "photos")
         except FileNotFoundError:
@@ -354,7 +355,7 @@ class Intake:
             return self._in_hand.settler.notice(path)
         if self._repairs.set_mask_aside(inbox, path, arrival.stamp):  # its sidecar has come meanwhile
             return None
-        for job in self._ledger.jobs_of_photo(path):
+        for job in self._ledger.jobs.of_photo(path):
             if job.state in UNFINISHED and job.photo_sha256 != arrival.sha256:
                 self._ledger.cancel(job.id, reason=REPLACED)
         verdict = self._admission.admit(arrival)
@@ -362,14 +363,21 @@ class Intake:
         if verdict is None:
             return self._in_hand.settler.notice(path)
         self._delays.forget(path)
-        seen = seen_as(verdict, path, inbox.path, arrival.stamp)
-        return self._ledger.mark_seen(
-            replace(seen, photo_sha256=arrival.sha256, keywords=arrival.keywords, sidecar=waiting.sidecars)
+        return self._ledger.seen.mark(
+            Seen(
+                path=path,
+                root=inbox.path,
+                stamp=arrival.stamp,
+                verdict=verdict,
+                photo_sha256=arrival.sha256,
+                keywords=arrival.keywords,
+                sidecar=waiting.sidecars,
+            )
         )
 
     def _sweep(self) -> None:
         if self._clock() >= self._sweep_due:
             self._sweep_due = self._clock() + SWEEP_SECONDS
-            sweep_copies(self.config.state_dir / "photos", self._ledger.copies())
+            sweep_copies(self.config.state_dir / "photos", self._ledger.jobs.copies())
             if count := self._ledger.prune(time.time() - HISTORY_SECONDS):
                 logger.info("%d jobs that ended long ago were forgotten", count)

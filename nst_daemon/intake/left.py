@@ -122,7 +122,7 @@ class LeftHalf:
             inspector=reader,
             ledger=self._ledger,
             library=Shelf(
-                Library(config.styles, memory=self._ledger),
+                Library(config.styles, memory=self._ledger.facts),
                 copies=config.state_dir / "photos",
                 reader=reader,
                 settle_seconds=config.watch.settle_seconds,

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final
 
 from nst_daemon import disk
@@ -25,14 +25,12 @@ from nst_daemon.intake.admission import (
     IS_SPOKEN_FOR,
     Admission,
     Reader,
-    seen_as,
-    stamp_seen,
 )
 from nst_daemon.intake.arrivals import Arrival, Styles
 from nst_daemon.intake.departures import Departures
 from nst_daemon.intake.reader import Readable
 from nst_daemon.intake.settling import Settler
-from nst_daemon.ledger import UNREAD, Ledger, Verdict
+from nst_daemon.ledger import UNREAD, Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import PENDING, Job, JobState
 
 logger = logging.getLogger(__name__)
@@ -82,9 +80,9 @@ class Repairs:
         changed = {path for path, _ in sidecars.items() ^ (before or {}).items()}
         claims = {claim_of(path) for path in changed}
         is_first = before is None
-        jobs = self._ledger.waiting_in(inbox.path)
+        jobs = self._ledger.jobs.pending_in(inbox.path)
         if is_first:
-            jobs += [job for job in self._ledger.jobs(state=JobState.RUNNING) if job.inbox == inbox.path]
+            jobs += [job for job in self._ledger.jobs.all(state=JobState.RUNNING) if job.inbox == inbox.path]
         photos = {job.original: None for job in jobs if job.original.is_relative_to(inbox.path)}
         unknown = [path for path in changed if not self._is_known(path, self._claim_masks, inbox, path)]
         for photo in photos:
@@ -110,7 +108,7 @@ class Repairs:
             self._look_at_sidecars(inbox, photo)
 
     def _look_at_sidecars(self, inbox: Inbox, photo: Path) -> None:
-        seen = self._ledger.seen(photo)
+        seen = self._ledger.seen.get(photo)
         if seen is None or seen.sidecar == fingerprint(photo):
             return
         sidecars = sidecars_beside(photo)
@@ -129,8 +127,8 @@ class Repairs:
     def hold_back(self, photo: Path) -> None:
         """Keep the worker from a photo whose sidecar has just been written, until that stands still."""
         seconds = self._config.watch.settle_seconds + HOLD_BACK_SECONDS
-        if any(job.state is JobState.QUEUED for job in self._ledger.jobs_of_photo(photo)):
-            self._ledger.postpone(photo, seconds)
+        if any(job.state is JobState.QUEUED for job in self._ledger.jobs.of_photo(photo)):
+            self._ledger.queue.postpone(photo, seconds)
 
     def look_after_held(self, inboxes: Sequence[Inbox]) -> None:
         """Pair the held photos anew when the style library has changed."""
@@ -138,7 +136,7 @@ class Repairs:
         if now < self._due:
             return
         self._due = now + HELD_SECONDS
-        held = self._ledger.jobs(state=JobState.HELD)
+        held = self._ledger.jobs.all(state=JobState.HELD)
         if not held:
             return
         news = self._library.news()
@@ -159,7 +157,7 @@ class Repairs:
                 self._is_known(job.original, self._admission.restock, job)
 
     def _pair_again(self, inbox: Inbox, job: Job) -> None:
-        if job.error == UNREAD or self._ledger.seen(job.original) is None:
+        if job.error == UNREAD or self._ledger.seen.get(job.original) is None:
             self._read_again(inbox, job)
         else:
             self.repair(inbox, job.original)
@@ -173,7 +171,7 @@ class Repairs:
     def _claim_masks(self, inbox: Inbox, sidecar: Path) -> None:
         for mask in masks_named_in(sidecar) if role_of(sidecar.name) is Role.ASKING else ():
             stamp = stamp_of(mask)
-            if stamp is not None and self._ledger.jobs_of_photo(mask):
+            if stamp is not None and self._ledger.jobs.of_photo(mask):
                 self.set_mask_aside(inbox, mask, stamp)
 
     def set_mask_aside(self, inbox: Inbox, picture: Path, stamp: Stamp) -> bool:
@@ -188,7 +186,7 @@ class Repairs:
         if not namers:
             return False
         logger.info("%s is a mask of %s, and was left alone", picture.name, namers[0].name)
-        self._ledger.mark_seen(seen_as(Verdict.MASK, picture, inbox.path, stamp))
+        self._ledger.seen.mark(Seen(path=picture, root=inbox.path, stamp=stamp, verdict=Verdict.MASK))
         self._departures.cancel(picture, IS_MASK)
         for photo in {photo for namer in namers for photo in photos_of(namer)}:
             self.repair(inbox, photo)
@@ -202,10 +200,10 @@ class Repairs:
 
     def repair(self, inbox: Inbox, photo: Path) -> None:
         """Pair a photo anew, if a job of it has not started and it is still the one that was read."""
-        jobs = self._ledger.jobs_of_photo(photo)
-        seen, stamp = self._ledger.seen(photo), stamp_of(photo)
+        jobs = self._ledger.jobs.of_photo(photo)
+        seen, stamp = self._ledger.seen.get(photo), stamp_of(photo)
         waiting = next((job for job in jobs if job.state in PENDING), None)
-        if seen is None or stamp is None or stamp != stamp_seen(seen) or waiting is None:
+        if seen is None or stamp is None or stamp != seen.stamp or waiting is None:
             return
         sidecars, keywords = fingerprint(photo), seen.keywords
         if _xmp(sidecars) != _xmp(seen.sidecar):
@@ -221,7 +219,7 @@ class Repairs:
             keywords=keywords,
         )
         self._admission.mend(arrival, [job for job in jobs if job.photo_sha256 == seen.photo_sha256])
-        self._ledger.mark_seen(replace(seen, sidecar=sidecars, keywords=keywords))
+        self._ledger.seen.mark(replace(seen, sidecar=sidecars, keywords=keywords))
 
     def _read_again(self, inbox: Inbox, job: Job) -> None:
         """Read a photo for a job that was retried before it ever had a style; it may be in `failed`."""
@@ -251,7 +249,7 @@ class Repairs:
             return GONE
         return Arrival(
             path=job.original,
-            relative=PurePath(job.photo),
+            relative=job.path,
             folder=inbox.folder,
             stamp=stamp,
             sha256=sha256,

@@ -26,7 +26,7 @@ class SecondLooks:
 
     def look(self, inbox: Path) -> None:
         """Take up the jobs of an inbox again whose files have changed since they failed, and stand still."""
-        jobs = [job for job in self._ledger.unreadable_in(inbox) if not job.original.is_relative_to(inbox)]
+        jobs = [job for job in self._ledger.jobs.broken_in(inbox) if not job.original.is_relative_to(inbox)]
         for known in (self._looks, self._read):
             for path in known.keys() - {job.original for job in jobs}:
                 del known[path]

@@ -194,7 +194,7 @@ class Shelf:
         facts = disk.facts_of(path, follow=True)
         if facts is None or not disk.is_file(path, follow=True):
             raise no_file(path)
-        stamp, sighting = Stamp(facts.st_size, facts.st_mtime_ns, facts.st_ino), self._seen.get(path)
+        stamp, sighting = Stamp.of(facts), self._seen.get(path)
         if sighting is None or sighting.stamp != stamp:
             sighting = self._seen[path] = _Sighting(stamp, self.clock())
         if not sighting.is_settled:

@@ -155,7 +155,7 @@ def _submit(
     copy, sha256 = copy_of(photo, config)
     new = NewJob(
         key=job_key(sha256, styles, recipe, __version__, areas, network_of(config.engine.weights)),
-        photo=str(photo),
+        path=photo,
         original=photo,
         copy=copy,
         photo_sha256=sha256,
@@ -176,7 +176,7 @@ def _submit(
 
 def _take_up(job: int, new: NewJob, ledger: Ledger) -> bool:
     """Return whether a job that had ended without a result waits again, with the new copy."""
-    known = ledger.job(job)
+    known = ledger.jobs.get(job)
     if known is None:
         return False
     if known.state in (JobState.FAILED, JobState.CANCELLED):

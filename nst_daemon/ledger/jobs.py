@@ -11,7 +11,7 @@ The ledger refuses every move that is not in `TRANSITIONS`. Pure values.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path, PurePath
@@ -62,12 +62,12 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """A job as intake or `submit` hands it to the ledger."""
+class Assignment:
+    """Which photo is to be painted how, and where to: of a new job, and of one in the ledger."""
 
     key: str  # recipe.job_key, or "held:…" while no style is known
-    photo: str  # path relative to the inbox, or absolute for a submitted photo; for people
-    original: Path  # the file itself
+    path: PurePath  # where the photo came, relative to its inbox; absolute for a submitted one
+    original: Path  # the file itself, wherever it is now
     copy: Path  # the private copy that is painted
     photo_sha256: str
     inbox: Path | None  # None for a submitted photo
@@ -77,40 +77,48 @@ class NewJob:
     recipe: Recipe | None = None  # None while held
     sidecar: Path | None = None
     state: JobState = JobState.QUEUED
-    error: str | None = None  # why it is held
+    error: str | None = None  # why it is held, or how it ended
     areas: Areas = EVERYWHERE
+
+    @property
+    def photo(self) -> str:
+        """The photo's path in words: for people, and never to be read as a path again."""
+        return shown(self.path)
+
+    @property
+    def place(self) -> PurePath:
+        """The photo's folder below its inbox, which its result gets in the outbox; empty if submitted."""
+        if self.inbox is None:
+            return PurePath()
+        return PurePath(
+            *(part for part in self.path.parent.parts if part != ".." and not PurePath(part).anchor)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class NewJob(Assignment):
+    """A job as intake or `submit` hands it to the ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Assignment):
     """One row of the ledger. Times are UTC."""
 
     id: int
-    key: str
-    photo: str
-    original: Path
-    copy: Path
-    photo_sha256: str
-    inbox: Path | None
-    outbox: Path
-    origin: Origin
-    styles: tuple[Style, ...]
-    recipe: Recipe | None
-    sidecar: Path | None
-    state: JobState
     attempts: int
     created: datetime
     started: datetime | None = None
     finished: datetime | None = None
     seconds: float | None = None  # spent painting, in the last attempt
     result: Path | None = None
-    error: str | None = None
     cancel_requested: bool = False
     is_disposed: bool = False  # the original is where it belongs
-    areas: Areas = EVERYWHERE
     progress: Progress | None = None  # while it runs, and at the end of what is done
-    place: PurePath | None = None  # the photo's folder, relative to its inbox; None: not known
     strikes: int = 0  # attempts in a row that ended with the daemon, and came no further than one before
+
+    def as_new(self) -> NewJob:
+        """Return what was handed to the ledger, as it is now."""
+        return NewJob(**{each.name: getattr(self, each.name) for each in fields(NewJob)})
 
     @property
     def style(self) -> str:

@@ -5,30 +5,34 @@ are those of `jobs.TRANSITIONS` and happen only if the job still is where the ca
 """
 
 import sqlite3
-import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Self
 
 from nst_daemon.config.orders import busiest
 from nst_daemon.ledger.attempts import Attempts, refund
+from nst_daemon.ledger.columns import engines_out, job_columns, path_in, text_in
+from nst_daemon.ledger.facts import Facts
+from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import (
     ENDS,
     PENDING,
     TRANSITIONS,
     Current,
-    Job,
     JobState,
     NewJob,
     Problem,
     Snapshot,
 )
+from nst_daemon.ledger.presence import Presence
+from nst_daemon.ledger.problems import Problems
+from nst_daemon.ledger.queue import Queue
+from nst_daemon.ledger.requests import PAUSED, Requests
 from nst_daemon.ledger.rows import (
     FRESH,
-    UNDISPOSED,
     begin_anew,
-    but,
     check_move,
     duplicate_of,
     own_result,
@@ -40,10 +44,9 @@ from nst_daemon.ledger.rows import (
     transition_columns,
     update,
 )
-from nst_daemon.ledger.schema import copies_of_row, engines_out, job_columns, path_in, text_in
+from nst_daemon.ledger.seen import SeenFiles
+from nst_daemon.ledger.table import JobTable
 from nst_daemon.system.crash import CrashPoint, crash_at
-
-PAGE: Final = 200  # jobs that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,32 @@ class Duplicate:
     state: JobState
 
 
-class Ledger(Attempts):
-    """The jobs. Safe on any thread, and beside other processes that hold the same file."""
+class Ledger:
+    """One file, its parts, and the moves of jobs from state to state.
+
+    Safe on any thread, and beside other processes that hold the same file.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.file = LedgerFile(path, clock=clock)
+        self.facts = Facts(self.file)
+        self.requests = Requests(self.facts)
+        self.presence = Presence(self.file, self.facts)
+        self.problems = Problems(self.file)
+        self.seen = SeenFiles(self.file)
+        self.jobs = JobTable(self.file)
+        self.queue = Queue(self.file, self.jobs)
+        self.attempts = Attempts(self.file, self.facts)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # The left half: intake and `submit`.
 
@@ -77,7 +104,7 @@ class Ledger(Attempts):
                 return Duplicate(known["id"], JobState(known["state"]))
             job = self._insert(db, new, result)
             update(db, job, {"is_disposed": int(is_disposed)})
-        self.additions.tell()
+        self.queue.additions.tell()
         return Added(job)
 
     def add_duplicate(self, new: NewJob, of: int) -> int:
@@ -108,18 +135,10 @@ class Ledger(Attempts):
                 columns["state"] = JobState.CANCELLED.value
             if columns["state"] != row["state"]:
                 check_move(JobState(row["state"]), JobState(str(columns["state"])))
-            columns["finished"] = self._clock() if columns["state"] in ENDS else None
+            columns["finished"] = self.file.clock() if columns["state"] in ENDS else None
             update(db, job, columns | {"not_before": 0.0})
-        self.additions.tell()  # it may be painted now
+        self.queue.additions.tell()  # it may be painted now
         return True
-
-    def postpone(self, original: Path, seconds: float) -> None:
-        """Let the queued jobs of a photo wait: its sidecar is just being written."""
-        with self.file.write(durable=False) as db:
-            db.execute(
-                "UPDATE jobs SET not_before = max(not_before, ?) WHERE original = ? AND state = ?",
-                (self._clock() + seconds, path_in(original), JobState.QUEUED),
-            )
 
     def revive(self, job: int, new: NewJob) -> bool:
         """Take a FAILED or CANCELLED job up again because its photo has come once more, maybe elsewhere.
@@ -136,7 +155,7 @@ class Ledger(Attempts):
             return True
 
     def _insert(self, db: sqlite3.Connection, new: NewJob, result: Path | None = None) -> int:
-        now = self._clock()
+        now = self.file.clock()
         columns = job_columns(new) | {"created": now, "finished": now if new.state in ENDS else None}
         columns["was_done"] = int(new.state is JobState.DONE)
         names = ", ".join(columns)
@@ -148,16 +167,6 @@ class Ledger(Attempts):
         return cursor.lastrowid
 
     # The right half: the worker.
-
-    def next_claim(self) -> float | None:
-        """Return when the next job may begin, in seconds since 1970; None: none waits, or all are paused."""
-        with self.file.read() as db:
-            row = db.execute(
-                "SELECT min(not_before) AS due FROM jobs WHERE state = ? "
-                f"AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'paused') {but(self.unreadable)}",
-                (JobState.QUEUED,),
-            ).fetchone()
-        return None if row["due"] is None else float(row["due"])
 
     def move(
         self,
@@ -187,7 +196,7 @@ class Ledger(Attempts):
                 return False
             if source is JobState.RUNNING and row["cancel_requested"] and target not in ENDS:
                 target = JobState.CANCELLED
-            columns = transition_columns(row, target, self._clock()) | {
+            columns = transition_columns(row, target, self.file.clock()) | {
                 "seconds": seconds,
                 "not_before": not_before or 0.0,
             }
@@ -217,28 +226,11 @@ class Ledger(Attempts):
         crash_at(CrashPoint.RESERVED)
         return True
 
-    def results_of(self, target: Path) -> int | None:
-        """Return the job that owns a result's path: it reserved it, or published it and it is still there."""
-        with self.file.read() as db:
-            return owner_of(db, target)
-
-    def undisposed(self) -> list[Job]:
-        """Return finished jobs whose original may still have to go to the archive or to `failed`."""
-        return self._select(f"{UNDISPOSED} ORDER BY id", JobState.DONE, JobState.FAILED)
-
-    def undisposed_ids(self) -> list[int]:
-        """Return the numbers of those that `undisposed` returns; cheap, where there are thousands."""
-        with self.file.read() as db:
-            rows = db.execute(
-                f"SELECT id FROM jobs WHERE {UNDISPOSED} ORDER BY id", (JobState.DONE, JobState.FAILED)
-            )
-            return [row["id"] for row in rows]
-
     def mark_disposed(self, job: int, original: Path | None) -> None:
         """Record that a finished job's original is where it belongs: where that is, or None if deleted.
 
         Holds for all jobs of that photo. What was seen at the old place is forgotten: a file that comes
-        there again is a new transition_columns.
+        there again is a new arrival.
         """
         with self.file.write() as db:
             row = row_of(db, job)
@@ -269,19 +261,10 @@ class Ledger(Attempts):
             if state is JobState.RUNNING:
                 update(db, job, {"cancel_requested": 1, "error": text_in(reason)})
             elif JobState.CANCELLED in TRANSITIONS[state]:
-                update(
-                    db,
-                    job,
-                    transition_columns(row, JobState.CANCELLED, self._clock()) | {"error": text_in(reason)},
-                )
+                columns = transition_columns(row, JobState.CANCELLED, self.file.clock())
+                update(db, job, columns | {"error": text_in(reason)})
                 state = JobState.CANCELLED
             return state
-
-    def is_cancelled(self, job: int) -> bool:
-        """Return whether a running job is asked to stop."""
-        with self.file.read() as db:
-            row = row_of(db, job)
-            return row is not None and bool(row["cancel_requested"])
 
     def retry(self, job: int) -> bool:
         """Put a job that has ended into the queue again, as good as new; False if it has not ended."""
@@ -295,71 +278,19 @@ class Ledger(Attempts):
             rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.FAILED,)).fetchall()
             return sum(begin_anew(db, row) for row in rows)
 
-    # The views.
+    def prune(self, before: float) -> int:
+        """Forget the jobs that ended before a moment in seconds since 1970; return how many.
 
-    def job(self, job: int) -> Job | None:
-        """Return one job."""
-        with self.file.read() as db:
-            row = row_of(db, job)
-        return None if row is None else self._job_of(row)
-
-    def jobs(
-        self, *, state: JobState | None = None, limit: int | None = None, newest_first: bool = True
-    ) -> list[Job]:
-        """Return the jobs of one state or of all."""
-        order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {-1 if limit is None else int(limit)}"
-        return self._select(f"(? IS NULL OR state = ?) {order}", state, state)
-
-    def each_job(self, *, state: JobState | None = None) -> Iterator[Job]:
-        """Yield the jobs of one state or of all, the newest first, read as far as they are asked for."""
-        below = sys.maxsize
-        while True:
-            with self.file.read() as db:
-                rows = db.execute(
-                    "SELECT * FROM jobs WHERE id < ? AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT ?",
-                    (below, state, state, PAGE),
-                ).fetchall()
-            yield from (job for job in map(self._job_of, rows) if job is not None)
-            if len(rows) < PAGE:
-                return
-            below = rows[-1]["id"]
-
-    def look_through(self) -> None:
-        """Find the rows that can no longer be read, for `unreadable_problems`."""
-        for _ in self.each_job():
-            pass
-
-    def ended_since(self, moment: float) -> list[Job]:
-        """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first."""
-        return self._select(
-            "state IN (?, ?) AND finished > ? ORDER BY finished", JobState.DONE, JobState.FAILED, moment
-        )
-
-    def job_of_key(self, key: str) -> Job | None:
-        """Return the job that does the work of a key."""
-        return next(iter(self._select("key = ?", text_in(key))), None)
-
-    def jobs_of_photo(self, original: Path) -> list[Job]:
-        """Return the jobs of one photo, oldest first."""
-        return self._select("original = ? ORDER BY id", path_in(original))
-
-    def waiting_in(self, inbox: Path) -> list[Job]:
-        """Return the held and queued jobs of one inbox, oldest first."""
-        return self._select("inbox = ? AND state IN (?, ?) ORDER BY id", path_in(inbox), *PENDING)
-
-    def unreadable_in(self, inbox: Path) -> list[Job]:
-        """Return the failed jobs of one inbox that stand for files which were no whole pictures."""
-        return self._select(
-            "inbox = ? AND state = ? AND key LIKE 'unreadable:%' ORDER BY id", path_in(inbox), JobState.FAILED
-        )
-
-    def copies(self) -> set[Path]:
-        """Return the private copies that jobs may still need: of all but those that are done."""
-        with self.file.read() as db:
-            rows = db.execute(
-                "SELECT copy, styles, areas FROM jobs WHERE state != ?", (JobState.DONE,)
-            ).fetchall()
-        return {path for row in rows for path in copies_of_row(row)}
+        Kept is what failed, what still owes its original a place, and every job of a photo that lies in an
+        inbox: without it the photo would be painted again.
+        """
+        with self.file.write() as db:
+            return db.execute(
+                "DELETE FROM jobs WHERE finished < ? AND (state = ? OR (state = ? AND is_disposed = 1)) "
+                "AND original NOT IN (SELECT path FROM seen) "
+                "AND photo_sha256 NOT IN (SELECT photo_sha256 FROM seen)",
+                (before, JobState.CANCELLED, JobState.DONE),
+            ).rowcount
 
     def snapshot(self, *, running: bool) -> Snapshot:
         """Return all that the views show, of one moment; what a dead daemon left behind is not shown."""
@@ -377,7 +308,7 @@ class Ledger(Attempts):
         return Snapshot(
             running=running,
             pid=int(pid) if running and pid and pid.isdecimal() else None,
-            paused="paused" in facts,
+            paused=PAUSED in facts,
             version=facts.get("version", ""),
             engine=busiest(engines),
             counts={state: counts.get(state, 0) for state in JobState},
@@ -387,13 +318,8 @@ class Ledger(Attempts):
             engines=engines,
         )
 
-    def _select(self, condition: str, *values: object) -> list[Job]:
-        with self.file.read() as db:
-            rows = db.execute(f"SELECT * FROM jobs WHERE {condition}", values).fetchall()
-        return [job for job in map(self._job_of, rows) if job is not None]
-
     def _currents(self, rows: list[sqlite3.Row]) -> tuple[Current, ...]:
-        jobs = [job for job in map(self._job_of, rows) if job is not None]
+        jobs = [job for job in map(self.jobs.job_of, rows) if job is not None]
         return tuple(
             Current(job=job.id, photo=job.photo, style=job.style, progress=job.progress) for job in jobs
         )

@@ -7,8 +7,15 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
+from nst_daemon.ledger.columns import (
+    UnreadableRowError,
+    job_of_row,
+    path_in,
+    path_out,
+    result_name,
+    text_in,
+)
 from nst_daemon.ledger.jobs import ENDS, TRANSITIONS, JobState
-from nst_daemon.ledger.schema import UnreadableRowError, job_of_row, path_in, path_out, result_name, text_in
 
 UNREAD: Final = "waits to be read again"  # the error of a job that was retried before it ever had a style
 AHEAD_SECONDS: Final = 600.0  # no job waits so long: the clock was set back

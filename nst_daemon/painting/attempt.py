@@ -81,12 +81,12 @@ class Attempt:
         disk.make_folder(desk)
         logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
         self._engine.warm_up(self._should_stop)
-        self._ledger.begin(job.id)
+        self._ledger.attempts.begin(job.id)
         painting = self._engine.paint(
             order, on_progress=_seldom(self._reporter(checkpoint)), should_stop=self._should_stop
         )
         with suppress(ConditionError):
-            self._ledger.report_painted(job.id)
+            self._ledger.attempts.report_painted(job.id)
         if self._is_cancelled():
             raise CancelledError(f"{job.photo}: cancelled.")
         crash_at(CrashPoint.PAINTED)
@@ -113,13 +113,14 @@ class Attempt:
             return self._is_cancelled()
         if not self._is_excused:
             with suppress(ConditionError):
-                self._ledger.excuse(self._job.id)  # should we be killed before it stops: not its fault
+                # Should we be killed before it stops: not its fault.
+                self._ledger.attempts.excuse(self._job.id)
             self._is_excused = True
         return True
 
     def _is_cancelled(self) -> bool:
         with suppress(ConditionError):
-            return self._ledger.is_cancelled(self._job.id)
+            return self._ledger.jobs.is_cancelled(self._job.id)
         return False
 
     def _reporter(self, checkpoint: Path) -> Callable[[Progress], None]:
@@ -129,7 +130,7 @@ class Attempt:
         def report(progress: Progress) -> None:
             is_safe = checkpoints.stamp_of(checkpoint) not in (None, at_first)
             with suppress(ConditionError):  # hours of painting are not thrown away for a line of progress
-                self._ledger.report_progress(self._job.id, progress, is_safe=is_safe)
+                self._ledger.attempts.report_progress(self._job.id, progress, is_safe=is_safe)
 
         return report
 

@@ -11,8 +11,8 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.disk.files import is_left_over
 from nst_daemon.errors import ConditionError, FileConditionError
-from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job
+from nst_daemon.ledger.table import JobTable
 from nst_daemon.painting.moments import lies_ahead
 
 SUFFIX: Final = ".checkpoint"
@@ -34,9 +34,9 @@ def names_of(keys: Collection[str]) -> set[str]:
 class Checkpoints:
     """The files in one folder. Lives on a worker's thread; others may have the same folder."""
 
-    def __init__(self, ledger: Ledger, folder: Path, *, clock: Callable[[], float]) -> None:
+    def __init__(self, jobs: JobTable, folder: Path, *, clock: Callable[[], float]) -> None:
         self.folder = folder
-        self._ledger = ledger
+        self._jobs = jobs
         self._clock = clock
         self._due = float("-inf")
 
@@ -59,8 +59,8 @@ class Checkpoints:
         except (FileNotFoundError, FileConditionError):
             return
         if entries:
-            waiting = names_of(self._ledger.unfinished_keys())
-            struck = names_of(self._ledger.struck_keys())
+            waiting = names_of(self._jobs.unfinished_keys())
+            struck = names_of(self._jobs.struck_keys())
             for path in (entry.path for entry in entries):
                 is_needed = path.stem in waiting or (path.stem in struck and not _is_older(path))
                 if is_left_over(path) if path.suffix != SUFFIX else not is_needed:

@@ -59,7 +59,7 @@ class Delivery:
     def __init__(self, ledger: Ledger, state_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.finished = state_dir / "finished"  # a folder for each painting: outlives a crash
         self._ledger = ledger
-        self._places = Places(ledger)
+        self._places = Places(ledger.facts)
         self._clock = clock
         self._lock = threading.Lock()
         self._blocks: dict[Place, _Block] = {}
@@ -105,7 +105,7 @@ class Delivery:
     def _standing_folder(self, job: Job) -> Path:
         """Return the last of a job's folders in its outbox that is there already."""
         folder = job.outbox
-        for part in outbox.sub_folder(job).parts:
+        for part in job.place.parts:
             below = next((each for name in spellings(part) if disk.is_folder(each := folder / name)), None)
             if below is None:
                 break
@@ -158,7 +158,7 @@ class Delivery:
         if not path.is_relative_to(place) or error.trouble in (Trouble.BUSY, Trouble.ERROR):
             return None
         folder = path if disk_has(path) else path.parent
-        return place, None if folder == place else outbox.sub_folder(job)
+        return place, None if folder == place else job.place
 
     def _is_full(self, place: Path) -> bool:
         try:
@@ -198,11 +198,11 @@ class Delivery:
                 logger.info("%s takes results again", block.folder)
                 del self._blocks[place]
         for number in list(self._waits):
-            job = self._ledger.job(number)
+            job = self._ledger.jobs.get(number)
             if job is None or job.state not in (JobState.QUEUED, JobState.RUNNING):
                 del self._waits[number]
         for number in list(self._unkept):
-            job = self._ledger.job(number)
+            job = self._ledger.jobs.get(number)
             if job is None or job.state not in (JobState.QUEUED, JobState.RUNNING):
                 self._unkept.pop(number, None)  # the next start removes it
         self._tell()
@@ -215,11 +215,11 @@ class Delivery:
         is_well = not (self._blocks or self._waits)
         if is_well and self._is_well:
             return  # as it was: an idle worker asks several times a second
-        self._ledger.set_blocked(self._blocks)
+        self._ledger.queue.set_blocked(self._blocks)
         errors: dict[str, NstError] = {}
         for block in (*self._blocks.values(), *self._waits.values()):
             errors.setdefault(block.error.message, block.error)
-        self._ledger.set_problems("delivery", [problem_of(error) for error in errors.values()])
+        self._ledger.problems.set("delivery", [problem_of(error) for error in errors.values()])
         self._is_well = is_well
 
     # When it is painted.
@@ -285,7 +285,7 @@ class Delivery:
             self._places.check(job.outbox, name="outbox")
             if not disk.is_folder(job.outbox):
                 raise outbox.missing(job.outbox, name="outbox")
-            folder = files.folder_in(job.outbox, outbox.sub_folder(job))
+            folder = files.folder_in(job.outbox, job.place)
             return self._publish(job, painting, folder)
         except FileConditionError as error:
             raise error if error.is_named else error.named("outbox") from error
@@ -326,7 +326,7 @@ class Delivery:
                 return target
 
     def _is_free(self, job: Job, path: Path) -> bool:
-        owner = self._ledger.results_of(path)
+        owner = self._ledger.jobs.owner_of(path)
         return owner == job.id or (owner is None and not disk.is_there(path))
 
     def is_unkept(self, job: Job) -> bool:
@@ -344,7 +344,7 @@ class Delivery:
         except (FileNotFoundError, FileConditionError):
             return
         if kept:
-            needed = names_of(self._ledger.unfinished_keys())
+            needed = names_of(self._ledger.jobs.unfinished_keys())
             for entry in kept:
                 if entry.path.name not in needed:
                     disk.remove_tree(entry.path)

@@ -54,7 +54,7 @@ class Disposal:
         self, ledger: Ledger, folders: tuple[Folder, ...], *, clock: Callable[[], float] = time.time
     ) -> None:
         self._ledger = ledger
-        self._places = Places(ledger)
+        self._places = Places(ledger.facts)
         self._clock = clock
         self._lock = threading.Lock()
         self._digests = Digests()
@@ -80,7 +80,7 @@ class Disposal:
             return  # another worker is at it
         try:
             self._due = self._clock() + SWEEP_SECONDS
-            jobs = self._ledger.undisposed_ids()
+            jobs = self._ledger.jobs.undisposed()
             for job in jobs:
                 if self._is_due(job):
                     self._dispose(job)
@@ -105,13 +105,13 @@ class Disposal:
 
     def _dispose(self, number: int) -> None:
         """Do what is left to do for an original; where it cannot be done now, it stays."""
-        job = self._ledger.job(number)
+        job = self._ledger.jobs.get(number)
         folder = self._folders.get(job.inbox) if job and job.inbox else None
         if job is None or job.is_disposed or folder is None or job.origin is not Origin.INBOX:
             self._stays.pop(number, None)
             return
         siblings = [
-            each for each in self._ledger.jobs_of_photo(job.original) if each.photo_sha256 == job.photo_sha256
+            each for each in self._ledger.jobs.of_photo(job.original) if each.photo_sha256 == job.photo_sha256
         ]
         if any(each.state in UNFINISHED for each in siblings):
             return
@@ -186,4 +186,4 @@ class Disposal:
         for errors in by_kind.values():
             distinct = {error.message for error in errors}  # a full disk is said once
             problems.append(problem_of(errors[0], more=len(distinct) - 1))
-        self._ledger.set_problems("originals", problems)
+        self._ledger.problems.set("originals", problems)

@@ -184,7 +184,7 @@ class RightHalf:
     def _tell(self, _: object = None) -> None:
         """Show what the engines are; called by the thread of any easel."""
         with self._telling, suppress(ConditionError):  # a view that is out of date must not end a painting
-            self._ledger.set_engines([each.facts for each in self._easels])
+            self._ledger.presence.set_engines([each.facts for each in self._easels])
 
 
 def _place(device: str) -> str:

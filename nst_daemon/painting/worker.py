@@ -71,7 +71,7 @@ class Worker:
         self.delivery = delivery or Delivery(ledger, state_dir, clock=clock)
         self.state_dir = state_dir
         self.work_dir = state_dir / "work"  # of one attempt: swept at the start
-        self.checkpoints = Checkpoints(ledger, state_dir / "checkpoints", clock=clock)  # outlive a crash
+        self.checkpoints = Checkpoints(ledger.jobs, state_dir / "checkpoints", clock=clock)  # outlive a crash
         self.idle_seconds = idle_seconds
         self.should_stop = should_stop
         self.may_claim = may_claim
@@ -121,7 +121,7 @@ class Worker:
 
     def _work(self) -> bool:
         may_claim = self.may_claim() and not self._has_to_wait(self._engine_due)
-        job = self.ledger.claim() if may_claim else None
+        job = self.ledger.queue.claim() if may_claim else None
         if job is None:
             self._rest()
             return False
@@ -203,9 +203,9 @@ class Worker:
 
     def _hand_back(self, job: Job) -> None:
         """A stop gives the job back unspent; whoever asked for its end has said why."""
-        if self.ledger.is_cancelled(job.id):
+        if self.ledger.jobs.is_cancelled(job.id):
             self.ledger.move(job.id, JobState.RUNNING, JobState.CANCELLED)
-            ended = self.ledger.job(job.id)
+            ended = self.ledger.jobs.get(job.id)
             logger.info("job %d was cancelled: %s", job.id, ended.error if ended else "it is gone")
         else:
             self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
@@ -262,7 +262,7 @@ class Worker:
         """Try again where that can help; else the job ends, and says why."""
         breaks = MAX_ATTEMPTS
         if isinstance(error, EngineError):
-            breaks = self.ledger.strike(job.id)
+            breaks = self.ledger.attempts.strike(job.id)
         if breaks < MAX_ATTEMPTS:
             pause = BACK_OFF_SECONDS * 2 ** max(0, breaks - 1) * random.uniform(0.8, 1.2)
             logger.warning(
@@ -286,7 +286,7 @@ class Worker:
     def _unblock_if_over(self) -> None:
         """End a condition that no job is left to end: the ledger's own, or a cancelled job's."""
         was_ledgers, self._rests_until = self._rests_until > float("-inf"), float("-inf")
-        if self.blocked and (was_ledgers or not self.ledger.has_work()):
+        if self.blocked and (was_ledgers or not self.ledger.queue.has_work()):
             self._unblock()
 
     def _block(self, condition: ConditionError, words: str) -> None:
@@ -298,13 +298,13 @@ class Worker:
 
     def _unblock(self) -> None:
         self.blocked = None
-        self.ledger.set_problems("worker", [])  # another worker's too: what went well here, goes well there
+        self.ledger.problems.set("worker", [])  # another worker's too: what went well here, goes well there
 
     def _forget_missing(self) -> None:
         if self.missing is not None:
             with suppress(ConditionError):  # a full disk: it is forgotten after the next painting
-                self.ledger.set_problems(self.name, [])
+                self.ledger.problems.set(self.name, [])
                 self.missing = None
 
     def _show(self, source: str, error: NstError, code: str) -> None:
-        self.ledger.set_problems(source, [Problem(code=code, message=error.message, remedy=error.remedy)])
+        self.ledger.problems.set(source, [Problem(code=code, message=error.message, remedy=error.remedy)])

@@ -47,7 +47,7 @@ def start(config: Config) -> int:
     if (pid := locks.holder(config.state_dir)) is not None:
         raise locks.already_running(config.state_dir, pid)
     with Ledger(config.state_dir / "ledger.db") as ledger:
-        ledger.set_ready(None)
+        ledger.presence.set_ready(None)
         output = config.state_dir / OUTPUT
         child = None if service.start_supervised(config) else _spawn(config, output)
         pid = _awaited(lambda: _ready_pid(ledger, child, output), START_SECONDS)
@@ -71,7 +71,7 @@ def stop(config: Config) -> None:
     if pid is None:
         raise NotRunningError("The daemon is not running.", remedy="`nst-daemon start` starts it.")
     with Ledger(config.state_dir / "ledger.db") as ledger:
-        ledger.ask(Request.QUIT)
+        ledger.requests.ask(Request.QUIT)
     for seconds, more in ((STOP_SECONDS, "terminate"), (TERMINATE_SECONDS, "kill"), (TERMINATE_SECONDS, "")):
         if _awaited(lambda: not is_running(config) or None, seconds):
             return
@@ -111,7 +111,7 @@ def _ready_pid(ledger: Ledger, child: subprocess.Popen[bytes] | None, output: Pa
     if child is not None and (code := child.poll()) is not None:
         said = output.read_text("utf-8", "replace").strip()
         raise _StartError(said.removeprefix("Error: ") or "The daemon ended as it began.", code)
-    pid = ledger.ready_pid()
+    pid = ledger.presence.ready_pid()
     if pid is None or not psutil.pid_exists(pid):
         return None
     if child is not None:

@@ -166,10 +166,10 @@ def test_status_knows_a_running_daemon(ask: Ask, loaded: Config) -> None:
 
 def test_pause_and_resume_are_requests_in_the_ledger(ask: Ask, ledger: Ledger) -> None:
     assert ask("pause").code == 0
-    assert ledger.is_paused()
+    assert ledger.requests.is_paused()
     assert ask("status", "--json").json["paused"] is True
     assert ask("resume").code == 0
-    assert not ledger.is_paused()
+    assert not ledger.requests.is_paused()
 
 
 def test_jobs_are_listed_newest_first_and_by_state(ask: Ask, ledger: Ledger, photo: Path) -> None:
@@ -197,9 +197,9 @@ def test_cancel_ends_a_waiting_job_once(ask: Ask, photo: Path) -> None:
 
 def test_cancel_asks_a_running_job_to_stop(ask: Ask, ledger: Ledger, photo: Path) -> None:
     job = submitted(ask, photo)
-    ledger.claim()
+    ledger.queue.claim()
     assert "will stop" in ask("cancel", job).err
-    assert ledger.is_cancelled(job)
+    assert ledger.jobs.is_cancelled(job)
 
 
 def test_what_is_done_cannot_be_cancelled(ask: Ask, ledger: Ledger, photo: Path) -> None:

@@ -1,7 +1,7 @@
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ def job(number: int, state: JobState, **changes: Any) -> Job:
     known = Job(
         id=number,
         key=str(number),
-        photo=f"trip/{number}.jpg",
+        path=PurePath(f"trip/{number}.jpg"),
         original=Path(f"/in/trip/{number}.jpg"),
         copy=Path("/state/photos/a.jpg"),
         photo_sha256="1" * 64,
@@ -137,7 +137,7 @@ def test_a_paused_daemon_says_how_it_goes_on() -> None:
 
 
 def test_a_long_path_keeps_the_name_of_its_file() -> None:
-    long = job(1, JobState.QUEUED, photo=f"/home/ann/{'x' * 80}/cat.jpg")
+    long = job(1, JobState.QUEUED, path=PurePath(f"/home/ann/{'x' * 80}/cat.jpg"))
     assert any("…" in line and "cat.jpg" in line for line in drawn(replace(view(), waiting=(long,))))
 
 
@@ -156,7 +156,7 @@ def test_why_a_photo_waits_or_failed_is_on_the_page() -> None:
 
 
 def test_a_forged_name_does_not_steer_the_terminal() -> None:
-    shown = replace(view(), waiting=(job(1, JobState.QUEUED, photo="a\x1b[2J[bold]\n.jpg"),))
+    shown = replace(view(), waiting=(job(1, JobState.QUEUED, path=PurePath("a\x1b[2J[bold]\n.jpg")),))
     lines = drawn(shown)
     assert "\x1b" not in "\n".join(lines)
     assert any("[bold]" in line for line in lines)

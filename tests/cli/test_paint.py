@@ -29,7 +29,7 @@ from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 
 
 def test_submit_copies_the_photo_and_leaves_it_where_it_is(ask: Ask, ledger: Ledger, photo: Path) -> None:
-    job = ledger.job(submitted(ask, photo, "--style", "Mosaic", "--set", "size=64"))
+    job = ledger.jobs.get(submitted(ask, photo, "--style", "Mosaic", "--set", "size=64"))
     assert isinstance(job, Job)
     assert photo.read_bytes() == job.copy.read_bytes() == b"a cat"
     assert (job.style, job.original, job.inbox, job.state) == ("mosaic", photo, None, JobState.QUEUED)
@@ -66,7 +66,7 @@ def test_submitting_what_failed_takes_it_up_again(ask: Ask, ledger: Ledger, phot
     job = submitted(ask, photo)
     finish(ledger, job, JobState.FAILED, error="It broke.")
     assert submitted(ask, photo) == job
-    again = ledger.job(job)
+    again = ledger.jobs.get(job)
     assert again is not None
     assert again.state is JobState.QUEUED
     assert again.copy.exists()
@@ -78,7 +78,7 @@ def test_submitting_what_was_done_takes_it_up_where_the_result_is_gone(
     job = submitted(ask, photo)
     finish(ledger, job, JobState.DONE, result=tmp_path / "gone.jpg")
     assert submitted(ask, photo) == job
-    again = ledger.job(job)
+    again = ledger.jobs.get(job)
     assert again is not None
     assert (again.state, again.copy.read_bytes()) == (JobState.QUEUED, b"a cat")
 

@@ -59,7 +59,7 @@ def test_start_returns_when_the_daemon_watches_and_stop_when_it_has_ended(
     if hasattr(os, "getsid"):
         assert os.getsid(pid) == pid  # it outlives the terminal
     with Ledger(cli_common.ledger_path(loaded)) as ledger:
-        assert ledger.ready_pid() == pid
+        assert ledger.presence.ready_pid() == pid
     assert ask("status", "--json").json["running"] is True
 
     again = ask("start")

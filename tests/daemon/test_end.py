@@ -19,7 +19,7 @@ from nst_daemon.folders import outbox
 from nst_daemon.intake import left
 from nst_daemon.intake.intake import Intake
 from nst_daemon.intake.reader import Inspection, Inspector
-from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.attempts import Attempts
 from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]
@@ -72,20 +72,20 @@ def test_a_thread_that_does_not_end_keeps_the_lock_and_uses_no_ledger(
 ) -> None:
     monkeypatch.setattr(daemon_module, "GRACE_SECONDS", 0.1)
     reads, go_on, met = threading.Event(), threading.Event(), list[BaseException]()
-    ledgers: list[Ledger] = []
+    used: list[Attempts] = []
 
     class Stuck(PlayedReader):
         def inspect(self, path: Path) -> Inspection:
             reads.set()
             go_on.wait(20.0)  # a disk that is dead; no signal reaches who waits for it
             try:
-                ledgers[0].beat()
+                used[0].excuse(1)
             except ConditionError as error:
                 met.append(error)
             return super().inspect(path)
 
-    real = Ledger.recover
-    monkeypatch.setattr(Ledger, "recover", lambda ledger: ledgers.append(ledger) or real(ledger))  # type: ignore[func-returns-value]
+    real = Attempts.recover
+    monkeypatch.setattr(Attempts, "recover", lambda attempts: used.append(attempts) or real(attempts))  # type: ignore[func-returns-value]
     home.drop("a.jpg")
     daemon = daemon_of(home, make_reader=lambda config: Stuck())
     thread = threading.Thread(target=daemon.run)

@@ -104,7 +104,7 @@ def test_a_pause_leaves_what_it_leaves(home: Home, run: Callable[[], Run]) -> No
     from nst_daemon.ledger import Ledger
 
     with Ledger(home.path / "state" / "ledger.db") as ledger:
-        ledger.pause()
+        ledger.requests.pause()
     assert run() == Run(ExitCode.JOB_FAILED, ["1 queued: paused (`nst-daemon resume` goes on)."])
 
 

@@ -177,7 +177,7 @@ def wait_until_ready(home: Home, wait_for: WaitFor) -> None:
         if not (home.path / "state" / "ledger.db").exists():
             return False
         with Ledger(home.path / "state" / "ledger.db") as ledger:
-            return ledger.ready_pid() is not None
+            return ledger.presence.ready_pid() is not None
 
     wait_for(is_ready, seconds=WAIT_SECONDS, what="the daemon")
 

@@ -17,6 +17,7 @@ from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.daemon.heartbeat import HUNG_SECONDS, Pulse, Supervision, status_line
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger, Request
+from nst_daemon.ledger.attempts import Attempts
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import JobState, Snapshot
 from nst_daemon.service import systemd
@@ -92,18 +93,18 @@ def test_the_daemon_is_ready_after_lock_ledger_and_first_reading_and_says_that_i
     try:
         wait_for(lambda: "READY=1" in listener.hear())
         with Ledger(loaded.state_dir / "ledger.db") as ledger:
-            assert ledger.ready_pid() == os.getpid()
+            assert ledger.presence.ready_pid() == os.getpid()
             assert listener.lines[:3] == ["READY=1", "STATUS=waiting for photos", "WATCHDOG=1"]
-            ledger.pause()
+            ledger.requests.pause()
             wait_for(lambda: "STATUS=paused" in listener.hear())
             wait_for(lambda: listener.hear().count("WATCHDOG=1") >= 3)
             assert listener.lines.count("READY=1") == 1
             assert "STOPPING=1" not in listener.lines
-            ledger.ask(Request.QUIT)
+            ledger.requests.ask(Request.QUIT)
             thread.join(20)
             assert not thread.is_alive()
             assert listener.hear()[-2:] == ["STOPPING=1", "STATUS=Stopping"]
-            assert ledger.ready_pid() is None
+            assert ledger.presence.ready_pid() is None
     finally:
         daemon.stop()
         thread.join(20)
@@ -156,12 +157,12 @@ def test_a_ledger_that_is_full_as_the_daemon_begins_is_waited_for(
 ) -> None:
     home = Home(tmp_path)
     monkeypatch.setattr(daemon_module, "WAIT_SECONDS", 0.05)
-    real = Ledger.recover
+    real = Attempts.recover
 
-    def refuse(_: Ledger) -> list[int]:
+    def refuse(_: Attempts) -> list[int]:
         raise ConditionError("The disk is full.", code="disk_full")
 
-    monkeypatch.setattr(Ledger, "recover", refuse)
+    monkeypatch.setattr(Attempts, "recover", refuse)
     daemon = Daemon(home.config, make_reader=lambda config: PlayedReader())
     thread = threading.Thread(target=daemon.run)
     thread.start()
@@ -169,7 +170,7 @@ def test_a_ledger_that_is_full_as_the_daemon_begins_is_waited_for(
         wait_for(lambda: "STATUS=The disk is full." in listener.hear())
         assert any(line.startswith("EXTEND_TIMEOUT_USEC=") for line in listener.hear())
         assert "READY=1" not in listener.hear()
-        monkeypatch.setattr(Ledger, "recover", real)
+        monkeypatch.setattr(Attempts, "recover", real)
         wait_for(lambda: "READY=1" in listener.hear())
     finally:
         daemon.stop()

@@ -43,7 +43,7 @@ def loaded(tmp_path: Path) -> Config:
 @pytest.fixture
 def ledger(loaded: Config, clock: FakeClock) -> Iterator[Ledger]:
     with Ledger(loaded.state_dir / "ledger.db", clock=clock) as ledger:
-        ledger.set_daemon(psutil.Process().pid, "0.1.0")
+        ledger.presence.set_daemon(psutil.Process().pid, "0.1.0")
         yield ledger
 
 
@@ -76,7 +76,7 @@ def desk(
 
 def finish(ledger: Ledger, folder: Path, name: str, state: JobState) -> int:
     ledger.add(new_job(folder, name))
-    job = ledger.claim()
+    job = ledger.queue.claim()
     assert job is not None
     result = folder / f"{name}.png" if state is JobState.DONE else None
     error = "broken" if state is JobState.FAILED else None
@@ -88,9 +88,9 @@ def test_a_daemon_runs_while_its_heart_beats(desk: Desk, ledger: Ledger, clock: 
     assert desk.tick().snapshot.running
     clock.advance(60)
     assert not desk.tick().snapshot.running
-    ledger.beat()
+    ledger.presence.beat()
     assert desk.tick().snapshot.running
-    ledger.set_daemon(None, "0.1.0")
+    ledger.presence.set_daemon(None, "0.1.0")
     assert not desk.tick().snapshot.running
 
 
@@ -108,7 +108,7 @@ def test_the_view_has_the_preview_of_the_job_that_is_painted(
     desk: Desk, ledger: Ledger, tmp_path: Path
 ) -> None:
     ledger.add(new_job(tmp_path, "a"))
-    job = ledger.claim()
+    job = ledger.queue.claim()
     assert job is not None
     assert desk.tick().preview is None
     job.preview.parent.mkdir()
@@ -117,7 +117,7 @@ def test_the_view_has_the_preview_of_the_job_that_is_painted(
     ledger.move(job.id, JobState.RUNNING, JobState.DONE)
     assert desk.tick().preview is None
     ledger.add(new_job(tmp_path, "b"))
-    ledger.claim()
+    ledger.queue.claim()
     assert desk.tick().preview is None  # the next has none yet
 
 
@@ -157,20 +157,20 @@ def test_clicks_become_requests(
 ) -> None:
     failed = finish(ledger, tmp_path, "a", JobState.FAILED)
     desk.act(Entry(act=Act.PAUSE))
-    assert ledger.is_paused()
+    assert ledger.requests.is_paused()
     desk.act(Entry(act=Act.RESUME))
-    assert not ledger.is_paused()
+    assert not ledger.requests.is_paused()
     desk.act(Entry(act=Act.RETRY_FAILED))
-    assert [job.id for job in ledger.jobs(state=JobState.QUEUED)] == [failed]
+    assert [job.id for job in ledger.jobs.all(state=JobState.QUEUED)] == [failed]
     desk.act(Entry(act=Act.CANCEL, argument=failed))
-    assert [job.id for job in ledger.jobs(state=JobState.CANCELLED)] == [failed]
+    assert [job.id for job in ledger.jobs.all(state=JobState.CANCELLED)] == [failed]
     desk.act(Entry(act=Act.UNLOAD))
-    assert ledger.take(Request.UNLOAD)
-    assert not ledger.take(Request.UNLOAD)
+    assert ledger.requests.take(Request.UNLOAD)
+    assert not ledger.requests.take(Request.UNLOAD)
     desk.act(Entry(act=Act.START))
     assert started == [loaded]
     desk.act(Entry(act=Act.QUIT))
-    assert ledger.take(Request.QUIT)
+    assert ledger.requests.take(Request.QUIT)
     assert desk.was_quit
 
 
@@ -293,7 +293,7 @@ def test_a_preview_on_a_sick_disk_ends_no_look(
     desk: Desk, ledger: Ledger, loaded: Config, faults: Faults
 ) -> None:
     ledger.add(new_job(loaded.folders[0].outbox, "a"))
-    job = ledger.claim()
+    job = ledger.queue.claim()
     assert job is not None
     faults.fail_for_ever("lstat", number=errno.ESTALE, at=job.preview)
     assert desk.tick().preview is None

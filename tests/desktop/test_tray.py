@@ -62,13 +62,13 @@ def test_the_panel_shows_each_state_by_its_own_drawing(
 ) -> None:
     keeper.tend()
     wait_for(shows(panel, Look.IDLE), what="a palette")
-    ledger.pause()
+    ledger.requests.pause()
     wait_for(shows(panel, Look.PAUSED), what="two bars")
-    ledger.set_problems("intake", [RESTLESS])
+    ledger.problems.set("intake", [RESTLESS])
     wait_for(shows(panel, Look.ATTENTION), what="a triangle")
-    ledger.set_problems("intake", [NO_ENGINE])
+    ledger.problems.set("intake", [NO_ENGINE])
     wait_for(shows(panel, Look.CANNOT_WORK), what="an octagon")
-    ledger.resume()
+    ledger.requests.resume()
     begin_work(ledger, tmp_path, 0.41)
     wait_for(shows(panel, Look.WORKING, 0.41), what="an arc")
 
@@ -98,7 +98,7 @@ class Blinker:
 
     def __init__(self, ledger: Ledger, looks: int) -> None:
         idle = View(snapshot=ledger.snapshot(running=True))
-        ledger.pause()
+        ledger.requests.pause()
         paused = View(snapshot=ledger.snapshot(running=True))
         self.views = itertools.chain([idle, paused] * (looks // 2), itertools.repeat(paused))
         self.looks = looks
@@ -215,7 +215,7 @@ def test_the_tray_takes_next_to_no_time_while_a_picture_is_painted(
 
     def painted() -> bool:
         step = next(steps)
-        ledger.report_progress(job, progress(step / 4))
+        ledger.attempts.report_progress(job, progress(step / 4))
         wait_for(shows(panel, Look.WORKING, step / 4))
         return step == 4
 

@@ -46,8 +46,8 @@ def test_a_click_in_the_menu_becomes_a_request_in_the_ledger(
 ) -> None:
     wait_for(lambda: "Pause" in item.menu())
     item.click("Pause")
-    wait_for(ledger.is_paused)
+    wait_for(ledger.requests.is_paused)
     wait_for(lambda: "Resume" in item.menu())
     item.click("Quit")
-    wait_for(lambda: ledger.take(Request.QUIT))
+    wait_for(lambda: ledger.requests.take(Request.QUIT))
     wait_for(lambda: not keeper.tend(), what="the process to leave for good")

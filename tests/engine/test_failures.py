@@ -100,13 +100,13 @@ def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_
 
 
 def test_a_photo_that_ends_the_daemon_itself_is_quarantined(desk: Desk) -> None:
-    desk.ledger.recover()  # the daemon begins
+    desk.ledger.attempts.recover()  # the daemon begins
     job = desk.drop()
     for count in range(MAX_INTERRUPTIONS):  # the system ends the whole service for the engine's memory
         assert desk.job(job).strikes == count
-        assert desk.ledger.claim() is not None
-        desk.ledger.begin(job)
-        assert desk.ledger.recover() == [job]
+        assert desk.ledger.queue.claim() is not None
+        desk.ledger.attempts.begin(job)
+        assert desk.ledger.attempts.recover() == [job]
     desk.worker.tick()
     assert desk.job(job).state is JobState.FAILED
     assert "10 times" in (desk.job(job).error or "")
@@ -114,11 +114,11 @@ def test_a_photo_that_ends_the_daemon_itself_is_quarantined(desk: Desk) -> None:
 
 
 def test_kills_while_the_engine_starts_are_no_fault_of_the_photo(desk: Desk) -> None:
-    desk.ledger.recover()
+    desk.ledger.attempts.recover()
     job = desk.drop()
     for _ in range(2 * MAX_ATTEMPTS):
-        assert desk.ledger.claim() is not None
-        assert desk.ledger.recover() == [job]
+        assert desk.ledger.queue.claim() is not None
+        assert desk.ledger.attempts.recover() == [job]
     desk.worker.tick()
     assert desk.job(job).state is JobState.DONE
 

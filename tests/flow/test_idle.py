@@ -43,4 +43,4 @@ def _is_ready(home: Home) -> bool:
     if not (home.path / "state" / "ledger.db").exists():
         return False
     with Ledger(home.path / "state" / "ledger.db") as ledger:
-        return ledger.ready_pid() is not None
+        return ledger.presence.ready_pid() is not None

@@ -43,7 +43,7 @@ def assert_all_is_as_if_nothing_had_happened(
     assert home.files("failed") == []
     assert left_overs(home) == []
     with Ledger(home.path / "state" / "ledger.db") as ledger:
-        assert ledger.undisposed() == []
+        assert ledger.jobs.undisposed() == []
 
 
 @pytest.mark.parametrize("point", list(CrashPoint))

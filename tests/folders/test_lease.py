@@ -273,7 +273,7 @@ def test_two_daemons_on_one_inbox_make_each_photo_one_job(
             second.tick()
             clock.advance(0.5)
     assert len(first.jobs()) == 5
-    assert ledger.jobs() == []
+    assert ledger.jobs.all() == []
     assert [problem.code for problem in ledger.snapshot(running=True).problems] == ["inbox_shared"]
     assert second.is_idle()
     for job in first.jobs():
@@ -284,7 +284,7 @@ def test_two_daemons_on_one_inbox_make_each_photo_one_job(
     for _ in range(100):
         second.tick()
         clock.advance(0.5)
-    assert [job.photo for job in ledger.jobs()] == ["late.jpg"]
+    assert [job.photo for job in ledger.jobs.all()] == ["late.jpg"]
     assert ledger.snapshot(running=True).problems == ()
     inboxes.close()
     ledger.close()

@@ -126,9 +126,9 @@ def test_a_folder_that_is_gone_keeps_its_names_also_over_a_restart(
     folder: Path, library: Library, tmp_path: Path
 ) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
-        assert Library(folder, built_in=tmp_path / "none", memory=ledger).names() == ("Starry Night",)
+        assert Library(folder, built_in=tmp_path / "none", memory=ledger.facts).names() == ("Starry Night",)
         folder.rename(tmp_path / "away")
-        again = Library(folder, built_in=tmp_path / "none", memory=ledger)
+        again = Library(folder, built_in=tmp_path / "none", memory=ledger.facts)
         assert again.names() == ("Starry Night",)
         with pytest.raises(FileConditionError) as caught:
             again.get("starry_night")
@@ -142,8 +142,8 @@ def test_what_was_remembered_and_makes_no_sense_harms_nothing(
     folder: Path, tmp_path: Path, text: str
 ) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
-        ledger.remember(f"styles {folder}", text)
-        assert Library(folder, built_in=tmp_path / "none", memory=ledger).names() == ("Starry Night",)
+        ledger.facts.remember(f"styles {folder}", text)
+        assert Library(folder, built_in=tmp_path / "none", memory=ledger.facts).names() == ("Starry Night",)
 
 
 def test_an_empty_mount_point_is_not_taken_for_an_empty_folder(

@@ -136,7 +136,7 @@ def test_a_mask_comes_with_its_photo_and_makes_no_job_of_its_own(place: Place) -
     assert job.areas.mask.name == "a.mask.png"
     assert job.areas.mask.path.read_bytes() == b"white"
     assert job.areas.mask.path.parent == place.base / "state" / "photos"
-    assert job.areas.mask.path in place.ledger.copies()
+    assert job.areas.mask.path in place.ledger.jobs.copies()
 
 
 def test_the_masks_that_a_sidecar_names_are_no_photos(place: Place) -> None:
@@ -284,7 +284,7 @@ def test_submit_carries_the_masks(ask: Ask, photo: Path, ledger: Ledger) -> None
     photo.with_name("cat.mask.png").write_bytes(b"mask")
     photo.with_name("sky.png").write_bytes(b"sky")
     photo.with_name("cat.yaml").write_text("regions: [{mask: sky.png, style: woodcut}]")
-    job = ledger.job(submitted(ask, photo))
+    job = ledger.jobs.get(submitted(ask, photo))
     assert job is not None
     assert [mask.path.read_bytes() for mask in job.areas.masks] == [b"mask", b"sky"]
     explained = ask("explain", photo).out

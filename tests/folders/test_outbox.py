@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import psutil
 import pytest
@@ -86,7 +86,7 @@ def test_a_submitted_photo_gets_no_sub_folder(folder: Folder) -> None:
 def test_a_photo_that_has_been_to_failed_keeps_its_sub_folder(folder: Folder) -> None:
     job = replace(job_of(folder, "trip/a.jpg"), original=folder.failed / "trip" / "a.jpg")
     assert choose(job, set()) == folder.outbox / "trip" / "a.starry_night.jpg"
-    hostile = replace(job, photo="../../etc/a.jpg")
+    hostile = replace(job, path=PurePath("../../etc/a.jpg"))
     assert choose(hostile, set()).is_relative_to(folder.outbox)
     assert ".." not in choose(hostile, set()).parts
 
@@ -121,7 +121,7 @@ def test_existing_results_are_those_that_a_job_of_this_name_would_meet(folder: F
         (folder.outbox / name).write_bytes(b"painting")
     new = NewJob(
         key="k",
-        photo="a.jpg",
+        path=PurePath("a.jpg"),
         original=folder.inbox / "a.jpg",
         copy=folder.inbox / "a.jpg",
         photo_sha256="",
@@ -138,7 +138,7 @@ def test_existing_results_are_found_under_the_names_that_another_disk_gave_them(
     found.write_bytes(b"painting")
     new = NewJob(
         key="k",
-        photo="Rome: day 1/a.jpg",
+        path=PurePath("Rome: day 1/a.jpg"),
         original=folder.inbox / "Rome: day 1" / "a.jpg",
         copy=folder.inbox / "a.jpg",
         photo_sha256="",

@@ -50,7 +50,7 @@ def test_it_is_said_once(place: Place, caplog: pytest.LogCaptureFixture) -> None
 
 def test_an_inbox_that_a_daemon_of_an_earlier_version_knows_is_not_new(place: Place) -> None:
     place.run(20)
-    place.ledger.remember(f"first look {place.inbox}", None)
+    place.ledger.facts.remember(f"first look {place.inbox}", None)
     place.restart()
     assert words_before(place.config) == []
 

@@ -18,6 +18,7 @@ from support.pictures import iptc_app13
 from support.place import SCREAM, STARRY, Place
 
 from nst_daemon.config import Watch, WatchMode
+from nst_daemon.config.recipe import Rule
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import copies, mounts
 from nst_daemon.intake import admission, intake
@@ -267,7 +268,7 @@ def test_half_a_picture_fails_with_its_reason_after_the_longest_wait(place: Plac
     assert failed.read_bytes() == b"half a picture"
     assert "breaks off" in failed.with_name("a.jpg.error.txt").read_text()
     assert list(place.inbox.rglob("*.jpg")) == []
-    assert place.ledger.undisposed() == []
+    assert place.ledger.jobs.undisposed() == []
     assert place.intake.is_idle()
 
 
@@ -482,7 +483,7 @@ def test_a_failed_photo_that_is_dropped_again_is_tried_again(place: Place) -> No
     place.drop("a.jpg")
     place.run()
     job = place.only_job()
-    place.ledger.claim()
+    place.ledger.queue.claim()
     place.ledger.move(job.id, JobState.RUNNING, JobState.FAILED, error="no")
     place.archive(job)
     place.drop("a.jpg")
@@ -525,10 +526,10 @@ def test_a_queued_job_whose_photo_is_deleted_is_cancelled(place: Place) -> None:
 def test_a_running_job_whose_photo_is_deleted_is_asked_to_stop(place: Place) -> None:
     photo = place.drop("a.jpg")
     place.run()
-    place.ledger.claim()
+    place.ledger.queue.claim()
     photo.unlink()
     place.run(70)
-    assert place.ledger.is_cancelled(place.only_job().id)
+    assert place.ledger.jobs.is_cancelled(place.only_job().id)
 
 
 def test_a_renamed_photo_keeps_its_job(place: Place) -> None:
@@ -543,11 +544,11 @@ def test_a_renamed_photo_keeps_its_job(place: Place) -> None:
 def test_a_photo_renamed_while_it_is_painted_begins_anew_under_its_new_name(place: Place) -> None:
     photo = place.drop("a.jpg")
     place.run()
-    running = place.ledger.claim()
+    running = place.ledger.queue.claim()
     assert running is not None
     photo.rename(place.inbox / "b.jpg")
     place.run(70)
-    assert place.ledger.is_cancelled(running.id)
+    assert place.ledger.jobs.is_cancelled(running.id)
     place.ledger.move(running.id, JobState.RUNNING, JobState.CANCELLED)
     place.run(70)
     job = place.only_job()
@@ -673,7 +674,7 @@ def test_a_late_sidecar_pairs_a_job_anew_that_has_not_started(place: Place) -> N
 def test_a_late_sidecar_changes_no_job_that_has_started(place: Place) -> None:
     place.drop("a.jpg")
     place.run()
-    place.ledger.claim()
+    place.ledger.queue.claim()
     place.drop("a.yaml", b"style: the_scream")
     place.run(70)
     assert place.only_job().style == STARRY
@@ -687,7 +688,7 @@ def test_a_sidecar_that_changed_while_no_daemon_ran_counts_before_the_worker_beg
     sidecar.write_bytes(b"style: starry_night\nset: {size: 64}")
     os.utime(sidecar, (1, 1))  # long ago: it stands still
     place.open()
-    job = place.ledger.claim()
+    job = place.ledger.queue.claim()
     assert job is not None
     assert job.style == STARRY
 
@@ -698,9 +699,9 @@ def test_a_job_whose_sidecar_is_just_being_written_is_not_begun(place: Place) ->
     place.close()
     place.drop("a.yaml", b"style: the_scream")
     place.open()
-    assert place.ledger.claim() is None
+    assert place.ledger.queue.claim() is None
     place.run(70)
-    job = place.ledger.claim()
+    job = place.ledger.queue.claim()
     assert job is not None
     assert job.style == SCREAM
 
@@ -711,7 +712,7 @@ def test_a_photo_deleted_while_no_daemon_ran_is_not_painted(place: Place) -> Non
     place.close()
     photo.unlink()
     place.open()
-    assert place.ledger.claim() is None
+    assert place.ledger.queue.claim() is None
     assert place.states() == [JobState.CANCELLED]
 
 
@@ -787,6 +788,28 @@ def test_a_deep_keyword_speaks_before_another_place_and_waits_for_its_style(
     assert place.paint(place.only_job()) == place.outbox / "a.oil.jpg"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
+def test_a_photo_that_is_read_once_more_is_paired_by_its_path_and_not_by_its_words(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    place = Place(tmp_path, clock)
+    place.close()
+    rule = Rule(match="fa?/*.jpg", style=SCREAM)
+    place.folders = [replace(place.folders[0], rules=(rule,))]
+    place.open()
+    place.drop(os.fsdecode(b"fa\xfc/a.jpg"), b"text")
+    place.run()
+    failed = place.only_job()
+    assert (failed.state, failed.photo) == (JobState.FAILED, "fa\\xfc/a.jpg")
+    failed.original.write_bytes(b"photo")
+    assert place.ledger.retry(failed.id)
+    place.run()
+    job = place.only_job()
+    assert (job.state, job.style) == (JobState.QUEUED, SCREAM)
+    assert os.fsencode(job.path) == b"fa\xfc/a.jpg"
+    place.close()
+
+
 def test_two_photos_of_one_stem_share_a_sidecar(place: Place) -> None:
     place.drop("a.jpg", b"1")
     place.drop("a.png", b"2")
@@ -828,7 +851,7 @@ def test_a_crash_between_job_and_memory_of_the_file_makes_no_second_job(
         raise Killed
 
     place.drop("a.jpg")
-    monkeypatch.setattr(place.ledger, "mark_seen", die)
+    monkeypatch.setattr(place.ledger.seen, "mark", die)
     with pytest.raises(Killed):
         place.run()
     place.restart()

@@ -53,7 +53,7 @@ def test_a_job_is_not_cancelled_because_its_folder_cannot_be_searched(
     photo = place.drop("trip/a.jpg")
     place.run()
     if is_running:
-        place.ledger.claim()
+        place.ledger.queue.claim()
     faults.fail_for_ever("lstat", "stat", "open", number=number, at=under(photo.parent))
     photo.touch()  # an event, too, must not be misread
     place.run(130, step=2)

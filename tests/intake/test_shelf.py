@@ -38,7 +38,7 @@ def ask_for(place: Place, style: str, photo: str = "a.jpg") -> Job:
 
 def hand_back(place: Place, job: Job) -> None:
     """Do what the worker does with a job whose style the engine refused."""
-    claimed = place.ledger.claim()
+    claimed = place.ledger.queue.claim()
     assert claimed is not None
     assert claimed.id == job.id
     place.ledger.move(job.id, JobState.RUNNING, JobState.HELD, error="its style is gone", refund_attempt=True)
@@ -61,7 +61,7 @@ def test_a_style_is_copied_once_for_many_jobs_and_its_copy_is_needed_by_them(pla
     jobs = [ask_for(place, STARRY, f"{number}.jpg") for number in range(3)]
     assert len({job.styles[0].path for job in jobs}) == 1
     assert place.style_reader.read == [f"{STARRY}.jpg"]
-    assert jobs[0].styles[0].path in place.ledger.copies()
+    assert jobs[0].styles[0].path in place.ledger.jobs.copies()
 
 
 def test_the_styles_of_regions_are_copied_and_their_copies_needed_too(place: Place) -> None:
@@ -73,7 +73,7 @@ def test_the_styles_of_regions_are_copied_and_their_copies_needed_too(place: Pla
     place.run(20)
     (region,) = next(job for job in place.jobs() if job.original.name == "a.jpg").areas.regions
     assert region.styles[0].path.is_relative_to(place.config.state_dir)
-    assert {region.styles[0].path, region.mask.path} <= place.ledger.copies()
+    assert {region.styles[0].path, region.mask.path} <= place.ledger.jobs.copies()
 
 
 def test_a_built_in_style_needs_no_copy(place: Place, tmp_path: Path) -> None:
@@ -255,12 +255,12 @@ def test_a_submitted_job_that_is_given_back_goes_on_when_its_style_is_there(plac
     new = replace(with_styles_anew(job, place.shelf(), ""), origin=Origin.SUBMIT, inbox=None)
     new = replace(new, photo_sha256="1" * 64, key="0" * 64)
     place.ledger.cancel(job.id)
-    submitted = place.ledger.job(place.ledger.add(new).job)
+    submitted = place.ledger.jobs.get(place.ledger.add(new).job)
     assert submitted is not None
     shutil.rmtree(place.config.state_dir / "photos")
     hand_back(place, submitted)
     place.run(10)
-    again = place.ledger.job(submitted.id)
+    again = place.ledger.jobs.get(submitted.id)
     assert again is not None
     assert again.state is JobState.QUEUED
     assert again.styles[0].path.read_bytes() == STARRY.encode()

@@ -16,6 +16,7 @@ from support.new_jobs import PROGRESS, held_job, new_job
 
 from nst_daemon.config.orders import EngineFacts
 from nst_daemon.config.recipe import Optimizer
+from nst_daemon.disk import Stamp
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.ledger import UNREAD, Added, Duplicate, Ledger, Seen, Verdict
 from nst_daemon.ledger import file as ledger_file
@@ -42,7 +43,7 @@ def put(ledger: Ledger, key: str, state: JobState) -> int:
     job = ledger.add(new_job(key)).job
     if state is JobState.QUEUED:
         return job
-    while (claimed := ledger.claim()) is not None and claimed.id != job:
+    while (claimed := ledger.queue.claim()) is not None and claimed.id != job:
         pass
     if state is not JobState.RUNNING:
         assert ledger.move(job, JobState.RUNNING, state)
@@ -55,7 +56,7 @@ def put(ledger: Ledger, key: str, state: JobState) -> int:
 def test_a_job_comes_back_as_it_was_added(ledger: Ledger) -> None:
     new = new_job(sidecar=Path("/inbox/trip/a.jpg.yaml"), origin=Origin.SUBMIT)
     outcome = ledger.add(new)
-    job = ledger.job(outcome.job)
+    job = ledger.jobs.get(outcome.job)
     assert isinstance(outcome, Added)
     assert job is not None
     for name in NewJob.__dataclass_fields__:
@@ -69,37 +70,37 @@ def test_a_job_survives_the_closing_of_the_ledger(path: Path) -> None:
     with Ledger(path) as ledger:
         job = ledger.add(new_job()).job
     with Ledger(path) as ledger:
-        assert ledger.claim() is not None
-        assert ledger.job(job) is not None
+        assert ledger.queue.claim() is not None
+        assert ledger.jobs.get(job) is not None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
 def test_names_that_are_no_utf8_come_back_whole(ledger: Ledger) -> None:
     odd = Path(os.fsdecode(b"/inbox/caf\xe9.jpg"))
-    job = ledger.add(new_job(original=odd, copy=odd, photo=odd.name)).job
-    found = ledger.job(job)
+    job = ledger.add(new_job(original=odd, copy=odd, path=PurePath(odd.name))).job
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.original == odd
     assert found.photo == "caf\\xe9.jpg"
-    assert [each.id for each in ledger.jobs_of_photo(odd)] == [job]
+    assert [each.id for each in ledger.jobs.of_photo(odd)] == [job]
 
 
 def test_the_same_key_is_taken_in_once(ledger: Ledger) -> None:
     first = ledger.add(new_job("k"))
-    assert ledger.add(new_job("k", photo="b.jpg")) == Duplicate(first.job, JobState.QUEUED)
-    assert len(ledger.jobs()) == 1
+    assert ledger.add(new_job("k", path=PurePath("b.jpg"))) == Duplicate(first.job, JobState.QUEUED)
+    assert len(ledger.jobs.all()) == 1
 
 
 def test_a_duplicate_is_kept_as_cancelled_and_names_the_job_and_the_way_out(ledger: Ledger) -> None:
     first = ledger.add(new_job("k")).job
     again = ledger.add_duplicate(new_job("k:again"), of=first)
     assert ledger.add_duplicate(new_job("k:again"), of=first) == again
-    job = ledger.job(again)
+    job = ledger.jobs.get(again)
     assert job is not None
     assert job.state is JobState.CANCELLED
     assert job.error == f"duplicate of job {first}; `nst-daemon retry {again}` paints it again"
     assert ledger.retry(again)
-    retried = ledger.job(again)
+    retried = ledger.jobs.get(again)
     assert retried is not None
     assert retried.state is JobState.QUEUED
 
@@ -116,7 +117,7 @@ def test_only_the_moves_of_the_table_are_made(ledger: Ledger, source: JobState, 
     else:
         with pytest.raises(ValueError, match="never moves"):
             ledger.move(job, source, target)
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.state is (target if target in TRANSITIONS[source] else source)
 
@@ -125,7 +126,7 @@ def test_a_move_from_a_state_that_the_job_has_left_does_nothing(ledger: Ledger) 
     job = put(ledger, "k", JobState.RUNNING)
     assert ledger.move(job, JobState.RUNNING, JobState.DONE, result=Path("/outbox/a.jpg"))
     assert not ledger.move(job, JobState.RUNNING, JobState.FAILED, error="late")
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.state, found.error) == (JobState.DONE, None)
     assert not ledger.move(4711, JobState.RUNNING, JobState.DONE)
@@ -138,7 +139,7 @@ def test_of_two_threads_one_gets_the_job(path: Path) -> None:
         claimed: list[int] = []
 
         def work() -> None:
-            while (job := ledger.claim()) is not None:
+            while (job := ledger.queue.claim()) is not None:
                 claimed.append(job.id)
 
         threads = [threading.Thread(target=work) for _ in range(4)]
@@ -151,7 +152,7 @@ def test_of_two_threads_one_gets_the_job(path: Path) -> None:
 
 def test_the_oldest_job_is_claimed_first_and_its_attempt_counted(ledger: Ledger) -> None:
     first, _ = ledger.add(new_job("1")), ledger.add(new_job("2"))
-    job = ledger.claim()
+    job = ledger.queue.claim()
     assert job is not None
     assert (job.id, job.state, job.attempts) == (first.job, JobState.RUNNING, 1)
     assert job.started is not None
@@ -159,31 +160,31 @@ def test_the_oldest_job_is_claimed_first_and_its_attempt_counted(ledger: Ledger)
 
 def test_a_job_that_backs_off_is_passed_over_until_its_time(ledger: Ledger, clock: FakeClock) -> None:
     first, second = ledger.add(new_job("1")).job, ledger.add(new_job("2")).job
-    ledger.claim()
+    ledger.queue.claim()
     ledger.move(first, JobState.RUNNING, JobState.QUEUED, error="engine died", not_before=clock() + 5)
-    job = ledger.claim()
+    job = ledger.queue.claim()
     assert job is not None
     assert job.id == second
-    assert ledger.claim() is None
+    assert ledger.queue.claim() is None
     clock.advance(5)
-    job = ledger.claim()
+    job = ledger.queue.claim()
     assert job is not None
     assert (job.id, job.attempts, job.error) == (first, 2, None)
 
 
 def test_a_postponed_photo_waits_and_pairing_it_anew_ends_the_wait(ledger: Ledger, clock: FakeClock) -> None:
     job = ledger.add(new_job()).job
-    ledger.postpone(Path("/inbox/trip/a.jpg"), 4.0)
-    assert ledger.claim() is None
+    ledger.queue.postpone(Path("/inbox/trip/a.jpg"), 4.0)
+    assert ledger.queue.claim() is None
     clock.advance(3.0)
     ledger.repair(job, new_job("other"))
-    assert ledger.claim() is not None
+    assert ledger.queue.claim() is not None
 
 
 def test_a_condition_of_the_machine_costs_no_attempt(ledger: Ledger) -> None:
     job = put(ledger, "k", JobState.RUNNING)
     ledger.move(job, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.attempts == 0
 
@@ -191,17 +192,17 @@ def test_a_condition_of_the_machine_costs_no_attempt(ledger: Ledger) -> None:
 def test_a_paused_ledger_gives_no_job_also_after_a_restart(path: Path) -> None:
     with Ledger(path) as ledger:
         ledger.add(new_job())
-        ledger.pause()
+        ledger.requests.pause()
     with Ledger(path) as ledger:
-        assert ledger.is_paused()
-        assert ledger.claim() is None
-        ledger.resume()
-        assert ledger.claim() is not None
+        assert ledger.requests.is_paused()
+        assert ledger.queue.claim() is None
+        ledger.requests.resume()
+        assert ledger.queue.claim() is not None
 
 
 def _claim_and_hang(path: Path, ready: "multiprocessing.synchronize.Event") -> None:
     ledger = Ledger(path)
-    assert ledger.claim() is not None
+    assert ledger.queue.claim() is not None
     ready.set()
     signal.pause()
 
@@ -218,8 +219,8 @@ def test_a_killed_process_leaves_its_attempt_counted_and_the_job_comes_back(path
         process.kill()
         process.join()
         process.close()
-        assert ledger.recover() == [job]
-        found = ledger.job(job)
+        assert ledger.attempts.recover() == [job]
+        found = ledger.jobs.get(job)
         assert found is not None
         assert (found.state, found.attempts) == (JobState.QUEUED, 1)
 
@@ -227,8 +228,8 @@ def test_a_killed_process_leaves_its_attempt_counted_and_the_job_comes_back(path
 def test_a_job_that_was_being_cancelled_when_the_daemon_died_is_cancelled(ledger: Ledger) -> None:
     job = put(ledger, "k", JobState.RUNNING)
     ledger.cancel(job)
-    assert ledger.recover() == [job]
-    found = ledger.job(job)
+    assert ledger.attempts.recover() == [job]
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.state, found.cancel_requested) == (JobState.CANCELLED, False)
 
@@ -240,7 +241,7 @@ def test_a_job_that_was_being_cancelled_when_the_daemon_died_is_cancelled(ledger
 def test_a_waiting_job_is_cancelled_at_once(ledger: Ledger, state: JobState) -> None:
     job = put(ledger, "k", state)
     assert ledger.cancel(job, reason="the photo is gone") is JobState.CANCELLED
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.error, found.finished is not None) == ("the photo is gone", True)
 
@@ -248,9 +249,9 @@ def test_a_waiting_job_is_cancelled_at_once(ledger: Ledger, state: JobState) -> 
 def test_a_running_job_is_asked_to_stop_and_never_goes_back_to_the_queue(ledger: Ledger) -> None:
     job = put(ledger, "k", JobState.RUNNING)
     assert ledger.cancel(job) is JobState.RUNNING
-    assert ledger.is_cancelled(job)
+    assert ledger.jobs.is_cancelled(job)
     assert ledger.move(job, JobState.RUNNING, JobState.QUEUED)
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.state is JobState.CANCELLED
 
@@ -258,14 +259,14 @@ def test_a_running_job_is_asked_to_stop_and_never_goes_back_to_the_queue(ledger:
 def test_what_has_ended_cannot_be_cancelled_and_what_is_unknown_is_none(ledger: Ledger) -> None:
     assert ledger.cancel(put(ledger, "k", JobState.DONE)) is JobState.DONE
     assert ledger.cancel(4711) is None
-    assert not ledger.is_cancelled(4711)
+    assert not ledger.jobs.is_cancelled(4711)
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
 def test_a_retried_job_is_as_good_as_new(ledger: Ledger, state: JobState) -> None:
     job = put(ledger, "k", state)
     assert ledger.retry(job)
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.state, found.attempts, found.error) == (JobState.QUEUED, 0, None)
     assert (found.started, found.finished) == (None, None)
@@ -281,18 +282,18 @@ def test_a_job_that_never_had_a_style_is_held_when_it_is_retried(ledger: Ledger)
     job = ledger.add(held_job(), is_disposed=True).job
     ledger.cancel(job)
     assert ledger.retry(job)
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.state, found.error) == (JobState.HELD, UNREAD)
-    assert ledger.claim() is None
+    assert ledger.queue.claim() is None
 
 
 def test_all_failed_jobs_are_retried_and_no_other(ledger: Ledger) -> None:
     failed = [put(ledger, key, JobState.FAILED) for key in ("1", "2")]
     cancelled = put(ledger, "3", JobState.CANCELLED)
     assert ledger.retry_failed() == 2
-    assert {job.id for job in ledger.jobs(state=JobState.QUEUED)} == set(failed)
-    assert [job.id for job in ledger.jobs(state=JobState.CANCELLED)] == [cancelled]
+    assert {job.id for job in ledger.jobs.all(state=JobState.QUEUED)} == set(failed)
+    assert [job.id for job in ledger.jobs.all(state=JobState.CANCELLED)] == [cancelled]
 
 
 # Pairing anew.
@@ -301,7 +302,7 @@ def test_all_failed_jobs_are_retried_and_no_other(ledger: Ledger) -> None:
 def test_a_held_job_gets_its_style(ledger: Ledger) -> None:
     job = ledger.add(held_job()).job
     assert ledger.repair(job, new_job("real"))
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.key, found.state, found.style, found.error) == (
         "real",
@@ -314,14 +315,14 @@ def test_a_held_job_gets_its_style(ledger: Ledger) -> None:
 def test_a_queued_job_may_be_held_again(ledger: Ledger) -> None:
     job = ledger.add(new_job()).job
     assert ledger.repair(job, held_job())
-    assert [each.id for each in ledger.jobs(state=JobState.HELD)] == [job]
+    assert [each.id for each in ledger.jobs.all(state=JobState.HELD)] == [job]
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.DONE, JobState.CANCELLED])
 def test_a_job_that_has_started_is_not_paired_anew(ledger: Ledger, state: JobState) -> None:
     job = put(ledger, "k", state)
     assert not ledger.repair(job, new_job("other"))
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.key == "k"
 
@@ -330,7 +331,7 @@ def test_a_held_job_whose_work_is_another_jobs_ends_as_its_duplicate(ledger: Led
     other = ledger.add(new_job("real")).job
     job = ledger.add(held_job()).job
     assert ledger.repair(job, new_job("real"))
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.state is JobState.CANCELLED
     assert found.error is not None
@@ -343,7 +344,7 @@ def test_a_photo_that_comes_once_more_takes_its_failed_job_up_again(ledger: Ledg
     moved = new_job("k", original=Path("/inbox/b.jpg"))
     assert ledger.revive(job, moved)
     assert not ledger.revive(job, moved)
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.state, found.attempts, found.original) == (JobState.QUEUED, 0, Path("/inbox/b.jpg"))
 
@@ -358,8 +359,8 @@ def test_a_reserved_name_belongs_to_one_job_whatever_its_case(ledger: Ledger, tm
     assert ledger.reserve_result(first, target)
     assert not ledger.reserve_result(second, twin)
     assert ledger.reserve_result(first, target)
-    assert ledger.results_of(twin) == first
-    found = ledger.job(first)
+    assert ledger.jobs.owner_of(twin) == first
+    found = ledger.jobs.get(first)
     assert found is not None
     assert found.result == target
 
@@ -370,12 +371,12 @@ def test_a_reserved_name_survives_a_crash_and_is_given_back_by_a_failure(
     target = tmp_path / "a.jpg"
     job = put(ledger, "1", JobState.RUNNING)
     ledger.reserve_result(job, target)
-    ledger.recover()
-    claimed = ledger.claim()
+    ledger.attempts.recover()
+    claimed = ledger.queue.claim()
     assert claimed is not None
     assert claimed.result == target
     ledger.move(job, JobState.RUNNING, JobState.FAILED, error="no")
-    assert ledger.results_of(target) is None
+    assert ledger.jobs.owner_of(target) is None
 
 
 def test_a_done_job_whose_result_was_taken_away_no_longer_owns_the_name(
@@ -385,12 +386,12 @@ def test_a_done_job_whose_result_was_taken_away_no_longer_owns_the_name(
     target.write_bytes(b"painting")
     first = put(ledger, "1", JobState.RUNNING)
     ledger.move(first, JobState.RUNNING, JobState.DONE, result=target)
-    assert ledger.results_of(target) == first
+    assert ledger.jobs.owner_of(target) == first
     target.unlink()
-    assert ledger.results_of(target) is None
+    assert ledger.jobs.owner_of(target) is None
     second = put(ledger, "2", JobState.RUNNING)
     assert ledger.reserve_result(second, target)
-    assert ledger.results_of(target) == second
+    assert ledger.jobs.owner_of(target) == second
 
 
 def test_a_retried_job_that_fails_keeps_the_result_it_had(ledger: Ledger, tmp_path: Path) -> None:
@@ -399,9 +400,9 @@ def test_a_retried_job_that_fails_keeps_the_result_it_had(ledger: Ledger, tmp_pa
     job = put(ledger, "1", JobState.RUNNING)
     ledger.move(job, JobState.RUNNING, JobState.DONE, result=target)
     ledger.retry(job)
-    ledger.claim()
+    ledger.queue.claim()
     ledger.move(job, JobState.RUNNING, JobState.FAILED, error="no")
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.result == target
 
@@ -409,10 +410,10 @@ def test_a_retried_job_that_fails_keeps_the_result_it_had(ledger: Ledger, tmp_pa
 def test_an_original_is_owed_a_place_from_the_end_of_its_job_until_it_is_there(ledger: Ledger) -> None:
     job = put(ledger, "1", JobState.DONE)
     put(ledger, "2", JobState.CANCELLED)
-    assert [each.id for each in ledger.undisposed()] == [job]
+    assert ledger.jobs.undisposed() == [job]
     ledger.mark_disposed(job, Path("/archive/trip/a.jpg"))
-    assert ledger.undisposed() == []
-    found = ledger.job(job)
+    assert ledger.jobs.undisposed() == []
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.original == Path("/archive/trip/a.jpg")
 
@@ -424,24 +425,24 @@ def test_what_was_seen_is_forgotten_when_the_original_leaves(
     ledger: Ledger, place: Path | None, is_known: bool
 ) -> None:
     job = put(ledger, "1", JobState.DONE)
-    ledger.mark_seen(seen("/inbox/trip/a.jpg"))
+    ledger.seen.mark(seen("/inbox/trip/a.jpg"))
     ledger.mark_disposed(job, place)
-    assert (ledger.seen(Path("/inbox/trip/a.jpg")) is not None) == is_known
+    assert (ledger.seen.get(Path("/inbox/trip/a.jpg")) is not None) == is_known
 
 
 def test_a_failure_that_the_intake_has_put_away_is_not_owed_a_place(ledger: Ledger) -> None:
     ledger.add(new_job(state=JobState.FAILED, error="no picture"), is_disposed=True)
-    assert ledger.undisposed() == []
+    assert ledger.jobs.undisposed() == []
 
 
 def test_a_result_found_in_the_outbox_makes_a_job_that_is_done(ledger: Ledger, tmp_path: Path) -> None:
     result = tmp_path / "a.jpg"
     result.write_bytes(b"painting")
     job = ledger.add(new_job(state=JobState.DONE), result=result).job
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.state, found.result) == (JobState.DONE, result)
-    assert ledger.results_of(result) == job
+    assert ledger.jobs.owner_of(result) == job
 
 
 # Facts.
@@ -451,9 +452,7 @@ def seen(path: str, root: str = "/inbox") -> Seen:
     return Seen(
         path=Path(path),
         root=Path(root),
-        size=7,
-        mtime_ns=2**62,
-        inode=2**100,
+        stamp=Stamp(7, 2**62, 2**100),  # Windows has 128 bits of an inode
         verdict=Verdict.JOB,
         photo_sha256="a" * 64,
         keywords=("nst|starry_night", "caf\u00e9"),
@@ -463,33 +462,33 @@ def seen(path: str, root: str = "/inbox") -> Seen:
 
 def test_seen_files_are_kept_by_inbox(ledger: Ledger) -> None:
     one, other = seen("/inbox/a.jpg"), seen("/second/a.jpg", "/second")
-    ledger.mark_seen(one)
-    ledger.mark_seen(other)
-    ledger.mark_seen(other)
-    assert ledger.seen(one.path) == one
-    assert ledger.seen_under(Path("/second")) == {other.path: other}
-    ledger.forget_seen(one.path)
-    assert ledger.seen(one.path) is None
+    ledger.seen.mark(one)
+    ledger.seen.mark(other)
+    ledger.seen.mark(other)
+    assert ledger.seen.get(one.path) == one
+    assert ledger.seen.under(Path("/second")) == {other.path: other}
+    ledger.seen.forget(one.path)
+    assert ledger.seen.get(one.path) is None
 
 
 def test_problems_are_replaced_by_source(ledger: Ledger) -> None:
     full = Problem(code="disk_full", message="full", remedy="free")
     gone = Problem(code="inbox_missing", message="gone", remedy="mount")
-    ledger.set_problems("intake", [gone, full])
-    ledger.set_problems("worker", [full])
+    ledger.problems.set("intake", [gone, full])
+    ledger.problems.set("worker", [full])
     assert ledger.snapshot(running=True).problems == (gone, full)  # said twice, shown once
-    ledger.set_problems("intake", [])
+    ledger.problems.set("intake", [])
     assert ledger.snapshot(running=True).problems == (full,)
-    ledger.clear_problems()
+    ledger.problems.clear()
     assert ledger.snapshot(running=True).problems == ()
 
 
 def test_a_snapshot_shows_counts_and_what_is_being_painted(ledger: Ledger) -> None:
     put(ledger, "1", JobState.DONE)
     job = put(ledger, "2", JobState.RUNNING)
-    ledger.report_progress(job, PROGRESS)
-    ledger.set_engines([EngineFacts(), EngineFacts(state="warm", device="cpu", weights="original")])
-    ledger.set_daemon(4711, "0.1.0")
+    ledger.attempts.report_progress(job, PROGRESS)
+    ledger.presence.set_engines([EngineFacts(), EngineFacts(state="warm", device="cpu", weights="original")])
+    ledger.presence.set_daemon(4711, "0.1.0")
     snapshot = ledger.snapshot(running=True)
     assert snapshot.counts == {state: int(state in (JobState.DONE, JobState.RUNNING)) for state in JobState}
     assert (snapshot.pid, snapshot.version, snapshot.engine.device) == (4711, "0.1.0", "cpu")
@@ -498,9 +497,9 @@ def test_a_snapshot_shows_counts_and_what_is_being_painted(ledger: Ledger) -> No
 
 def test_a_snapshot_of_a_dead_daemon_shows_nothing_as_alive(ledger: Ledger) -> None:
     put(ledger, "1", JobState.RUNNING)
-    ledger.set_daemon(4711, "0.1.0")
-    ledger.set_engines([EngineFacts(state="warm")])
-    ledger.set_problems("intake", [Problem(code="c", message="m", remedy="r")])
+    ledger.presence.set_daemon(4711, "0.1.0")
+    ledger.presence.set_engines([EngineFacts(state="warm")])
+    ledger.problems.set("intake", [Problem(code="c", message="m", remedy="r")])
     snapshot = ledger.snapshot(running=False)
     assert (snapshot.pid, snapshot.current, snapshot.problems) == (None, (), ())
     assert snapshot.engine == EngineFacts()
@@ -508,44 +507,44 @@ def test_a_snapshot_of_a_dead_daemon_shows_nothing_as_alive(ledger: Ledger) -> N
 
 def test_progress_of_a_job_that_has_ended_is_not_kept(ledger: Ledger) -> None:
     job = put(ledger, "1", JobState.DONE)
-    ledger.report_progress(job, PROGRESS)
+    ledger.attempts.report_progress(job, PROGRESS)
     ledger.retry(job)
-    ledger.claim()
+    ledger.queue.claim()
     assert ledger.snapshot(running=True).current[0].progress is None
 
 
 def test_a_heartbeat_is_the_time_of_the_last_beat(ledger: Ledger, clock: FakeClock) -> None:
-    assert ledger.heartbeat() is None
-    ledger.beat()
+    assert ledger.presence.heartbeat() is None
+    ledger.presence.beat()
     clock.advance(3)
-    ledger.beat()
-    assert ledger.heartbeat() == clock()
+    ledger.presence.beat()
+    assert ledger.presence.heartbeat() == clock()
 
 
 def test_a_ledger_has_a_name_of_its_own_for_life(path: Path, tmp_path: Path) -> None:
     with Ledger(path) as one, Ledger(tmp_path / "other.db") as other:
-        name = one.identity
-        assert name != other.identity
+        name = one.facts.identity
+        assert name != other.facts.identity
     with Ledger(path) as again:
-        assert again.identity == name
+        assert again.facts.identity == name
 
 
 def test_jobs_are_listed_by_state_newest_first_and_limited(ledger: Ledger) -> None:
     numbers = [ledger.add(new_job(str(key))).job for key in range(5)]
-    assert [job.id for job in ledger.jobs(limit=2)] == numbers[:-3:-1]
-    assert [job.id for job in ledger.jobs(newest_first=False)] == numbers
-    assert ledger.jobs(state=JobState.DONE) == []
-    assert ledger.job_of_key("3") == ledger.job(numbers[3])
-    assert ledger.job_of_key("nobody") is None
+    assert [job.id for job in ledger.jobs.all(limit=2)] == numbers[:-3:-1]
+    assert [job.id for job in ledger.jobs.all(newest_first=False)] == numbers
+    assert ledger.jobs.all(state=JobState.DONE) == []
+    assert ledger.jobs.of_key("3") == ledger.jobs.get(numbers[3])
+    assert ledger.jobs.of_key("nobody") is None
 
 
 def test_copies_of_done_jobs_are_not_needed(ledger: Ledger) -> None:
     done = put(ledger, "1", JobState.DONE)
-    other = ledger.job(ledger.add(new_job("2", copy=Path("/state/photos/b.jpg"))).job)
+    other = ledger.jobs.get(ledger.add(new_job("2", copy=Path("/state/photos/b.jpg"))).job)
     assert other is not None
-    assert ledger.copies() == {other.copy, *(style.path for style in other.styles)}
+    assert ledger.jobs.copies() == {other.copy, *(style.path for style in other.styles)}
     ledger.retry(done)
-    assert len(ledger.copies()) == 3
+    assert len(ledger.jobs.copies()) == 3
 
 
 # The file.
@@ -556,13 +555,13 @@ def test_a_corrupt_ledger_is_put_aside_and_a_new_one_begun(path: Path, content: 
     path.parent.mkdir()
     path.write_bytes(content)
     with Ledger(path) as ledger:
-        assert ledger.put_aside is not None
-        assert ledger.put_aside.name.startswith("ledger.corrupt-")
-        assert ledger.put_aside.read_bytes() == content
+        assert ledger.file.put_aside is not None
+        assert ledger.file.put_aside.name.startswith("ledger.corrupt-")
+        assert ledger.file.put_aside.read_bytes() == content
         assert isinstance(ledger.add(new_job()), Added)
     with Ledger(path) as ledger:
-        assert ledger.put_aside is None
-        assert len(ledger.jobs()) == 1
+        assert ledger.file.put_aside is None
+        assert len(ledger.jobs.all()) == 1
 
 
 def test_a_ledger_with_damage_in_its_middle_is_put_aside(path: Path) -> None:
@@ -573,8 +572,8 @@ def test_a_ledger_with_damage_in_its_middle_is_put_aside(path: Path) -> None:
     content[8192:40960] = b"\xa5" * (40960 - 8192)
     path.write_bytes(content)
     with Ledger(path) as ledger:
-        assert ledger.put_aside is not None
-        assert ledger.jobs() == []
+        assert ledger.file.put_aside is not None
+        assert ledger.jobs.all() == []
 
 
 def test_two_corrupt_ledgers_of_one_second_are_both_kept(path: Path, clock: FakeClock) -> None:
@@ -592,7 +591,7 @@ def test_an_older_ledger_is_migrated_behind_a_backup(path: Path, monkeypatch: py
     more = (*ledger_schema.MIGRATIONS, ("ALTER TABLE jobs ADD COLUMN mood TEXT DEFAULT 'good'",))
     monkeypatch.setattr(ledger_file, "MIGRATIONS", more)
     with Ledger(path) as ledger:
-        assert ledger.job(job) is not None
+        assert ledger.jobs.get(job) is not None
         with ledger.file.read() as db:
             assert db.execute("SELECT mood FROM jobs").fetchone()[0] == "good"
     before = len(ledger_schema.MIGRATIONS)
@@ -667,28 +666,28 @@ def test_processes_that_make_a_ledger_at_the_same_moment_share_it(path: Path) ->
         assert process.exitcode == 0
         process.close()
     with Ledger(path) as ledger:
-        assert len(ledger.jobs()) == 30
+        assert len(ledger.jobs.all()) == 30
 
 
 # ── news ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_who_waits_for_a_job_is_woken_by_a_new_one_and_not_by_one_that_is_known(ledger: Ledger) -> None:
-    known = ledger.additions.count
-    waiting = threading.Thread(target=ledger.additions.wait, args=(known, 3600.0))
+    known = ledger.queue.additions.count
+    waiting = threading.Thread(target=ledger.queue.additions.wait, args=(known, 3600.0))
     waiting.start()
     ledger.add(new_job("a"))
     waiting.join(20)
     assert not waiting.is_alive()
-    assert ledger.additions.count == known + 1
+    assert ledger.queue.additions.count == known + 1
     ledger.add(new_job("a"))
-    assert ledger.additions.count == known + 1
+    assert ledger.queue.additions.count == known + 1
 
 
 def test_news_that_came_before_the_waiting_is_not_lost(ledger: Ledger) -> None:
-    known = ledger.additions.count
+    known = ledger.queue.additions.count
     ledger.add(new_job("a"))
-    ledger.additions.wait(known, 3600.0)
+    ledger.queue.additions.wait(known, 3600.0)
 
 
 # Whose fault a bad end is.
@@ -696,27 +695,27 @@ def test_news_that_came_before_the_waiting_is_not_lost(ledger: Ledger) -> None:
 
 def ends_badly(ledger: Ledger, job: int, *progress: float, begun: bool = True) -> int:
     """Let the daemon die in an attempt that came so far; return how many ended no further."""
-    claimed = ledger.claim()
+    claimed = ledger.queue.claim()
     assert claimed is not None
     if begun:
-        ledger.begin(job)
+        ledger.attempts.begin(job)
     for fraction in progress:
-        ledger.report_progress(job, replace(PROGRESS, fraction=fraction))
-    assert ledger.recover() == [job]
-    found = ledger.job(job)
+        ledger.attempts.report_progress(job, replace(PROGRESS, fraction=fraction))
+    assert ledger.attempts.recover() == [job]
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.state is JobState.QUEUED
     return found.strikes
 
 
 def test_an_end_before_the_engine_had_the_photo_counts_for_nothing(ledger: Ledger) -> None:
-    ledger.recover()
+    ledger.attempts.recover()
     job = put(ledger, "1", JobState.QUEUED)
     assert [ends_badly(ledger, job, begun=False) for _ in range(6)] == [0] * 6
 
 
 def test_an_end_counts_against_a_photo_that_came_no_further_than_before(ledger: Ledger) -> None:
-    ledger.recover()
+    ledger.attempts.recover()
     job = put(ledger, "1", JobState.QUEUED)
     assert ends_badly(ledger, job) == 1
     assert ends_badly(ledger, job) == 2
@@ -726,55 +725,55 @@ def test_an_end_counts_against_a_photo_that_came_no_further_than_before(ledger: 
 
 
 def test_ends_of_the_engine_and_of_the_daemon_are_counted_apart(ledger: Ledger) -> None:
-    ledger.recover()
+    ledger.attempts.recover()
     job = put(ledger, "1", JobState.QUEUED)
     assert [ends_badly(ledger, job) for _ in range(4)] == [1, 2, 3, 4]
     for count in (1, 2):
-        assert ledger.claim() is not None
-        ledger.begin(job)
-        assert ledger.strike(job) == count
+        assert ledger.queue.claim() is not None
+        ledger.attempts.begin(job)
+        assert ledger.attempts.strike(job) == count
         ledger.move(job, JobState.RUNNING, JobState.QUEUED)
     assert ends_badly(ledger, job, 0.5) == 1
-    assert ledger.claim() is not None
-    ledger.begin(job)
-    assert ledger.strike(job) == 1
+    assert ledger.queue.claim() is not None
+    ledger.attempts.begin(job)
+    assert ledger.attempts.strike(job) == 1
 
 
 def test_an_attempt_that_left_a_place_to_go_on_from_has_advanced(ledger: Ledger) -> None:
-    ledger.recover()
+    ledger.attempts.recover()
     job = put(ledger, "1", JobState.QUEUED)
     assert ends_badly(ledger, job, 0.5) == 1
     assert ends_badly(ledger, job, 0.5) == 2
-    ledger.claim()
-    ledger.begin(job)
-    ledger.report_progress(job, replace(PROGRESS, fraction=0.4), is_safe=True)
-    ledger.recover()
-    found = ledger.job(job)
+    ledger.queue.claim()
+    ledger.attempts.begin(job)
+    ledger.attempts.report_progress(job, replace(PROGRESS, fraction=0.4), is_safe=True)
+    ledger.attempts.recover()
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.strikes == 1
 
 
 def test_a_stop_and_a_power_cut_count_for_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger.recover()
+    ledger.attempts.recover()
     job = put(ledger, "1", JobState.QUEUED)
-    ledger.claim()
-    ledger.begin(job)
-    ledger.excuse(job)  # it was told to stop, and killed before it did
-    ledger.report_progress(job, PROGRESS)
-    assert ledger.recover() == [job]
+    ledger.queue.claim()
+    ledger.attempts.begin(job)
+    ledger.attempts.excuse(job)  # it was told to stop, and killed before it did
+    ledger.attempts.report_progress(job, PROGRESS)
+    assert ledger.attempts.recover() == [job]
     monkeypatch.setattr(machine, "boot_mark", lambda: "another run of the machine")
     assert ends_badly(ledger, job) == 0
     assert ends_badly(ledger, job) == 1
 
 
 def test_a_job_that_is_retried_has_a_clean_sheet(ledger: Ledger) -> None:
-    ledger.recover()
+    ledger.attempts.recover()
     job = put(ledger, "1", JobState.QUEUED)
     assert ends_badly(ledger, job) == 1
-    ledger.claim()
+    ledger.queue.claim()
     ledger.move(job, JobState.RUNNING, JobState.FAILED)
     ledger.retry(job)
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.strikes == 0
 
@@ -782,18 +781,18 @@ def test_a_job_that_is_retried_has_a_clean_sheet(ledger: Ledger) -> None:
 def test_jobs_of_a_blocked_outbox_wait_and_others_are_claimed(ledger: Ledger) -> None:
     for number in (1, 2):
         ledger.add(new_job(str(number), outbox=Path(f"/outbox{number}")))
-    ledger.set_blocked([(Path("/outbox1"), None), (Path("/outbox2"), PurePath("another"))])
-    claimed = ledger.claim()
+    ledger.queue.set_blocked([(Path("/outbox1"), None), (Path("/outbox2"), PurePath("another"))])
+    claimed = ledger.queue.claim()
     assert claimed is not None
     assert claimed.outbox == Path("/outbox2")
     ledger.move(claimed.id, JobState.RUNNING, JobState.DONE)
-    assert ledger.claim() is None
-    assert not ledger.has_work()
-    ledger.set_blocked([(Path("/outbox1"), PurePath("trip"))])
-    assert ledger.claim() is None
-    ledger.set_blocked([])
-    assert ledger.has_work()
-    assert ledger.claim() is not None
+    assert ledger.queue.claim() is None
+    assert not ledger.queue.has_work()
+    ledger.queue.set_blocked([(Path("/outbox1"), PurePath("trip"))])
+    assert ledger.queue.claim() is None
+    ledger.queue.set_blocked([])
+    assert ledger.queue.has_work()
+    assert ledger.queue.claim() is not None
 
 
 # Where a photo lies, and why it was cancelled.
@@ -802,13 +801,13 @@ def test_jobs_of_a_blocked_outbox_wait_and_others_are_claimed(ledger: Ledger) ->
 @pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
 def test_a_photos_folder_is_kept_byte_by_byte_wherever_the_photo_goes(ledger: Ledger) -> None:
     folder = os.fsdecode(b"Urlaub\xfc")
-    new = new_job(original=Path("/inbox") / folder / "a.jpg", photo="Urlaub\\xfc/a.jpg")
+    new = new_job(original=Path("/inbox") / folder / "a.jpg", path=PurePath(folder) / "a.jpg")
     job = ledger.add(new).job
-    assert ledger.claim() is not None
+    assert ledger.queue.claim() is not None
     ledger.move(job, JobState.RUNNING, JobState.FAILED, error="x")
     ledger.mark_disposed(job, Path("/failed/Urlaub/a.2.jpg"))
     assert ledger.revive(job, replace(new, original=Path("/failed/Urlaub/a.2.jpg")))
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert found.place == PurePath(folder)
 
@@ -818,7 +817,7 @@ def test_a_running_job_that_was_cancelled_says_why(ledger: Ledger, target: JobSt
     job = put(ledger, "1", JobState.RUNNING)
     ledger.cancel(job, reason="the photo is gone")
     ledger.move(job, JobState.RUNNING, target, error="another reason")
-    found = ledger.job(job)
+    found = ledger.jobs.get(job)
     assert found is not None
     assert (found.state, found.error) == (JobState.CANCELLED, "the photo is gone")
 
@@ -830,5 +829,5 @@ def test_a_result_that_cannot_be_looked_for_keeps_its_name(
     result = tmp_path / "a.jpg"
     ledger.move(job, JobState.RUNNING, JobState.DONE, result=result)
     faults.fail("lstat", errno.ESTALE, at=result)
-    assert ledger.results_of(result) == job
-    assert ledger.results_of(result) is None  # it is proven to be gone
+    assert ledger.jobs.owner_of(result) == job
+    assert ledger.jobs.owner_of(result) is None  # it is proven to be gone

@@ -21,7 +21,7 @@ def test_the_ledger_is_its_owners_alone_and_an_older_one_becomes_so(tmp_path: Pa
     before = os.umask(umask)
     try:
         with Ledger(tmp_path / "state" / "ledger.db") as ledger:
-            ledger.beat()
+            ledger.presence.beat()
             rights = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "state").iterdir()}
         for path in (tmp_path / "state", tmp_path / "state" / "ledger.db"):
             path.chmod(path.stat().st_mode | 0o044)
@@ -38,7 +38,12 @@ def test_the_ledger_is_its_owners_alone_and_an_older_one_becomes_so(tmp_path: Pa
 def test_a_ledger_that_was_closed_refuses_whoever_comes_later(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     ledger.close()
-    uses: list[Callable[[], object]] = [ledger.beat, ledger.jobs, ledger.claim, lambda: ledger.job(1)]
+    uses: list[Callable[[], object]] = [
+        ledger.presence.beat,
+        ledger.jobs.all,
+        ledger.queue.claim,
+        lambda: ledger.jobs.get(1),
+    ]
     for use in uses:
         with pytest.raises(ConditionError, match="is closed"):
             use()
@@ -110,7 +115,7 @@ def test_a_damaged_ledger_is_never_put_aside_from_under_a_daemon(
     assert [each.name for each in tmp_path.glob("*.db")] == ["ledger.db"]
     monkeypatch.setattr(locks, "holder", lambda state_dir: os.getpid())
     with Ledger(path) as ledger:
-        assert ledger.put_aside is not None
+        assert ledger.file.put_aside is not None
 
 
 def call_corrupt(ledger: Ledger) -> None:
@@ -123,13 +128,13 @@ def call_corrupt(ledger: Ledger) -> None:
 
 def test_a_ledger_that_seems_damaged_in_use_is_opened_anew_and_goes_on(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
-        ledger.remember("a", "b")
+        ledger.facts.remember("a", "b")
         with pytest.raises(ConditionError) as caught:
             call_corrupt(ledger)
         assert caught.value.code == "disk_error"
-        assert ledger.recall("a") == "b"
-        ledger.remember("a", "c")
-        assert ledger.recall("a") == "c"
+        assert ledger.facts.recall("a") == "b"
+        ledger.facts.remember("a", "c")
+        assert ledger.facts.recall("a") == "c"
         with pytest.raises(MissingError, match="nst-daemon restart"):  # again, and at once
             call_corrupt(ledger)
 
@@ -143,7 +148,7 @@ def test_a_ledger_that_is_damaged_in_use_is_told_in_words(tmp_path: Path) -> Non
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # nothing of it is left beside the file
         path.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
         with pytest.raises(MissingError, match="nst-daemon restart"):
-            ledger.recall("a")
+            ledger.facts.recall("a")
 
 
 def test_a_disk_that_is_still_away_when_the_ledger_is_opened_anew_is_waited_for(
@@ -155,13 +160,13 @@ def test_a_disk_that_is_still_away_when_the_ledger_is_opened_anew_is_waited_for(
         raise error
 
     with Ledger(tmp_path / "ledger.db") as ledger:
-        ledger.remember("a", "b")
+        ledger.facts.remember("a", "b")
         with pytest.raises(ConditionError):
             call_corrupt(ledger)
         with monkeypatch.context() as away:
             away.setattr(file, "_switch_to_wal", fail)
             for _ in range(2):
                 with pytest.raises(ConditionError) as caught:
-                    ledger.recall("a")
+                    ledger.facts.recall("a")
                 assert caught.value.code == "disk_error"
-        assert ledger.recall("a") == "b"
+        assert ledger.facts.recall("a") == "b"

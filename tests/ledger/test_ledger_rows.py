@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from support.new_jobs import PROGRESS, held_job, new_job
 from typer.testing import CliRunner
 
 from nst_daemon.cli.app import app
+from nst_daemon.disk import Stamp
 from nst_daemon.ledger import Added, Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import Job, JobState
+from nst_daemon.ledger.table import JobTable
 
 DAMAGES = (
     ("styles", "[{"),
@@ -53,19 +55,18 @@ def test_a_queued_row_that_says_nothing_is_passed_over_and_shown(
 ) -> None:
     bad, good = (ledger.add(new_job(key)).job for key in "ab")
     before = damage(ledger, bad, column, value)
-    claimed = ledger.claim()
+    claimed = ledger.queue.claim()
     assert claimed is not None
     assert claimed.id == good
     ledger.move(good, JobState.RUNNING, JobState.DONE)
-    assert ledger.claim() is None
-    assert ledger.next_claim() is None
-    assert not ledger.has_work()
-    assert [job.id for job in ledger.jobs()] == [good]
-    assert [job.id for job in ledger.each_job()] == [good]
-    assert [job.id for job in ledger.undisposed()] == [good]
-    assert ledger.job(bad) is None
+    assert ledger.queue.claim() is None
+    assert not ledger.queue.has_work()
+    assert [job.id for job in ledger.jobs.all()] == [good]
+    assert [job.id for job in ledger.jobs.each()] == [good]
+    assert ledger.jobs.undisposed() == [good]
+    assert ledger.jobs.get(bad) is None
     assert ledger.snapshot(running=True).counts[JobState.QUEUED] == 1
-    (problem,) = ledger.unreadable_problems()
+    (problem,) = ledger.jobs.problems()
     assert problem.code == "job_unreadable"
     assert f"Job {bad} " in problem.message
     assert row_of(ledger, bad) == before
@@ -75,21 +76,21 @@ def test_a_queued_row_that_says_nothing_is_passed_over_and_shown(
 def test_every_view_and_request_goes_on_beside_it(ledger: Ledger, column: str, value: object) -> None:
     bad, good = (ledger.add(new_job(key)).job for key in "ab")
     for job in (bad, good):
-        ledger.claim()
-        ledger.report_progress(job, PROGRESS)
+        ledger.queue.claim()
+        ledger.attempts.report_progress(job, PROGRESS)
     held = ledger.add(held_job()).job
     before = damage(ledger, bad, column, value)
     snapshot = ledger.snapshot(running=True)
     assert [current.job for current in snapshot.current] == [good]
-    ledger.look_through()
-    assert len(ledger.unreadable_problems()) == 1
-    ledger.copies()
-    ledger.jobs_of_photo(Path("/inbox/trip/a.jpg"))
-    ledger.waiting_in(Path("/inbox"))
-    ledger.ended_since(0.0)
+    ledger.jobs.look_through()
+    assert len(ledger.jobs.problems()) == 1
+    ledger.jobs.copies()
+    ledger.jobs.of_photo(Path("/inbox/trip/a.jpg"))
+    ledger.jobs.pending_in(Path("/inbox"))
+    ledger.jobs.ended_since(0.0)
     assert row_of(ledger, bad) == before
-    ledger.recover()
-    assert [job.state for job in ledger.jobs()] == [JobState.HELD, JobState.QUEUED]
+    ledger.attempts.recover()
+    assert [job.state for job in ledger.jobs.all()] == [JobState.HELD, JobState.QUEUED]
     ledger.cancel(bad)
     ledger.retry(bad)
     ledger.retry_failed()
@@ -100,12 +101,12 @@ def test_every_view_and_request_goes_on_beside_it(ledger: Ledger, column: str, v
 def test_a_progress_that_says_nothing_is_none(ledger: Ledger) -> None:
     job = ledger.add(new_job()).job
     damage(ledger, job, "progress", '{"scale": 1}')
-    claimed = ledger.claim()
+    claimed = ledger.queue.claim()
     assert claimed is not None
     damage(ledger, job, "progress", "{")
     (current,) = ledger.snapshot(running=True).current
     assert (current.job, current.progress) == (job, None)
-    assert ledger.unreadable_problems() == []
+    assert ledger.jobs.problems() == []
 
 
 def test_its_photo_becomes_a_new_job_when_it_comes_again(ledger: Ledger) -> None:
@@ -114,7 +115,7 @@ def test_its_photo_becomes_a_new_job_when_it_comes_again(ledger: Ledger) -> None
     again = ledger.add(new_job("k"))
     assert isinstance(again, Added)
     assert again.job != bad
-    assert ledger.job_of_key("k") is not None
+    assert ledger.jobs.of_key("k") is not None
     assert row_of(ledger, bad)["recipe"] == "{"
 
 
@@ -122,46 +123,46 @@ def test_the_copies_of_a_row_that_says_nothing_are_kept(ledger: Ledger) -> None:
     bad = ledger.add(new_job()).job
     areas = json.dumps({"mask": {"path": '/state/photos/mask "1".png', "name": 7}, "regions": []})
     damage(ledger, bad, "areas", areas[:-3])
-    assert {Path("/state/photos/a.jpg"), Path('/state/photos/mask "1".png')} <= ledger.copies()
+    assert {Path("/state/photos/a.jpg"), Path('/state/photos/mask "1".png')} <= ledger.jobs.copies()
 
 
 def test_what_was_seen_and_can_no_longer_be_read_is_looked_at_anew(ledger: Ledger) -> None:
-    about = {"root": Path("/inbox"), "size": 1, "mtime_ns": 2, "inode": 3, "verdict": Verdict.JOB}
+    about = {"root": Path("/inbox"), "stamp": Stamp(1, 2, 3), "verdict": Verdict.JOB}
     for name in "ab":
-        ledger.mark_seen(Seen(path=Path(f"/inbox/{name}"), **about))  # type: ignore[arg-type]
+        ledger.seen.mark(Seen(path=Path(f"/inbox/{name}"), **about))  # type: ignore[arg-type]
     with ledger.file.write() as db:
         db.execute("UPDATE seen SET verdict = 'of another version' WHERE path = '/inbox/a'")
-    assert ledger.seen(Path("/inbox/a")) is None
-    assert set(ledger.seen_under(Path("/inbox"))) == {Path("/inbox/b")}
+    assert ledger.seen.get(Path("/inbox/a")) is None
+    assert set(ledger.seen.under(Path("/inbox"))) == {Path("/inbox/b")}
 
 
 def test_facts_that_say_nothing_hide_no_view(ledger: Ledger) -> None:
     for name in ("pid", "engines", "heartbeat", "ready"):
-        ledger.remember(name, "of another version")
+        ledger.facts.remember(name, "of another version")
     snapshot = ledger.snapshot(running=True)
     assert (snapshot.pid, snapshot.engines) == (None, ())
-    assert (ledger.heartbeat(), ledger.ready_pid()) == (None, None)
+    assert (ledger.presence.heartbeat(), ledger.presence.ready_pid()) == (None, None)
 
 
 def test_the_last_jobs_are_read_and_no_others(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(450):
-        ledger.add(new_job(f"k{number}", photo=f"trip/{number}.jpg"))
-    jobs = ledger.each_job()
+        ledger.add(new_job(f"k{number}", path=PurePath(f"trip/{number}.jpg")))
+    jobs = ledger.jobs.each()
     assert next(jobs).photo == "trip/449.jpg"
-    assert [job.id for job in ledger.each_job()] == list(range(450, 0, -1))
+    assert [job.id for job in ledger.jobs.each()] == list(range(450, 0, -1))
     read: list[int] = []
     for name in ("inbox", "outbox"):
         (tmp_path / name).mkdir()
     (tmp_path / "config.yaml").write_text("inbox: inbox\noutbox: outbox\nstate_dir: state\n")
-    each = Ledger._job_of
+    each = JobTable.job_of
 
-    def count(self: Ledger, row: sqlite3.Row) -> Job | None:
+    def count(self: JobTable, row: sqlite3.Row) -> Job | None:
         read.append(row["id"])
         return each(self, row)
 
-    monkeypatch.setattr(Ledger, "_job_of", count)
+    monkeypatch.setattr(JobTable, "job_of", count)
     words = ["jobs", "--last", "3", "--photo", "trip/*5.jpg", "--config", str(tmp_path / "config.yaml")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0
@@ -189,4 +190,4 @@ def test_an_idle_worker_takes_no_lock_for_its_look(ledger: Ledger, monkeypatch: 
         raise AssertionError("the write lock was taken")
 
     monkeypatch.setattr(ledger.file, "write", refuse)
-    assert ledger.claim() is None
+    assert ledger.queue.claim() is None

@@ -95,7 +95,7 @@ def test_what_failed_or_waits_or_owes_its_original_a_place_is_never_forgotten(
     owes = next(job for job in place.jobs() if job.photo == "owes.jpg")
     place.paint(owes)
     for path in place.inbox.iterdir():
-        place.ledger.forget_seen(path)
+        place.ledger.seen.forget(path)
     assert place.ledger.prune(clock() + HISTORY_SECONDS) == 0
     assert set(place.states()) == {JobState.FAILED, JobState.DONE, JobState.QUEUED}
     place.close()
@@ -110,6 +110,6 @@ def test_the_ledger_of_an_earlier_version_gets_what_is_new(tmp_path: Path, clock
         patch.setattr(ledger_file, "MIGRATIONS", ledger_schema.MIGRATIONS[:1])
         ledger_file.LedgerFile(path, clock=clock).close()
     with Ledger(path) as ledger:
-        ledger.set_foreign([tmp_path])
-        assert ledger.claim() is None
+        ledger.queue.set_foreign([tmp_path])
+        assert ledger.queue.claim() is None
     assert (tmp_path / "ledger.schema-1.db").exists()

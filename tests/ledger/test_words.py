@@ -2,7 +2,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ def job(**changes: Any) -> Job:
     known = Job(
         id=12,
         key="k",
-        photo="trip/a.jpg",
+        path=PurePath("trip/a.jpg"),
         original=Path("/in/trip/a.jpg"),
         copy=Path("/state/photos/a.jpg"),
         photo_sha256="1" * 64,

@@ -328,10 +328,10 @@ def test_a_folder_that_has_lost_its_disk_is_refused_also_after_a_restart(tmp_pat
     disk = tmp_path / "disk"
     (disk / "outbox").mkdir(parents=True)
     with Ledger(tmp_path / "ledger.db") as ledger:
-        Places(ledger, mount_point_of=lambda _: disk).check(disk / "outbox", name="outbox")
+        Places(ledger.facts, mount_point_of=lambda _: disk).check(disk / "outbox", name="outbox")
     with Ledger(tmp_path / "ledger.db") as ledger:
-        bare = Places(ledger, mount_point_of=lambda _: tmp_path)
+        bare = Places(ledger.facts, mount_point_of=lambda _: tmp_path)
         with pytest.raises(ConditionError, match="empty mount point") as raised:
             bare.check(disk / "outbox", name="outbox")
         assert raised.value.code == "outbox_missing"
-        Places(ledger, mount_point_of=lambda _: disk).check(disk / "outbox", name="outbox")
+        Places(ledger.facts, mount_point_of=lambda _: disk).check(disk / "outbox", name="outbox")

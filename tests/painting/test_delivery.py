@@ -34,7 +34,7 @@ def work_on(desk: Desk, clock: FakeClock, seconds: float = CONDITION_SECONDS) ->
 
 def restart(desk: Desk, clock: FakeClock) -> None:
     """Let the daemon end and begin anew."""
-    desk.ledger.recover()
+    desk.ledger.attempts.recover()
     desk.engine = FakeEngine()
     desk.worker = desk.make(clock)
 
@@ -99,7 +99,7 @@ def test_jobs_of_another_outbox_go_on_and_one_look_is_made_for_all_that_wait(
     assert {desk.job(job).state for job in stuck} == {JobState.QUEUED}
     assert {desk.job(job).error for job in stuck[1:]} == {None}  # nobody claimed them
     assert codes(desk) == ["outbox_missing"]
-    assert not desk.ledger.has_work()
+    assert not desk.ledger.queue.has_work()
 
 
 def test_a_sub_folder_that_takes_nothing_holds_only_its_own_jobs(
@@ -262,7 +262,7 @@ def test_a_result_and_its_folders_get_names_that_the_disk_takes(
     work_on(desk, clock)
     found = sorted(str(path.relative_to(desk.folder.outbox)) for path in desk.folder.outbox.rglob("*.jpg"))
     assert found == ["Rome_ day 1/a.dots.jpg", "b_.dots.jpg"]
-    assert {job.state for job in desk.ledger.jobs()} == {JobState.DONE}
+    assert {job.state for job in desk.ledger.jobs.all()} == {JobState.DONE}
     assert codes(desk) == []
     assert len(desk.engine.orders) == 2
 

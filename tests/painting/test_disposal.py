@@ -75,21 +75,21 @@ def test_two_workers_that_end_the_last_jobs_of_a_photo_move_it_once(
         disposal.dispose(job)
 
     for _ in jobs:
-        desk.ledger.claim()
+        desk.ledger.queue.claim()
     threads = [threading.Thread(target=end, args=(job,)) for job in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(moves) == 1
-    assert desk.ledger.undisposed() == []
+    assert desk.ledger.jobs.undisposed() == []
     assert not (desk.folder.inbox / "cat.jpg").exists()
     assert (desk.folder.archive / "cat.jpg").exists() == (policy is Originals.MOVE)
 
 
 def test_a_sweep_does_not_wait_for_another_workers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     job = desk.drop()
-    desk.ledger.claim()
+    desk.ledger.queue.claim()
     desk.ledger.move(job, JobState.RUNNING, JobState.DONE)
     disposal = desk.worker.disposal
     real = originals.dispose_original
@@ -114,7 +114,7 @@ def end(desk: Desk, *names: str, state: JobState = JobState.DONE) -> list[int]:
     """Return jobs that have ended and whose originals are still in the inbox."""
     jobs = [desk.drop(name, content=name.encode()) for name in names]
     for job in jobs:
-        desk.ledger.claim()
+        desk.ledger.queue.claim()
         desk.ledger.move(job, JobState.RUNNING, state, error="it broke" if state is JobState.FAILED else None)
     return jobs
 

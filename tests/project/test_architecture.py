@@ -57,11 +57,11 @@ FLOORS_WITHIN = {
         "labels saving",
     ),
     "ledger": (
-        "jobs news",
-        "schema words",
-        "file rows",
-        "facts",
-        "attempts",
+        "jobs news schema",
+        "columns file words",
+        "facts problems rows seen",
+        "attempts presence requests table",
+        "queue",
         "ledger",
     ),
     "engine": (

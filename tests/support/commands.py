@@ -106,7 +106,7 @@ def submitted(ask: Ask, photo: Path, *words: object) -> int:
 
 
 def finish(ledger: Ledger, job: int, state: JobState, **what: Any) -> None:
-    claimed = ledger.claim()
+    claimed = ledger.queue.claim()
     assert claimed is not None
     assert claimed.id == job
     assert ledger.move(job, JobState.RUNNING, state, **what)

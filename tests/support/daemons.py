@@ -214,7 +214,7 @@ class Home:
 
     def jobs(self) -> list[Job]:
         with Ledger(self.path / "state" / "ledger.db") as ledger:
-            return ledger.jobs(newest_first=False)
+            return ledger.jobs.all(newest_first=False)
 
     def states(self) -> dict[str, JobState]:
         return {job.photo: job.state for job in self.jobs()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from nst_daemon.config import Folder
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
@@ -106,7 +106,7 @@ class Desk:
         added = self.ledger.add(
             NewJob(
                 key=f"{name}:{style}:{content!r}",
-                photo=name,
+                path=PurePath(name),
                 original=original,
                 copy=copy,
                 photo_sha256=file_sha256(original),
@@ -120,7 +120,7 @@ class Desk:
         return added.job
 
     def job(self, job: int) -> Job:
-        found = self.ledger.job(job)
+        found = self.ledger.jobs.get(job)
         assert found is not None
         return found
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -187,7 +187,7 @@ def loaded(tmp_path: Path) -> Config:
 def ledger(loaded: Config) -> Iterator[Ledger]:
     """Yield the ledger of a daemon that seems to live: the tray asks for no more than its heartbeat."""
     with Ledger(loaded.state_dir / "ledger.db") as ledger:
-        ledger.set_daemon(os.getpid(), "0.1.0")
+        ledger.presence.set_daemon(os.getpid(), "0.1.0")
         yield ledger
 
 
@@ -200,7 +200,7 @@ def keeper(loaded: Config, ledger: Ledger) -> Iterator[DesktopKeeper]:
 def new_job(folder: Path, name: str = "cat.jpg") -> NewJob:
     return NewJob(
         key=name,
-        photo=f"trip/{name}",
+        path=PurePath("trip") / name,
         original=folder / name,
         copy=folder / name,
         photo_sha256="0" * 64,
@@ -228,7 +228,7 @@ def progress(fraction: float) -> Progress:
 
 def begin_work(ledger: Ledger, folder: Path, fraction: float) -> int:
     ledger.add(new_job(folder))
-    job = ledger.claim()
+    job = ledger.queue.claim()
     assert job is not None
-    ledger.report_progress(job.id, progress(fraction))
+    ledger.attempts.report_progress(job.id, progress(fraction))
     return job.id

@@ -95,7 +95,7 @@ class Flow:
         return (
             len(states) >= len(PHOTOS)
             and set(states) == {JobState.DONE}
-            and not self.place.ledger.undisposed()
+            and not self.place.ledger.jobs.undisposed()
         )
 
     def problems(self) -> list[Problem]:

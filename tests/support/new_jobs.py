@@ -1,7 +1,7 @@
 """Jobs as they are handed to the ledger."""
 
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Init, Optimizer, Recipe, Style
@@ -27,7 +27,7 @@ PROGRESS = Progress(
 def new_job(key: str = "k", **changes: object) -> NewJob:
     job = NewJob(
         key=key,
-        photo="trip/a.jpg",
+        path=PurePath("trip/a.jpg"),
         original=Path("/inbox/trip/a.jpg"),
         copy=Path("/state/photos/a.jpg"),
         photo_sha256="a" * 64,

@@ -1,7 +1,7 @@
 """One photo in an inbox, and its job."""
 
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -44,7 +44,7 @@ def job_of(
     return Job(
         id=number,
         key=str(number),
-        photo=name,
+        path=PurePath(name),
         original=original,
         copy=original,
         photo_sha256=file_sha256(original) if disk.is_file(original) else "",

@@ -113,7 +113,7 @@ class Place:
 
     def shelf(self) -> Shelf:
         return Shelf(
-            Library(self.styles, built_in=self.base / "none", memory=self.ledger),
+            Library(self.styles, built_in=self.base / "none", memory=self.ledger.facts),
             copies=self.config.state_dir / "photos",
             reader=self.style_reader,
             settle_seconds=self.watch.settle_seconds,
@@ -159,7 +159,7 @@ class Place:
         self.disposal.sweep()  # the right half's: it alone moves a photo
 
     def jobs(self, state: JobState | None = None) -> list[Job]:
-        return self.ledger.jobs(state=state, newest_first=False)
+        return self.ledger.jobs.all(state=state, newest_first=False)
 
     def only_job(self) -> Job:
         (job,) = self.jobs()
@@ -172,12 +172,12 @@ class Place:
         return [problem.code for problem in self.ledger.snapshot(running=True).problems]
 
     def verdict(self, path: Path) -> Verdict | None:
-        seen = self.ledger.seen(path)
+        seen = self.ledger.seen.get(path)
         return None if seen is None else seen.verdict
 
     def paint(self, job: Job) -> Path:
         """Do what the worker does: paint, publish, archive."""
-        claimed = self.ledger.claim()
+        claimed = self.ledger.queue.claim()
         assert claimed is not None
         assert claimed.id == job.id
         result = self.outbox / f"{job.original.stem}.{job.style}.jpg"

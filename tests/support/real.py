@@ -49,7 +49,7 @@ def config_of(home: Path) -> Config:
 
 def jobs_of(home: Path) -> dict[str, Job]:
     with Ledger(home / "state" / "ledger.db") as ledger:
-        return {job.photo: job for job in ledger.jobs()}
+        return {job.photo: job for job in ledger.jobs.all()}
 
 
 def run_once(home: Path) -> ExitCode:

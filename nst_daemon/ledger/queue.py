@@ -1,0 +1,91 @@
+"""Which job begins next, and which have to wait: for a moment, a folder, another daemon, or the user."""
+
+import sqlite3
+from collections.abc import Collection
+from pathlib import Path, PurePath
+
+from nst_daemon.ledger.columns import job_of_row, path_in
+from nst_daemon.ledger.file import LedgerFile
+from nst_daemon.ledger.jobs import Job, JobState
+from nst_daemon.ledger.news import News
+from nst_daemon.ledger.requests import PAUSED
+from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, WORK, but, row_of
+from nst_daemon.ledger.table import JobTable
+from nst_daemon.system.crash import CrashPoint, crash_at
+
+
+class Queue:
+    """The jobs that may begin. Safe on any thread, and beside other processes that hold the same file."""
+
+    def __init__(self, file: LedgerFile, jobs: JobTable) -> None:
+        self._file = file
+        self._jobs = jobs
+        self.additions = News()  # jobs that this process adds; those of others are found by looking
+
+    def claim(self) -> Job | None:
+        """Take the oldest job that may begin; None if there is none, or the daemon is paused.
+
+        The attempt is counted and on the disk when this returns. Not those whose outbox takes no result now.
+        """
+        with self._file.read() as db:  # several times a second: a look takes no lock
+            if self._claimable(db) is None:
+                return None
+        with self._file.write() as db:
+            row = self._claimable(db)
+            if row is None:  # another was faster
+                return None
+            db.execute(
+                "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, finished = NULL, "
+                "seconds = NULL, error = NULL, progress = NULL, reached = NULL WHERE id = ?",
+                (JobState.RUNNING, self._file.clock(), row["id"]),
+            )
+            claimed = row_of(db, row["id"])
+        crash_at(CrashPoint.CLAIMED)
+        return None if claimed is None else job_of_row(claimed)
+
+    def _claimable(self, db: sqlite3.Connection) -> sqlite3.Row | None:
+        """Return the row of the oldest job that may begin, and that can be read."""
+        if db.execute("SELECT 1 FROM facts WHERE name = ?", (PAUSED,)).fetchone():
+            return None
+        now = self._file.clock()
+        while True:
+            query = f"{CLAIMABLE} {but(self._jobs.unreadable)} ORDER BY id LIMIT 1"
+            row: sqlite3.Row | None = db.execute(
+                query, (JobState.QUEUED, now, now + AHEAD_SECONDS)
+            ).fetchone()
+            if row is None or self._jobs.job_of(row) is not None:
+                return row
+
+    def has_work(self) -> bool:
+        """Return whether a job is running, or will be; not those of another daemon's inbox."""
+        with self._file.read() as db:
+            work = f"{WORK} {but(self._jobs.unreadable)} LIMIT 1"
+            return db.execute(work, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
+
+    def postpone(self, original: Path, seconds: float) -> None:
+        """Let the queued jobs of a photo wait: its sidecar is just being written."""
+        with self._file.write(durable=False) as db:
+            db.execute(
+                "UPDATE jobs SET not_before = max(not_before, ?) WHERE original = ? AND state = ?",
+                (self._file.clock() + seconds, path_in(original), JobState.QUEUED),
+            )
+
+    def set_foreign(self, inboxes: Collection[Path]) -> None:
+        """Replace the inboxes that another daemon works on: their jobs wait, for it may be painting them."""
+        rows = {path_in(inbox) for inbox in inboxes}
+        with self._file.read() as db:
+            if {row["path"] for row in db.execute("SELECT path FROM foreign_inboxes")} == rows:
+                return  # said every tick, written once
+        with self._file.write(durable=False) as db:
+            db.execute("DELETE FROM foreign_inboxes")
+            db.executemany("INSERT INTO foreign_inboxes VALUES (?)", [(path,) for path in rows])
+
+    def set_blocked(self, places: Collection[tuple[Path, PurePath | None]]) -> None:
+        """Replace what takes no result at the moment, outboxes or sub-folders of them: their jobs wait."""
+        rows = {(path_in(outbox), path_in(place)) for outbox, place in places}
+        with self._file.read() as db:
+            if {(row["path"], row["place"]) for row in db.execute("SELECT * FROM blocked_outboxes")} == rows:
+                return  # said every tick, written once
+        with self._file.write(durable=False) as db:
+            db.execute("DELETE FROM blocked_outboxes")
+            db.executemany("INSERT INTO blocked_outboxes VALUES (?, ?)", list(rows))
