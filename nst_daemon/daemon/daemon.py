@@ -27,7 +27,8 @@ from nst_daemon.folders import inbox, outbox
 from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
 from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.jobs import Problem, Snapshot
-from nst_daemon.painting.pool import Easel, MakeEngine, RightHalf, make_engine
+from nst_daemon.painting.pool import MakeEngine, RightHalf, make_engine
+from nst_daemon.painting.worker import Worker
 from nst_daemon.system import crash
 
 logger = logging.getLogger(__name__)
@@ -244,10 +245,10 @@ class Daemon:
         parts.ledger.problems.set("config", edits.problems)
 
     def _tend(self, parts: "Parts") -> None:
-        """Begin the threads that are wanted and not there: one for each easel that is new."""
+        """Begin the threads that are wanted and not there: one for each worker that is new."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        for easel in parts.right.tend():
-            self._to_begin.append((easel.name, partial(self._work, easel, parts.ledger)))
+        for worker in parts.right.tend():
+            self._to_begin.append((worker.name, partial(self._work, worker, parts.ledger)))
         while self._to_begin and self._thread(*self._to_begin[0]):
             self._to_begin.pop(0)
         problems = [NO_THREADS] if self._to_begin else []
@@ -264,23 +265,23 @@ class Daemon:
             if not is_more:
                 self._stop.wait(min(max(left.due_in(), LEAST_SECONDS), INTAKE_SECONDS))
 
-    def _work(self, easel: Easel, ledger: Ledger) -> None:
+    def _work(self, worker: Worker, ledger: Ledger) -> None:
         """Paint, once the intake has seen which photos have gone and which inboxes are another daemon's."""
         deadline = time.monotonic() + FIRST_LOOK_SECONDS
         while not (self._is_ready.wait(WORKER_SECONDS) or self._stop.is_set()):
-            self._pulse.beat(easel.name)
+            self._pulse.beat(worker.name)
             if time.monotonic() > deadline:
                 break
         try:
-            while not (self._stop.is_set() or easel.is_leaving):
+            while not (self._stop.is_set() or worker.is_leaving):
                 known = ledger.queue.additions.count
-                had_job = easel.tick()
-                self._pulse.beat(easel.name)
+                had_job = worker.tick()
+                self._pulse.beat(worker.name)
                 if not had_job:
                     ledger.queue.additions.wait(known, WORKER_SECONDS)
         finally:
-            self._pulse.forget(easel.name)
-            easel.leave()
+            self._pulse.forget(worker.name)
+            worker.leave()
 
     def _should_stop(self, name: str) -> bool:
         """Return whether a worker is to stop; it asks many times a second while its engine paints."""

@@ -1,8 +1,7 @@
-"""Claim a job, have it painted, publish it: the work at one engine.
+"""Claim a job, have it painted, publish it: the work at one easel.
 
-One thread calls `tick`; other workers may be at other engines meanwhile. The worker owns the engine's process
-and knows it as a Protocol only. It alone decides what a failure means: whose fault it is, and whether trying
-again can help.
+One thread calls `tick`; other workers may be at other easels meanwhile. The worker alone decides what a
+failure means: whose fault it is, and whether trying again can help.
 """
 
 import logging
@@ -31,16 +30,17 @@ from nst_daemon.errors import (
 from nst_daemon.folders import outbox
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Problem
-from nst_daemon.painting.attempt import MAX_ATTEMPTS, Attempt, Engine
+from nst_daemon.painting.attempt import MAX_ATTEMPTS, Attempt
 from nst_daemon.painting.checkpoints import Checkpoints
 from nst_daemon.painting.delivery import Delivery
 from nst_daemon.painting.disposal import Disposal
+from nst_daemon.painting.easel import Easel
 from nst_daemon.painting.moments import lies_ahead
 
 logger = logging.getLogger(__name__)
 
 BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
-CONDITION_SECONDS: Final = 15.0  # between looks at a full disk, a missing folder or a missing device
+CONDITION_SECONDS: Final = 15.0  # between looks at a full disk or a missing folder
 SWEEP_SECONDS: Final = 5.0  # between looks for checkpoints that no job needs
 KEEP_SECONDS: Final = (
     30 * 24 * 3600.0
@@ -55,10 +55,9 @@ class Worker:
         self,
         *,
         ledger: Ledger,
-        engine: Engine,
+        easel: Easel,
         disposal: Disposal,
         state_dir: Path,
-        idle_seconds: float,
         should_stop: Callable[[], bool],
         may_claim: Callable[[], bool] = lambda: True,
         delivery: Delivery | None = None,
@@ -66,33 +65,37 @@ class Worker:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
-        self.engine = engine
+        self.easel = easel
         self.disposal = disposal
         self.delivery = delivery or Delivery(ledger, state_dir, clock=clock)
         self.state_dir = state_dir
         self.work_dir = state_dir / "work"  # of one attempt: swept at the start
         self.checkpoints = Checkpoints(ledger.jobs, state_dir / "checkpoints", clock=clock)  # outlive a crash
-        self.idle_seconds = idle_seconds
         self.should_stop = should_stop
         self.may_claim = may_claim
         self.name = name  # of the source of its own problems
         self.clock = clock
         self.blocked: ConditionError | None = None  # why nothing can be painted at the moment
-        self.missing: DaemonError | None = None  # why its engine cannot start
-        self.is_to_unload = False  # the user wants the engine's memory back
-        self._last_work = clock()
+        self.is_leaving = False  # it ends after the job in hand
+        self.has_left = False
         self._rests_until = float("-inf")  # the ledger cannot be written
-        self._engine_due = float("-inf")  # the next try of an engine that cannot start
         self._in_hand: int | None = None  # a claimed job whose end is not in the ledger yet
 
     @property
     def is_free(self) -> bool:
         """Whether it would take a job at once: nothing in hand, and nothing in its way. For any thread."""
-        return self._in_hand is None and self.blocked is None and self.missing is None
+        return self._in_hand is None and self.blocked is None and self.easel.missing is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it would begin to paint at once. For any thread."""
+        return self.is_free and not self.is_leaving and self.easel.facts.state == "warm"
 
     def tick(self) -> bool:
         """Work off one job; return whether there was one."""
-        if self._has_to_wait(self._rests_until):
+        if self.easel.renew():
+            self._forget_missing()
+        if lies_ahead(self._rests_until, self.clock(), at_most=CONDITION_SECONDS):
             return False
         try:
             self._put_back()
@@ -107,29 +110,26 @@ class Worker:
                 self._block(error, "The worker waits")
             return False
 
-    def take_on(self, engine: Engine) -> None:
-        """Go on with another engine, between two jobs."""
-        self.engine.end()
-        self.engine = engine
-        self._engine_due = float("-inf")
-        self._forget_missing()
-
     def leave(self) -> None:
-        """End the engine, and what was said of it."""
-        self.engine.end()
-        self._forget_missing()
+        """End the engine, and what was said of it: nobody will tick any more."""
+        try:
+            self.easel.engine.end()
+            self._forget_missing()
+        finally:
+            self.has_left = True
 
     def _work(self) -> bool:
-        may_claim = self.may_claim() and not self._has_to_wait(self._engine_due)
+        may_claim = self.may_claim() and self.easel.may_paint()
         job = self.ledger.queue.claim() if may_claim else None
         if job is None:
-            self._rest()
+            self.checkpoints.sweep()
+            self.easel.rest()
             return False
         self._in_hand = job.id
         with logs.job_in_log(job.id):
             self._attempt(job)
         self._in_hand = None
-        self._last_work = self.clock()
+        self.easel.was_used()
         self.checkpoints.sweep()
         return True
 
@@ -138,18 +138,6 @@ class Worker:
         if self._in_hand is not None:
             self.ledger.move(self._in_hand, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
             self._in_hand = None
-
-    def _has_to_wait(self, until: float) -> bool:
-        return lies_ahead(until, self.clock(), at_most=CONDITION_SECONDS)
-
-    def _rest(self) -> None:
-        """End an engine that nobody needed for `keep_warm`, or that the user wants ended."""
-        self.checkpoints.sweep()
-        is_asked, self.is_to_unload = self.is_to_unload, False
-        self._last_work = min(self._last_work, self.clock())  # the clock may have been set back
-        is_idle = self.clock() - self._last_work >= self.idle_seconds
-        if self.engine.is_warm and (is_asked or is_idle):
-            self.engine.end()
 
     def _attempt(self, job: Job) -> None:
         """Paint and publish a claimed job, and record how it ended."""
@@ -184,7 +172,7 @@ class Worker:
     def _painted(self, job: Job, desk: Path) -> Painting:
         """Return a new painting of a job whose outbox would take it."""
         self.delivery.ask(job)
-        attempt = Attempt(job, self.ledger, self.engine, should_stop=self.should_stop)
+        attempt = Attempt(job, self.ledger, self.easel.engine, should_stop=self.should_stop)
         painting = attempt.paint(desk, checkpoint=self.checkpoints.path_of(job))
         return self.delivery.keep(job, painting, desk)
 
@@ -252,10 +240,8 @@ class Worker:
     def _wait_for_the_engine(self, job: Job, error: DaemonError) -> None:
         """Leave the job to an engine that can start; this one is tried again later."""
         self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, error=str(error), refund_attempt=True)
-        if self.missing is None or self.missing.message != error.message:
+        if self.easel.miss(error):
             logger.warning("%s has no engine: %s", self.name, error)
-        self.missing = error
-        self._engine_due = self.clock() + CONDITION_SECONDS
         self._show(self.name, error, "engine_missing")
 
     def _failed(self, job: Job, error: JobError) -> None:
@@ -279,7 +265,7 @@ class Worker:
         said = with_section(str(error), error.code)
         self.ledger.move(job.id, JobState.RUNNING, JobState.FAILED, error=said)
         logger.warning("job %d failed: %s", job.id, error)
-        if self.engine.is_warm:
+        if self.easel.engine.is_warm:
             self._forget_missing()
         self.disposal.dispose(job.id)
 
@@ -301,10 +287,10 @@ class Worker:
         self.ledger.problems.set("worker", [])  # another worker's too: what went well here, goes well there
 
     def _forget_missing(self) -> None:
-        if self.missing is not None:
+        if self.easel.missing is not None:
             with suppress(ConditionError):  # a full disk: it is forgotten after the next painting
                 self.ledger.problems.set(self.name, [])
-                self.missing = None
+                self.easel.missing = None
 
     def _show(self, source: str, error: NstError, code: str) -> None:
         self.ledger.problems.set(source, [Problem(code=code, message=error.message, remedy=error.remedy)])

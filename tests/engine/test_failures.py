@@ -33,9 +33,9 @@ def desk(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(process, "START_METHOD", "forkserver")
     with Ledger(tmp_path / "state" / "ledger.db", clock=clock) as ledger:
         desk = Desk(tmp_path, ledger, clock)
-        desk.worker.engine = engine_in(tmp_path)
+        desk.worker.easel.engine = engine_in(tmp_path)
         yield desk
-        desk.worker.engine.end()
+        desk.worker.easel.engine.end()
 
 
 def engine_in(folder: Path, device: str = "played") -> EngineProcess:
@@ -66,7 +66,7 @@ def test_a_stopped_engine_is_ended_when_its_lease_runs_out_and_the_next_paints(
 ) -> None:
     desk.drop("warm.jpg", content=b"warm")
     desk.worker.tick()
-    engine = desk.worker.engine
+    engine = desk.worker.easel.engine
     assert isinstance(engine, EngineProcess)
     assert engine.pid is not None
     os.kill(engine.pid, signal.SIGSTOP)
@@ -83,7 +83,7 @@ def test_a_stopped_engine_is_ended_when_its_lease_runs_out_and_the_next_paints(
 def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_can(
     desk: Desk, clock: FakeClock, tmp_path: Path
 ) -> None:
-    desk.worker.engine = engine_in(tmp_path, "xpu")
+    desk.worker.easel.engine = engine_in(tmp_path, "xpu")
     jobs = [desk.drop(f"{number}.jpg", content=b"%d" % number) for number in range(3)]
     for _ in range(2 * len(jobs)):
         desk.worker.tick()
@@ -91,7 +91,7 @@ def test_an_engine_that_cannot_start_fails_no_photo_and_is_one_problem_until_it_
     assert {(desk.job(job).state, desk.job(job).attempts) for job in jobs} == {(JobState.QUEUED, 0)}
     (problem,) = desk.ledger.snapshot(running=True).problems
     assert (problem.code, "exit code 3" in problem.message) == ("engine_missing", True)
-    desk.worker.engine = engine_in(tmp_path)
+    desk.worker.easel.engine = engine_in(tmp_path)
     for _ in jobs:
         clock.advance(16.0)
         desk.worker.tick()
@@ -127,7 +127,7 @@ def test_a_cancel_reaches_an_engine_that_does_not_listen(
     desk: Desk, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "STOP_SECONDS", 0.2)
-    desk.worker.engine = EngineProcess(
+    desk.worker.easel.engine = EngineProcess(
         EngineSettings(device="played", cache_dir=desk.root), serve=serve_played
     )
     job = desk.drop("cat.jpg", content=b"hang")
@@ -155,7 +155,7 @@ def test_where_memory_ran_out_a_fresh_process_paints_it_at_the_same_attempt(desk
     desk.worker.tick()
     desk.drop("warm.jpg", content=b"warm")
     desk.worker.tick()
-    engine = desk.worker.engine
+    engine = desk.worker.easel.engine
     assert isinstance(engine, EngineProcess)
     first = engine.pid
     job = desk.drop("large.jpg", content=b"full")
@@ -195,7 +195,7 @@ def test_an_engine_that_is_ended_by_another_thread_hands_its_job_back(desk: Desk
     stop = threading.Event()
     desk.worker.should_stop = stop.is_set
     engine = EngineProcess(EngineSettings(device="played", cache_dir=desk.root), serve=serve_played)
-    desk.worker.engine = engine
+    desk.worker.easel.engine = engine
     thread = threading.Thread(target=desk.worker.tick)
     thread.start()
     wait_for(lambda: engine.facts.state == "painting")
@@ -225,7 +225,7 @@ def test_an_engine_that_never_says_that_it_is_loaded_fails_no_photo(
 ) -> None:
     monkeypatch.setattr(process, "SILENCE_SECONDS", 0.5)
     engine = EngineProcess(EngineSettings(device="played", cache_dir=desk.root), serve=serve)
-    desk.worker.engine = engine
+    desk.worker.easel.engine = engine
     job = desk.drop()
     desk.worker.tick()
     assert (desk.job(job).state, desk.job(job).attempts) == (JobState.QUEUED, 0)

@@ -20,6 +20,7 @@ import pytest
 import tifffile
 from PIL import Image
 from support.clock import FakeClock
+from support.desk import easel_with
 from support.heic import write_heic
 from support.pictures import XMP, camera_exif, eight, scene
 from support.place import SCREAM, STARRY, Place
@@ -243,10 +244,9 @@ def worked_off(place: Place, engine: EngineProcess) -> dict[str, Job]:
     place.run(700.0, step=20.0)  # what breaks off is waited for
     worker = Worker(
         ledger=place.ledger,
-        engine=engine,
+        easel=easel_with(engine, idle_seconds=1e9),
         disposal=Disposal(place.ledger, tuple(place.folders), clock=place.clock),
         state_dir=place.base,
-        idle_seconds=1e9,
         should_stop=lambda: False,
         clock=place.clock,
     )

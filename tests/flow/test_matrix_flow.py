@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from support import verdicts
 from support.clock import FakeClock
+from support.desk import easel_with
 from support.matrix import representatives, write_all
 from support.pictures import eight, referee
 from support.place import SCREAM, STARRY, Place
@@ -53,10 +54,9 @@ def results(place: Place, cache: Callable[[Path], Path]) -> list[Result]:
     engine = EngineProcess(EngineSettings(device="cpu", cache_dir=cache(place.base / "cache")))
     worker = Worker(
         ledger=place.ledger,
-        engine=engine,
+        easel=easel_with(engine, idle_seconds=1e9),
         disposal=Disposal(place.ledger, tuple(place.folders), clock=place.clock),
         state_dir=place.config.state_dir,
-        idle_seconds=1e9,
         should_stop=lambda: False,
         clock=place.clock,
     )

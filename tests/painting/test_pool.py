@@ -11,7 +11,8 @@ from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ConditionError, MissingError
 from nst_daemon.ledger import Ledger
-from nst_daemon.painting.pool import Easel, RightHalf
+from nst_daemon.painting.pool import RightHalf
+from nst_daemon.painting.worker import Worker
 
 
 @dataclass
@@ -62,22 +63,22 @@ class Studio:
         self.made.append(FakeEngine(settings, on_facts))
         return self.made[-1]
 
-    def ask_for(self, *devices: str, **engine: object) -> list[Easel]:
+    def ask_for(self, *devices: str, **engine: object) -> list[Worker]:
         """Return the easels that a config with these devices begins."""
         self.right.follow(replace(self.config, engine=EngineConfig(devices=devices, **engine)))  # type: ignore[arg-type]
         return self.right.tend()
 
     def end_of_jobs(self) -> None:
         """Let every thread look whether its easel is to leave, and do the rest of a tick."""
-        for easel in self.right._easels:
-            if easel.is_leaving:
-                easel.leave()
+        for worker in self.right._workers:
+            if worker.is_leaving:
+                worker.leave()
             else:
-                easel.tick()
+                worker.tick()
 
     @property
     def devices(self) -> list[str]:
-        return [easel.device for easel in self.right._easels if not easel.is_leaving]
+        return [worker.easel.device for worker in self.right._workers if not worker.is_leaving]
 
 
 @pytest.fixture
@@ -86,30 +87,30 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
         yield Studio(tmp_path, ledger)
 
 
-def engine_of(easel: Easel) -> FakeEngine:
-    engine = easel.worker.engine
+def engine_of(worker: Worker) -> FakeEngine:
+    engine = worker.easel.engine
     assert isinstance(engine, FakeEngine)
     return engine
 
 
 def test_without_devices_there_is_one_easel_on_the_one_device(studio: Studio) -> None:
-    (easel,) = studio.right.tend()
-    assert (easel.name, easel.device) == ("worker 1", "auto")
+    (worker,) = studio.right.tend()
+    assert (worker.name, worker.easel.device) == ("worker 1", "auto")
     assert studio.right.tend() == []
-    assert engine_of(easel).settings.share == 1
+    assert engine_of(worker).settings.share == 1
 
 
 def test_each_device_has_an_easel_and_one_that_two_share_is_shared(studio: Studio) -> None:
-    easels = studio.ask_for("cuda:0", "cuda", "cuda:1")
-    assert [easel.name for easel in easels] == ["worker 1", "worker 2", "worker 3"]
-    assert [engine_of(easel).settings.share for easel in easels] == [2, 2, 1]
+    workers = studio.ask_for("cuda:0", "cuda", "cuda:1")
+    assert [worker.name for worker in workers] == ["worker 1", "worker 2", "worker 3"]
+    assert [engine_of(worker).settings.share for worker in workers] == [2, 2, 1]
 
 
 def test_an_easel_whose_device_stays_keeps_its_engine(studio: Studio) -> None:
     (first, second) = studio.ask_for("cuda:0", "cuda:1")
     (third,) = studio.ask_for("cuda:1", "cuda:2")
     studio.end_of_jobs()
-    assert (first.has_left, second.has_left, third.device) == (True, False, "cuda:2")
+    assert (first.has_left, second.has_left, third.easel.device) == (True, False, "cuda:2")
     assert len(studio.made) == 3
     assert engine_of(second).ended == 0
     assert engine_of(first).ended == 1
@@ -132,15 +133,15 @@ def test_a_device_is_given_to_another_only_when_its_easel_has_left(studio: Studi
     assert studio.ask_for("cuda:0", "cuda:1") == []  # it still paints
     studio.end_of_jobs()
     (again,) = studio.right.tend()
-    assert (again.device, again.name) == ("cuda:0", "worker 1")
+    assert (again.easel.device, again.name) == ("cuda:0", "worker 1")
     assert sorted(studio.devices) == ["cuda:0", "cuda:1"]
 
 
 def test_all_devices_are_known_as_soon_as_the_first_engine_says_so(studio: Studio) -> None:
     (first,) = studio.ask_for("all")
-    assert first.device == "auto"
+    assert first.easel.device == "auto"
     engine_of(first).be("starting", others=("cuda:1", "cuda:2"))
-    assert [easel.device for easel in studio.right.tend()] == ["cuda:1", "cuda:2"]
+    assert [worker.easel.device for worker in studio.right.tend()] == ["cuda:1", "cuda:2"]
     studio.ask_for("all", weights="torchvision")  # a new first engine, which has said nothing yet
     studio.end_of_jobs()
     assert studio.right.tend() == []
@@ -150,7 +151,7 @@ def test_all_devices_are_known_as_soon_as_the_first_engine_says_so(studio: Studi
 def test_the_views_are_told_of_every_engine(studio: Studio) -> None:
     first, second = studio.ask_for("cuda:0", "cuda:1")
     engine_of(second).be("painting")
-    first.worker.missing = MissingError("broken")
+    first.easel.missing = MissingError("broken")
     studio.right.tend()
     snapshot = studio.ledger.snapshot(running=True)
     assert [(each.device, each.state) for each in snapshot.engines] == [
@@ -166,46 +167,46 @@ def test_the_views_are_told_of_every_engine(studio: Studio) -> None:
 
 def test_a_cold_engine_leaves_a_job_to_a_warm_one_that_is_idle(studio: Studio) -> None:
     first, second = studio.ask_for("cuda:0", "cuda:1")
-    may_claim = first.worker.may_claim
+    may_claim = first.may_claim
     assert may_claim()
     engine_of(second).be("warm")
     assert not may_claim()
-    assert second.worker.may_claim()
+    assert second.may_claim()
     for busy in ("painting", "cold", "starting"):
         engine_of(second).be(busy)
         assert may_claim()
     engine_of(second).be("warm")
-    second.worker.blocked = ConditionError("full")
+    second.blocked = ConditionError("full")
     assert may_claim()
-    second.worker.blocked, second.is_leaving = None, True
+    second.blocked, second.is_leaving = None, True
     assert may_claim()
 
 
 def test_unload_reaches_every_engine_that_idles(studio: Studio) -> None:
-    easels = studio.ask_for("cuda:0", "cuda:1", keep_warm="always")
-    for easel in easels:
-        engine_of(easel).be("warm")
+    workers = studio.ask_for("cuda:0", "cuda:1", keep_warm="always")
+    for worker in workers:
+        engine_of(worker).be("warm")
     studio.end_of_jobs()
-    assert [engine_of(easel).ended for easel in easels] == [0, 0]
+    assert [engine_of(worker).ended for worker in workers] == [0, 0]
     studio.right.unload()
     studio.end_of_jobs()
     studio.end_of_jobs()
-    assert [engine_of(easel).ended for easel in easels] == [1, 1]
+    assert [engine_of(worker).ended for worker in workers] == [1, 1]
 
 
 def test_nothing_can_be_painted_only_when_all_engines_are_missing(studio: Studio) -> None:
     assert studio.right.missing is None
     first, second = studio.ask_for("cuda:0", "cuda:1")
-    first.worker.missing = MissingError("one")
+    first.easel.missing = MissingError("one")
     assert studio.right.missing is None
-    second.worker.missing = MissingError("two")
+    second.easel.missing = MissingError("two")
     assert str(studio.right.missing) == "one"
 
 
 def test_an_engine_that_is_wanted_no_more_takes_its_problem_along(studio: Studio) -> None:
     first, _ = studio.ask_for("xpu", "cpu")
-    first.worker.missing = MissingError("broken")
-    first.worker._show(first.name, first.worker.missing, "engine_missing")
+    first.easel.missing = MissingError("broken")
+    first._show(first.name, first.easel.missing, "engine_missing")
     assert studio.ledger.snapshot(running=True).problems
     studio.ask_for("cpu")
     studio.end_of_jobs()

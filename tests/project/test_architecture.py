@@ -108,6 +108,7 @@ FLOORS_WITHIN = {
         "moments",
         "checkpoints disposal",
         "attempt delivery",
+        "easel",
         "worker",
         "pool",
     ),

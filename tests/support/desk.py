@@ -1,5 +1,6 @@
 """A worker with everything around it, and an engine that paints by writing down what it was asked for."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -8,12 +9,15 @@ from nst_daemon.config import Folder
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.disk.files import file_sha256
+from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import (
     CancelledError,
 )
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.ledger.jobs import Job, NewJob
+from nst_daemon.painting.attempt import Engine
 from nst_daemon.painting.disposal import Disposal
+from nst_daemon.painting.easel import Easel
 from nst_daemon.painting.worker import Worker
 
 
@@ -66,6 +70,12 @@ class FakeEngine:
         self.is_warm = False
 
 
+def easel_with(engine: Engine, *, idle_seconds: float, clock: Callable[[], float] = time.time) -> Easel:
+    """Return an easel with an engine that is there already."""
+    settings = EngineSettings(device="played", cache_dir=Path())
+    return Easel(settings, lambda _: engine, idle_seconds=idle_seconds, clock=clock)
+
+
 class Desk:
     """A worker with everything around it."""
 
@@ -88,10 +98,9 @@ class Desk:
         folder = self.folder if not changes else type(self.folder)(**{**_fields(self.folder), **changes})  # type: ignore[arg-type]
         return Worker(
             ledger=self.ledger,
-            engine=self.engine,
+            easel=easel_with(self.engine, idle_seconds=60.0, clock=clock),
             disposal=Disposal(self.ledger, (folder,), clock=clock),
             state_dir=self.state_dir,
-            idle_seconds=60.0,
             should_stop=lambda: self.stop,
             clock=clock,
         )

@@ -15,6 +15,7 @@ from nst_daemon.ledger.jobs import JobState, Problem
 from nst_daemon.painting.worker import Worker
 from support.clock import FakeClock
 from support.daemons import painting_of
+from support.desk import easel_with
 from support.faults import Faults
 from support.place import SCREAM, STARRY, Place
 
@@ -59,10 +60,9 @@ class Flow:
         self.engine = Paintbox()
         self.worker = Worker(
             ledger=self.place.ledger,
-            engine=self.engine,
+            easel=easel_with(self.engine, idle_seconds=900, clock=self.clock),
             disposal=self.place.disposal,
             state_dir=self.place.config.state_dir,
-            idle_seconds=900,
             should_stop=lambda: False,
             clock=self.clock,
         )
