@@ -1,4 +1,4 @@
-"""One inbox: watched for events and read anew at intervals. The only import of watchdog.
+"""One inbox: watched for events and read anew at intervals.
 
 The reading is the truth and the events are hints: under load, systems lose events and do not say so, and
 network shares send none. An event's handler only puts a path into a set: an exception in it would end the
@@ -6,57 +6,35 @@ watching for good (watchdog#427, #793).
 """
 
 import contextlib
-import errno
 import logging
-import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from watchdog import events
-from watchdog.observers import Observer
-
 from nst_daemon import disk
-from nst_daemon.config import Folder, Watch, WatchMode
+from nst_daemon.config import Folder, Watch
 from nst_daemon.disk.files import TEMPORARY, is_left_over
-from nst_daemon.errors import ConditionError, FileConditionError, NameRefusedError, Trouble
+from nst_daemon.errors import ConditionError, FileConditionError, Trouble
 from nst_daemon.folders import mounts
 from nst_daemon.folders.gate import left_by_name
-from nst_daemon.folders.hints import Collector, Hint
+from nst_daemon.folders.hints import Hint
 from nst_daemon.folders.leftovers import Leftovers
 from nst_daemon.folders.walk import Found, Kind, Scan, kind_of, scan
+from nst_daemon.folders.watching import PROBE, Watcher, Watching
 from nst_daemon.ledger.jobs import Problem, problem_of
 
 logger = logging.getLogger(__name__)
 
-PROBE: Final = ".nst-probe-"
-PROBE_SECONDS: Final = 3.0  # a native event comes within milliseconds; a loaded machine gets its time
 POLL_SECONDS: Final = 2.0  # between two readings of an inbox that sends no events
 POLL_SHARE: Final = 0.05  # of the time at most goes into reading
 HEALTH_SECONDS: Final = 1.0  # between two looks at the watching
-BACK_OFF: Final = (1.0, 60.0)  # seconds before watching is begun again: first, and at most
 LATE_SECONDS: Final = 10.0  # a file that lay there for so long without an event: the event was lost
 SHOWN_SECONDS: Final = 600.0  # lost events are shown for so long
 READ_AGAIN_SECONDS: Final = 5.0  # an inbox is read anew so soon where something in it could not be looked at
 UNREAD: Final = "unread"  # the key of the problem of an inbox that cannot be read
 SECOND_LOOK_SECONDS: Final = 2.0  # a folder is read again so long after it appeared: see `hints`
-WATCHED: Final = [
-    events.FileCreatedEvent,
-    events.FileModifiedEvent,
-    events.FileMovedEvent,
-    events.FileClosedEvent,
-    events.FileDeletedEvent,
-    events.DirCreatedEvent,  # without it watchdog would not watch new sub-folders
-    events.DirMovedEvent,
-    events.DirDeletedEvent,
-]  # not opened, not closed unwritten: our own reading would flood the queue
-SYSCTL: Final = (
-    "sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=1024"
-    " (put both into /etc/sysctl.d/ to keep them)"
-)
 
 
 def sweep(inbox: Path) -> None:
@@ -72,17 +50,8 @@ def sweep(inbox: Path) -> None:
                 disk.remove(entry.path)
 
 
-class Watching(StrEnum):
-    """How an inbox is watched at this moment."""
-
-    OFF = "off"  # it is not there, or the watching broke
-    PROBING = "probing"  # events are on; a probe file shows whether they arrive
-    NATIVE = "native"
-    POLLING = "polling"
-
-
 class Inbox:
-    """One inbox. Lives on the intake's thread; watchdog's threads only fill the set of paths."""
+    """One inbox, and what is in it. Lives on the intake's thread."""
 
     def __init__(
         self,
@@ -90,28 +59,19 @@ class Inbox:
         watch: Watch,
         *,
         clock: Callable[[], float] = time.monotonic,
-        make_observer: Callable[[], Any] = Observer,
         mount_point_of: Callable[[Path], Path] = mounts.mount_point_of,
         mounts_below: Callable[[Path], frozenset[Path]] = mounts.mounts_below,
-        is_silent: Callable[[Path], bool] = mounts.is_silent,
+        **watching: Any,  # what else the watcher takes
     ) -> None:
         self.folder = folder
         self.path = folder.inbox
-        self.watching = Watching.OFF
+        self.watcher = Watcher(self.path, watch, clock=clock, **watching)
         self.expected_mount: Path | None = None  # the disk that the inbox was on before
         self.mounts: frozenset[Path] = frozenset()  # disks that were seen mounted in sub-folders
         self._watch = watch
         self._clock = clock
-        self._make_observer = make_observer
         self._mount_point_of = mount_point_of
         self._mounts_below = mounts_below
-        self._is_silent = is_silent
-        self._observer: Any = None
-        self._collector = Collector("")
-        self._identity: tuple[int, int] | None = None
-        self._since = 0.0  # when the watching began
-        self._retry = 0.0  # when it may begin again
-        self._failures = 0
         self._next_look = 0.0
         self._next_scan = 0.0
         self._scan_seconds = 0.0
@@ -155,127 +115,20 @@ class Inbox:
             logger.warning("The inbox %s cannot be read: %s", self.path, condition)
         self._trouble[UNREAD] = problem_of(condition)
 
-    # Watching.
+    # Is it watched?
 
     def tend(self) -> None:
-        """Begin to watch, see whether it works, and begin anew where it broke. Cheap; call it every tick."""
+        """Keep the watching alive. Cheap; call it every tick."""
+        self.watcher.judge_probe()
         now = self._clock()
-        if self.watching is Watching.PROBING:
-            self._judge_probe(now)
         if now < self._next_look:
             return
         self._next_look = now + HEALTH_SECONDS
         if not self.is_present():
-            self._stop()
+            self.watcher.stop()
             self.has_been_read = True  # there is nothing to read
-        elif self.watching is Watching.OFF:
-            if now >= self._retry:
-                self._begin(now)
-        elif self.watching is not Watching.POLLING and not self._is_healthy():
-            self._break(now, "the watching ended")
-
-    def _begin(self, now: float) -> None:
-        self._next_scan = now  # whatever came while nobody watched
-        self._since = now
-        self._identity = self._current_identity()
-        if self._watch.mode is WatchMode.POLLING:
-            return self._poll("the config says so")
-        if self._watch.mode is WatchMode.AUTO and self._is_silent(self.path):
-            return self._poll("it is on a network share")
-        self._collector = Collector(f"{PROBE}{os.getpid()}-{id(self):x}")
-        self._observer = self._make_observer()
-        try:
-            self._observer.schedule(
-                self._collector, str(self.path), recursive=self._watch.recursive, event_filter=WATCHED
-            )
-            self._observer.start()
-        except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread to give
-            return self._observer_failed(error, now)
-        self.watching = Watching.NATIVE
-        if self._watch.mode is WatchMode.AUTO:
-            self._probe()
-        return None
-
-    def _observer_failed(self, error: OSError | RuntimeError, now: float) -> None:
-        self._end_observer()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
-            self._trouble["watch_limit"] = Problem(
-                code="watch_limit",
-                message=f"The system has no watches left for {self.path}: it is read at intervals instead.",
-                remedy=SYSCTL,
-            )
-            self._poll("the system has no watches left")
-        else:
-            self._break(now, str(error))
-
-    def _probe(self) -> None:
-        """Write a file whose event shows that events arrive here at all."""
-        self.watching = Watching.PROBING
-        probe = self.path / self._collector.probe
-        try:
-            with disk.created(probe):
-                pass
-        except (ConditionError, FileExistsError, NameRefusedError) as error:
-            logger.debug("No probe in %s: %s", self.path, error)
-            self._end_observer()
-            self._poll("it cannot be probed")
-        finally:
-            with contextlib.suppress(ConditionError):  # swept at the next start
-                disk.remove(probe)
-
-    def _judge_probe(self, now: float) -> None:
-        if self._collector.was_probed.is_set():
-            self.watching = Watching.NATIVE
-            self._failures = 0
-            logger.debug("%s is watched natively", self.path)
-        elif now - self._since >= PROBE_SECONDS:
-            self._end_observer()
-            self._poll("no event came from a probe")
-
-    def _poll(self, why: str) -> None:
-        self.watching = Watching.POLLING
-        logger.info("%s is read every few seconds: %s", self.path, why)
-
-    def _is_healthy(self) -> bool:
-        """Return whether all of watchdog's threads live, and watch the folder that has this name now."""
-        observer = self._observer
-        return (
-            observer is not None
-            and observer.is_alive()
-            and all(emitter.is_alive() for emitter in observer.emitters)
-            and self._identity == self._current_identity()
-        )
-
-    def _break(self, now: float, why: str) -> None:
-        self._stop()
-        first, most = BACK_OFF
-        pause = min(most, first * 2**self._failures)
-        self._failures += 1
-        self._retry = now + pause
-        self._next_scan = now
-        logger.warning("The watching of %s begins anew in %g s: %s", self.path, pause, why)
-
-    def _stop(self) -> None:
-        self._end_observer()
-        self.watching = Watching.OFF
-        self._trouble.pop("watch_limit", None)
-
-    def _end_observer(self) -> None:
-        if self._observer is None:
-            return
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
-        else:  # it never began, or died: its emitters may live
-            self._observer.unschedule_all()
-        self._observer = None
-
-    def _current_identity(self) -> tuple[int, int] | None:
-        try:
-            facts = disk.facts_of(self.path, follow=True)
-        except ConditionError:
-            return self._identity  # nobody knows: `is_present` shows it
-        return None if facts is None else (facts.st_dev, facts.st_ino)
+        elif self.watcher.tend():
+            self._next_scan = now  # whatever came while nobody watched
 
     # What is in it.
 
@@ -284,11 +137,12 @@ class Inbox:
 
         What is put into a new folder before its watch is set up raises no event: it is read a second time.
         """
-        if self._collector.has_overflown:
-            self._collector.has_overflown = False
+        collector = self.watcher.collector
+        if collector.has_overflown:
+            collector.has_overflown = False
             self._next_scan = self._clock()
         found: dict[Path, Hint] = {}
-        for text in self._collector.drain():
+        for text in collector.drain():
             path = Path(text)
             if path == self.path or not path.is_relative_to(self.path):
                 continue
@@ -330,7 +184,7 @@ class Inbox:
 
     def is_watched(self) -> bool:
         """Return whether the inbox is there and looked at."""
-        return self.watching is not Watching.OFF
+        return self.watcher.state is not Watching.OFF
 
     def leave_to_another(self, *, is_certain: bool) -> None:
         """Put the reading off; it is due as soon as this inbox is ours, which it may be in a moment."""
@@ -375,7 +229,7 @@ class Inbox:
 
     def _interval(self) -> float:
         most = self._watch.rescan_seconds
-        if self.watching is not Watching.POLLING:
+        if self.watcher.state is not Watching.POLLING:
             return most
         return min(most, max(POLL_SECONDS, self._scan_seconds / POLL_SHARE))
 
@@ -397,9 +251,9 @@ class Inbox:
 
         Where they lay there for long, events were lost: the kernel's queue has overflown.
         """
-        is_native = self.watching is Watching.NATIVE
+        is_native = self.watcher.state is Watching.NATIVE
         late = [each for each in found if now - each.changed > LATE_SECONDS]
-        if is_native and late and self._clock() - self._since > self._watch.rescan_seconds / 2:
+        if is_native and late and self._clock() - self.watcher.since > self._watch.rescan_seconds / 2:
             self._lost = (len(late), self._clock())
             logger.warning("%d files came to %s without an event; none is lost", len(late), self.path)
 
@@ -412,8 +266,10 @@ class Inbox:
             remedy="sudo sysctl fs.inotify.max_queued_events=131072, or a smaller rescan_seconds.",
         )
         is_lost = self._clock() - moment < SHOWN_SECONDS
-        return [*self._trouble.values(), *([lost] if is_lost else []), *self._leftovers.problems()]
+        limit = self.watcher.problem
+        found = [*self._trouble.values(), *([limit] if limit else []), *([lost] if is_lost else [])]
+        return found + self._leftovers.problems()
 
     def close(self) -> None:
         """Stop watching."""
-        self._stop()
+        self.watcher.stop()

@@ -20,8 +20,9 @@ from watchdog import events
 
 from nst_daemon.config import Folder, Watch, WatchMode
 from nst_daemon.folders import hints
-from nst_daemon.folders.inbox import BACK_OFF, POLL_SECONDS, PROBE, Inbox, Watching
+from nst_daemon.folders.inbox import POLL_SECONDS, Inbox
 from nst_daemon.folders.inboxes import Inboxes
+from nst_daemon.folders.watching import BACK_OFF, PROBE, Watching
 from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]
@@ -53,7 +54,7 @@ class Watched:
 
     def _is_native(self) -> bool:
         self.root.tend()
-        return self.root.watching is Watching.NATIVE
+        return self.root.watcher.state is Watching.NATIVE
 
     def expect(self, *names: str) -> None:
         """Wait until hints for all these names have come."""
@@ -145,7 +146,7 @@ def test_an_inbox_that_is_replaced_is_watched_anew(watched: Watched, folder: Fol
     def is_watched() -> bool:
         watched.clock.advance(1)
         watched.root.tend()
-        return watched.root.watching is Watching.NATIVE
+        return watched.root.watcher.state is Watching.NATIVE
 
     watched.wait_for(is_watched, what="native watching")
     assert watched.root.is_due()
@@ -163,10 +164,10 @@ def test_a_folder_put_in_the_inboxs_place_within_a_second_is_noticed(
     folder.inbox.mkdir()
     watched.clock.advance(2)
     watched.root.tend()
-    assert watched.root.watching is Watching.OFF
+    assert watched.root.watcher.state is Watching.OFF
     watched.clock.advance(2)
     watched.root.tend()
-    assert watched.root.watching is not Watching.OFF
+    assert watched.root.watcher.state is not Watching.OFF
 
 
 # From the drop to the ledger, with the real watchdog and the real clock.
@@ -180,7 +181,7 @@ def live(tmp_path: Path, wait_for: WaitFor) -> Iterator[Place]:
 
     def is_watched() -> bool:
         place.intake.tick()
-        return place.inboxes.all[0].watching is Watching.NATIVE
+        return place.inboxes.all[0].watcher.state is Watching.NATIVE
 
     wait_for(is_watched)
     yield place
@@ -281,7 +282,7 @@ def test_a_deleted_photo_cancels_its_job_by_its_event(live: Place, wait_for: Wai
 
 
 def state(root: Inbox) -> Watching:
-    return root.watching
+    return root.watcher.state
 
 
 class FailingObserver:
@@ -377,7 +378,7 @@ def test_the_death_of_the_observer_leads_to_a_new_one_with_back_off(folder: Fold
     pauses = []
     for observer in observers[:3]:
         begun = clock()
-        while root.watching is not Watching.NATIVE:
+        while root.watcher.state is not Watching.NATIVE:
             root.tend()
             clock.advance(0.5)
         pauses.append(clock() - begun)
@@ -421,12 +422,12 @@ def test_an_exception_cannot_leave_the_handler_and_a_flood_is_read_anew(
     monkeypatch.setattr(hints, "MAX_HINTS", 3)
     collector = hints.Collector("probe")
     root = root_with(folder, clock)
-    root._collector = collector
+    root.watcher.collector = collector
     for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
         collector.dispatch(events.FileCreatedEvent(str(folder.inbox / name)))
     collector.dispatch(events.FileCreatedEvent(os.fsencode(folder.inbox / "caf\u00e9.jpg")))
     collector.dispatch(events.FileMovedEvent("", ""))
-    root.watching = Watching.NATIVE
+    root.watcher.state = Watching.NATIVE
     root._next_scan = clock() + 60
     assert {hint.path.name for hint in root.hints()} == {"a.jpg", "b.jpg", "c.jpg"}
     assert root.is_due()
@@ -499,7 +500,7 @@ def test_every_inbox_is_watched_and_knows_its_own(folder: Folder, tmp_path: Path
     other.inbox.mkdir()
     with Inboxes((folder, other), Watch(mode=WatchMode.POLLING), clock=clock) as inbox:
         inbox.tend()
-        assert [root.watching for root in inbox.all] == [Watching.POLLING] * 2
+        assert [root.watcher.state for root in inbox.all] == [Watching.POLLING] * 2
         root = inbox.inbox_of(other.inbox / "trip" / "a.jpg")
         assert root is inbox.all[1]
         assert inbox.inbox_of(tmp_path / "elsewhere.jpg") is None
