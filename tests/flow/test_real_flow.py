@@ -21,7 +21,7 @@ from nst_daemon.cli.app import app
 from nst_daemon.daemon import daemon
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.jobs import Job, JobState
+from nst_daemon.ledger.jobs import JobState
 
 __all__ = ["home"]  # a fixture
 
@@ -151,9 +151,9 @@ def _states(home: Path) -> list[JobState]:
     return [job.state for job in jobs_of(home).values()]
 
 
-def _undisposed(home: Path) -> list[Job]:
+def _undisposed(home: Path) -> list[int]:
     with Ledger(home / "state" / "ledger.db") as ledger:
-        return ledger.undisposed()
+        return ledger.jobs.undisposed()
 
 
 def _unfinished(home: Path) -> bool:

@@ -12,8 +12,7 @@ from support.released import restored
 from nst_daemon import config
 from nst_daemon.config.recipe import resolve
 from nst_daemon.errors import ExitCode
-from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.facts import Request
+from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.jobs import JobState
 
 RELEASED = Path(__file__).parent / "released"
@@ -53,17 +52,17 @@ def test_its_configs_load_and_mean_what_they_say(home: Path) -> None:
 
 def test_its_ledger_opens_with_all_that_it_knew(home: Path) -> None:
     with Ledger(home / "state" / "ledger.db") as ledger:
-        jobs = {job.photo: job for job in ledger.jobs()}
+        jobs = {job.photo: job for job in ledger.jobs.all()}
         assert {photo: job.state for photo, job in jobs.items()} == STATES
-        assert ledger.unreadable_problems() == []
-        assert ledger.is_paused()
-        assert ledger.take(Request.UNLOAD)
-        assert ledger.is_cancelled(jobs["asked.png"].id)
+        assert ledger.jobs.problems() == []
+        assert ledger.requests.is_paused()
+        assert ledger.requests.take(Request.UNLOAD)
+        assert ledger.jobs.is_cancelled(jobs["asked.png"].id)
         assert [current.job for current in ledger.snapshot(running=True).current] == [
             *(jobs["killed.png"].id, jobs["asked.png"].id)
         ]
         assert "dots" in (jobs["held.png"].error or "")
-        assert ledger.copies() <= {*(home / "state" / "photos").iterdir(), home / "inbox" / "failed.jpg"}
+        assert ledger.jobs.copies() <= {*(home / "state" / "photos").iterdir(), home / "inbox" / "failed.jpg"}
     done, killed, masked = (jobs[photo] for photo in ("trip/done.png", "killed.png", "masked.png"))
     assert done.result == home / "outbox" / "trip" / "done.stripes.png"
     assert (done.original, done.is_disposed) == (home / "archive" / "trip" / "done.png", True)
@@ -85,7 +84,7 @@ def test_its_waiting_jobs_are_painted_once_and_the_interrupted_one_goes_on(
     assert run_once(home) is ExitCode.JOB_FAILED  # it is paused: jobs are left
     assert set(states(home).values()) >= {JobState.QUEUED}
     with Ledger(home / "state" / "ledger.db") as ledger:
-        ledger.resume()
+        ledger.requests.resume()
 
     assert run_once(home) is ExitCode.FINE
 

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from nst_daemon import config
 from nst_daemon.daemon.daemon import Daemon
+from nst_daemon.disk import Stamp
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ExitCode
-from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.facts import Request
+from nst_daemon.ledger import Ledger, Request
 from support.real import jobs_of, picture
 from support.waiting import WAIT_SECONDS, wait_for
 
@@ -55,9 +55,13 @@ def restored(folder: Path, home: Path) -> Path:
     (home / "state" / DUMP).unlink()
     with closing(sqlite3.connect(home / "state" / "ledger.db")) as db:
         db.executescript(text.replace(HOME, str(home)))
+        columns = {row[1] for row in db.execute("PRAGMA table_info(seen)")}
         for (path,) in db.execute("SELECT path FROM seen").fetchall():
-            facts = Path(path).stat()  # a checkout has times and inodes of its own
-            known = (facts.st_mtime_ns, str(facts.st_ino), path)
+            stamp = Stamp.of(Path(path).stat())  # a checkout has times and inodes of its own
+            if "stamp" in columns:
+                db.execute("UPDATE seen SET stamp = ? WHERE path = ?", (str(stamp), path))
+                continue
+            known = (stamp.mtime_ns, str(stamp.inode), path)
             db.execute("UPDATE seen SET mtime_ns = ?, inode = ? WHERE path = ?", known)
         db.commit()
     return home
@@ -86,14 +90,14 @@ def make(target: Path) -> None:
     jobs = {photo: job.id for photo, job in jobs_of(home).items()}
     with Ledger(home / "state" / "ledger.db") as ledger:
         ledger.cancel(jobs["cancelled.png"])
-        ledger.resume()
+        ledger.requests.resume()
     _end(home, signal.SIGTERM, at_step=15)
     _end(home, signal.SIGKILL, at_step=18)
     with Ledger(home / "state" / "ledger.db") as ledger:
-        ledger.claim()  # the next job, whose worker is killed before its engine has it …
+        ledger.queue.claim()  # the next job, whose worker is killed before its engine has it …
         ledger.cancel(jobs["asked.png"])  # … and whose user does not want it any more
-        ledger.ask(Request.UNLOAD)
-        ledger.pause()
+        ledger.requests.ask(Request.UNLOAD)
+        ledger.requests.pause()
     _write(home, target)
     shutil.rmtree(home.parent)
 
@@ -101,7 +105,7 @@ def make(target: Path) -> None:
 def _taken_in(home: Path, jobs: int) -> None:
     """Let a daemon that paints nothing take in what lies in the inbox."""
     with Ledger(home / "state" / "ledger.db") as ledger:
-        ledger.pause()
+        ledger.requests.pause()
     Daemon(config.load(home / "config.yaml")).run(once=True)
     assert len(jobs_of(home)) == jobs
 
@@ -132,15 +136,15 @@ def _run(home: Path) -> None:
 def serve_slowly(pipe: Connection, settings: EngineSettings) -> None:
     """Paint as ever, but slowly enough for a signal, and worth a checkpoint from the first step."""
     from nst_daemon.engine import checkpoint
-    from nst_daemon.engine.climb import Climb
+    from nst_daemon.engine.descent import Descent
 
-    step: Callable[[Climb], object] = Climb._step
+    step: Callable[[Descent], object] = Descent._step
 
-    def slowly(climb: Climb) -> object:
+    def slowly(descent: Descent) -> object:
         multiprocessing.connection.wait([], 0.2)
-        return step(climb)
+        return step(descent)
 
-    Climb._step = slowly  # type: ignore[method-assign, assignment]
+    Descent._step = slowly  # type: ignore[method-assign, assignment]
     checkpoint.WORTH_SECONDS = 0.0  # type: ignore[misc]
     serve(pipe, settings)
 
