@@ -99,7 +99,7 @@ class Targets:
 
 
 def fingerprint(trunk: Trunk) -> str:
-    """Return a text that another network does not have, and another device does."""
+    """Return a text that no other network has, nor the same one on another device or by another PyTorch."""
     sums = [each.double().sum().item() for each in trunk.buffers()]
     return hashlib.sha256(
         repr((sums, torch.__version__, str(next(trunk.buffers()).device))).encode()

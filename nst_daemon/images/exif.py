@@ -11,79 +11,19 @@ from typing import Final, Literal
 from nst_daemon.images import tiff
 from nst_daemon.images.keywords import unique
 from nst_daemon.images.made import Made
-from nst_daemon.images.tiff import EXIF_IFD, GPS_IFD, INTEROP_IFD, Block, Field, Fields, Tree
+from nst_daemon.images.tags import STRUCTURE, AppleTag, CanonTag, ExifTag, InteropTag, Kind, Tag
+from nst_daemon.images.tiff import Block, Field, Fields, Tree
 
-ORIENTATION: Final = 0x0112
-WIDTH, HEIGHT = 0xA002, 0xA003  # in the EXIF directory
-MAKER_NOTE: Final = 0x927C
 PREFIX: Final = b"Exif\0\0"
-ASCII, RATIONAL = 2, 5  # TIFF's types
-MAKE: Final = 0x010F
 ORDERS: Final[Mapping[str, Literal["little", "big"]]] = {"<": "little", ">": "big"}
-COLOR_SPACE, SRGB, ADOBE = 0xA001, 1, 2  # the last is no standard, and some cameras write it
-UNIQUE_ID: Final = 0xA420
-WINDOWS_KEYWORDS: Final = 0x9C9E  # UTF-16 of the little end first, whatever the block's order
-FOCAL_PLANE_X, FOCAL_PLANE_Y = 0xA20E, 0xA20F  # px of the file a unit of the sensor
-PLACES: Final = frozenset({0x9214, 0xA214})  # of the subject, in px of the file
-OTHER_COLORS: Final = frozenset({0x012D, 0x013E, 0x013F})  # a curve, a white point, primaries
-TIES: Final = frozenset({0xA004})  # RelatedSoundFile
-OTHER_GAMMA: Final = frozenset({0xA500})
-# BurstUUID, ContentIdentifier (the photo's film), ImageUniqueID, the film's index, request, PhotoIdentifier.
-APPLE_TIES: Final = frozenset({0x000B, 0x0011, 0x0015, 0x0017, 0x0020, 0x002B})
-CANON_TIES: Final = frozenset({0x0028})  # ImageUniqueID, which the raw file has as well
-
-# What describes the pixels of a TIFF file, or a copy or relative of them, and not the photo.
-STRUCTURE: Final = frozenset(
-    {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 284, 288, 289}
-    | {
-        290,
-        291,
-        292,
-        293,
-        297,
-        301,
-        317,
-        318,
-        319,
-        320,
-        321,
-        322,
-        323,
-        324,
-        325,
-        330,
-        332,
-        333,
-        334,
-        336,
-        338,
-    }
-    | {
-        339,
-        340,
-        341,
-        342,
-        343,
-        344,
-        345,
-        346,
-        347,
-        400,
-        433,
-        512,
-        513,
-        514,
-        515,
-        517,
-        518,
-        519,
-        520,
-        521,
-        529,
-    }
-    | {530, 531, 532, 559, 700, 33421, 33422, 33723, 34377, 34675, 37724, 42112, 42113, 50255, 65000, 65001}
-)
-FIRST_DNG, LAST_DNG = 50706, 52554  # Adobe's private tags of camera raw
+SRGB, ADOBE = 1, 2  # of ColorSpace; the latter is no standard, and some cameras write it
+PLACES: Final = frozenset({ExifTag.SUBJECT_AREA, ExifTag.SUBJECT_LOCATION})  # in px of the file
+OTHER_COLORS: Final = frozenset({Tag.TRANSFER_FUNCTION, Tag.WHITE_POINT, Tag.PRIMARIES})
+OTHER_GAMMA: Final = frozenset({ExifTag.GAMMA})
+TIES: Final = frozenset({ExifTag.RELATED_SOUND_FILE})
+APPLE_TIES: Final = frozenset(AppleTag)
+CANON_TIES: Final = frozenset(CanonTag)
+FIRST_DNG, LAST_DNG = Tag.DNG_VERSION, 52554  # Adobe's private tags of camera raw
 
 
 def strip_prefix(block: bytes) -> bytes:
@@ -98,7 +38,7 @@ def orientation(block: bytes) -> int:
         fields, _ = parsed.directory(parsed.first)
     except ValueError:
         return 1
-    value = parsed.number(fields.get(ORIENTATION), 1)
+    value = parsed.number(fields.get(Tag.ORIENTATION), 1)
     return value if 1 <= value <= 8 else 1
 
 
@@ -109,9 +49,9 @@ def keywords(block: bytes) -> tuple[str, ...]:
         fields, _ = parsed.directory(parsed.first)
     except ValueError:
         return ()
-    if WINDOWS_KEYWORDS not in fields:
+    if Tag.WINDOWS_KEYWORDS not in fields:
         return ()
-    text = fields[WINDOWS_KEYWORDS].value.decode("utf-16-le", "replace").rstrip("\0")
+    text = fields[Tag.WINDOWS_KEYWORDS].value.decode("utf-16-le", "replace").rstrip("\0")
     return unique(word.strip() for word in text.split(";"))
 
 
@@ -120,12 +60,12 @@ def is_adobe_rgb(block: bytes) -> bool:
     try:
         parsed = tiff.parse(block)
         fields, _ = parsed.directory(parsed.first)
-        inner, _ = parsed.directory(parsed.number(fields.get(EXIF_IFD), 0))
+        inner, _ = parsed.directory(parsed.number(fields.get(Tag.EXIF_IFD), 0))
     except ValueError:
         return False
-    interop = _child(parsed, inner, INTEROP_IFD)
-    is_marked = 1 in interop and interop[1].value.rstrip(b"\0") == b"R03"
-    return is_marked or parsed.number(inner.get(COLOR_SPACE), 0) == ADOBE
+    interop = _child(parsed, inner, ExifTag.INTEROP_IFD)
+    is_marked = InteropTag.INDEX in interop and interop[InteropTag.INDEX].value.rstrip(b"\0") == b"R03"
+    return is_marked or parsed.number(inner.get(ExifTag.COLOR_SPACE), 0) == ADOBE
 
 
 def for_result(block: bytes, made: Made) -> bytes | None:
@@ -139,14 +79,14 @@ def for_result(block: bytes, made: Made) -> bytes | None:
     except ValueError:
         return None
     patched = bytearray(block)
-    _put(patched, parsed, fields.get(ORIENTATION), 1)
-    _put(patched, parsed, fields.get(0x0100), made.width)
-    _put(patched, parsed, fields.get(0x0101), made.height)
+    _put(patched, parsed, fields.get(Tag.ORIENTATION), 1)
+    _put(patched, parsed, fields.get(Tag.WIDTH), made.width)
+    _put(patched, parsed, fields.get(Tag.HEIGHT), made.height)
     _drop_thumbnail(patched, parsed, thumbnail_at)
-    inner = _child(parsed, fields, EXIF_IFD)
+    inner = _child(parsed, fields, Tag.EXIF_IFD)
     if inner:
         _mend_inner(patched, parsed, inner, made)
-        _drop_entries(patched, parsed.order, parsed.number(fields[EXIF_IFD], 0), _stale(made))
+        _drop_entries(patched, parsed.order, parsed.number(fields[Tag.EXIF_IFD], 0), _stale(made))
     if made.is_srgb:
         _drop_entries(patched, parsed.order, parsed.first, OTHER_COLORS)
     return bytes(patched)
@@ -154,18 +94,18 @@ def for_result(block: bytes, made: Made) -> bytes | None:
 
 def _mend_inner(patched: bytearray, parsed: Block, inner: Fields, made: Made) -> None:
     """Write what is true of the painting into the EXIF directory and those below it."""
-    _put(patched, parsed, inner.get(WIDTH), made.width)
-    _put(patched, parsed, inner.get(HEIGHT), made.height)
-    _put_text(patched, inner.get(UNIQUE_ID), made.identity)
-    for tag, factor in ((FOCAL_PLANE_X, made.across), (FOCAL_PLANE_Y, made.down)):
+    _put(patched, parsed, inner.get(ExifTag.WIDTH), made.width)
+    _put(patched, parsed, inner.get(ExifTag.HEIGHT), made.height)
+    _put_text(patched, inner.get(ExifTag.UNIQUE_ID), made.identity)
+    for tag, factor in ((ExifTag.FOCAL_PLANE_X, made.across), (ExifTag.FOCAL_PLANE_Y, made.down)):
         _scale(patched, parsed, inner.get(tag), factor)
-    interop = _child(parsed, inner, INTEROP_IFD)
-    _put(patched, parsed, interop.get(0x1001), made.width)
-    _put(patched, parsed, interop.get(0x1002), made.height)
+    interop = _child(parsed, inner, ExifTag.INTEROP_IFD)
+    _put(patched, parsed, interop.get(InteropTag.WIDTH), made.width)
+    _put(patched, parsed, interop.get(InteropTag.HEIGHT), made.height)
     if made.is_srgb:
-        _put(patched, parsed, inner.get(COLOR_SPACE), SRGB)
-        _put_text(patched, interop.get(1), "R98")
-    _untie_maker_note(patched, parsed, inner.get(MAKER_NOTE))
+        _put(patched, parsed, inner.get(ExifTag.COLOR_SPACE), SRGB)
+        _put_text(patched, interop.get(InteropTag.INDEX), "R98")
+    _untie_maker_note(patched, parsed, inner.get(ExifTag.MAKER_NOTE))
 
 
 def _stale(made: Made) -> frozenset[int]:
@@ -187,7 +127,7 @@ def _untie_maker_note(patched: bytearray, parsed: Block, note: Field | None) -> 
             _drop_entries(patched, order, note.at + 14, APPLE_TIES)
         return
     fields, _ = parsed.directory(parsed.first)
-    if MAKE in fields and fields[MAKE].value.startswith(b"Canon"):
+    if Tag.MAKE in fields and fields[Tag.MAKE].value.startswith(b"Canon"):
         # The camera's own byte order, which an editor that wrote the block anew may not have taken over.
         order = min("<>", key=lambda order: int.from_bytes(note.value[:2], ORDERS[order]))
         _drop_entries(patched, order, note.at, CANON_TIES)
@@ -210,7 +150,7 @@ def _drop_entries(patched: bytearray, order: str, at: int, tags: frozenset[int])
 
 def _put_text(patched: bytearray, entry: Field | None, text: str) -> None:
     """Write words over words, as far as there is room."""
-    if entry is not None and entry.kind == ASCII and entry.value:
+    if entry is not None and entry.kind == Kind.ASCII and entry.value:
         patched[entry.at : entry.at + len(entry.value)] = text.encode()[: len(entry.value) - 1].ljust(
             len(entry.value), b"\0"
         )
@@ -218,7 +158,7 @@ def _put_text(patched: bytearray, entry: Field | None, text: str) -> None:
 
 def _scale(patched: bytearray, parsed: Block, entry: Field | None, factor: float) -> None:
     """Multiply an entry of one fraction."""
-    if entry is None or entry.kind != RATIONAL or entry.count != 1:
+    if entry is None or entry.kind != Kind.RATIONAL or entry.count != 1:
         return
     above, below = struct.unpack(parsed.order + "II", entry.value)
     value = above / below * factor * 1000 if below else 0
@@ -228,12 +168,12 @@ def _scale(patched: bytearray, parsed: Block, entry: Field | None, factor: float
 
 def without_gps(block: bytes) -> bytes:
     """Return the block without the directory of where the photo was taken; a broken block as it is."""
-    return _without_entry(block, GPS_IFD, is_directory=True)
+    return _without_entry(block, Tag.GPS_IFD, is_directory=True)
 
 
 def without_orientation(block: bytes) -> bytes:
     """Return the block without its orientation; a broken block as it is."""
-    return _without_entry(block, ORIENTATION) or block
+    return _without_entry(block, Tag.ORIENTATION) or block
 
 
 def _without_entry(block: bytes, tag: int, *, is_directory: bool = False) -> bytes:
@@ -284,11 +224,11 @@ def _drop_entry(patched: bytearray, parsed: Block, place: int) -> None:
 def without_maker_note(block: bytes) -> bytes | None:
     """Return the block without the camera's private notes, which can be larger than JPEG allows."""
     tree = tree_of(block)
-    if tree is None or EXIF_IFD not in tree.children:
+    if tree is None or Tag.EXIF_IFD not in tree.children:
         return None
-    inner = tree.children[EXIF_IFD]
-    kept = {tag: entry for tag, entry in inner.fields.items() if tag != MAKER_NOTE}
-    children = {**tree.children, EXIF_IFD: Tree(inner.order, kept, inner.children)}
+    inner = tree.children[Tag.EXIF_IFD]
+    kept = {tag: entry for tag, entry in inner.fields.items() if tag != ExifTag.MAKER_NOTE}
+    children = {**tree.children, Tag.EXIF_IFD: Tree(inner.order, kept, inner.children)}
     return tiff.write(Tree(tree.order, tree.fields, children))
 
 
@@ -303,16 +243,16 @@ def tree_of(block: bytes) -> Tree | None:
 def _tree(parsed: Block) -> Tree:
     """Return what describes the photo, without the tags of a TIFF's own structure."""
     fields, _ = parsed.directory(parsed.first)
-    inner = _child(parsed, fields, EXIF_IFD)
-    interop = _child(parsed, inner, INTEROP_IFD)
-    gps = _child(parsed, fields, GPS_IFD)
+    inner = _child(parsed, fields, Tag.EXIF_IFD)
+    interop = _child(parsed, inner, ExifTag.INTEROP_IFD)
+    gps = _child(parsed, fields, Tag.GPS_IFD)
     children: dict[int, Tree] = {}
     if inner:
-        below = {INTEROP_IFD: Tree(parsed.order, interop)} if interop else {}
-        children[EXIF_IFD] = Tree(parsed.order, _without(inner, {INTEROP_IFD}), below)
+        below: dict[int, Tree] = {ExifTag.INTEROP_IFD: Tree(parsed.order, interop)} if interop else {}
+        children[Tag.EXIF_IFD] = Tree(parsed.order, _without(inner, {ExifTag.INTEROP_IFD}), below)
     if gps:
-        children[GPS_IFD] = Tree(parsed.order, gps)
-    return Tree(parsed.order, _without(fields, {EXIF_IFD, GPS_IFD, *STRUCTURE}), children)
+        children[Tag.GPS_IFD] = Tree(parsed.order, gps)
+    return Tree(parsed.order, _without(fields, {Tag.EXIF_IFD, Tag.GPS_IFD, *STRUCTURE}), children)
 
 
 def from_tiff(parsed: Block) -> bytes | None:
@@ -325,9 +265,7 @@ def _without(fields: Fields, tags: set[int]) -> Fields:
     return {
         tag: entry
         for tag, entry in fields.items()
-        if tag not in tags
-        and not FIRST_DNG <= tag <= LAST_DNG
-        and entry.kind not in (16, 18)  # BigTIFF's own
+        if tag not in tags and not FIRST_DNG <= tag <= LAST_DNG and entry.kind not in (Kind.LONG8, Kind.IFD8)
     }
 
 
@@ -343,9 +281,9 @@ def _child(parsed: Block, fields: Fields, tag: int) -> Fields:
 
 def _put(patched: bytearray, parsed: Block, entry: Field | None, number: int) -> None:
     """Write a number over an entry of one whole number, if it fits its type."""
-    if entry is None or entry.count != 1 or entry.kind not in (tiff.SHORT, tiff.LONG):
+    if entry is None or entry.count != 1 or entry.kind not in (Kind.SHORT, Kind.LONG):
         return
-    if entry.kind == tiff.SHORT and number > 0xFFFF:
+    if entry.kind == Kind.SHORT and number > 0xFFFF:
         return
     struct.pack_into(parsed.order + tiff.INTEGERS[entry.kind], patched, entry.at, number)
 
@@ -360,8 +298,8 @@ def _drop_thumbnail(patched: bytearray, parsed: Block, at: int) -> None:
         fields, _ = parsed.directory(at)
     except ValueError:
         return
-    starts = parsed.numbers(fields.get(513)) or parsed.numbers(fields.get(273))
-    lengths = parsed.numbers(fields.get(514)) or parsed.numbers(fields.get(279))
+    starts = parsed.numbers(fields.get(Tag.JPEG_OFFSET)) or parsed.numbers(fields.get(Tag.STRIP_OFFSETS))
+    lengths = parsed.numbers(fields.get(Tag.JPEG_COUNT)) or parsed.numbers(fields.get(Tag.STRIP_COUNTS))
     for start, length in zip(starts, lengths, strict=False):
         end = min(start + length, len(patched))
         if at < start < end:  # behind its directory: else it may lie over what we keep

@@ -8,11 +8,25 @@ from typing import Final
 from nst_daemon.images.keywords import unique
 
 PHOTOSHOP: Final = b"Photoshop 3.0\0"  # before resources in JPEG's segments
-RECORD: Final = 0x0404  # the number of the resource that is the IPTC record
-# Photoshop's resources that describe the photo; the others are thumbnails, paths and layers of its old shape.
+# Numbers of Photoshop's resources. Source: Adobe Photoshop File Formats Specification, Image Resource IDs.
+RECORD: Final = 0x0404  # the IPTC record
+COPYRIGHT: Final = 0x040A
+URL: Final = 0x040B
 DIGEST: Final = 0x0425  # of the record, by which Adobe's programs see whether XMP or it is newer
-KEPT_RESOURCES: Final = frozenset({RECORD, DIGEST, 0x040A, 0x040B})  # …, copyright, its URL
-IDS: Final = frozenset({(1, 100), (2, 184), (2, 185), (2, 186), (2, 187), (2, 188), (2, 231)})
+# Those that describe the photo; the others are thumbnails, paths and layers of its old shape.
+KEPT_RESOURCES: Final = frozenset({RECORD, DIGEST, COPYRIGHT, URL})
+
+# Section and number of IPTC's datasets. Source: IPTC-IIM 4.2; exiftool, IPTC.pm, for those from 2:184 on.
+KEYWORDS: Final = (2, 25)
+UNIQUE_OBJECT_NAME: Final = (1, 100)
+JOB_ID, MASTER_DOCUMENT_ID, SHORT_DOCUMENT_ID = (2, 184), (2, 185), (2, 186)
+UNIQUE_DOCUMENT_ID, OWNER_ID, DOCUMENT_HISTORY = (2, 187), (2, 188), (2, 231)
+IDS: Final = frozenset(
+    {UNIQUE_OBJECT_NAME, JOB_ID, MASTER_DOCUMENT_ID, SHORT_DOCUMENT_ID}
+    | {UNIQUE_DOCUMENT_ID, OWNER_ID, DOCUMENT_HISTORY}
+)
+DATASET: Final = 0x1C  # the byte that each begins with
+EXTENDED: Final = 0x8000  # of a size: that it is the size of a size
 
 
 def keywords(record: bytes) -> tuple[str, ...]:
@@ -20,7 +34,7 @@ def keywords(record: bytes) -> tuple[str, ...]:
     return unique(
         value.decode("utf-8") if _is_utf8(value) else value.decode("latin-1")
         for number, value in _datasets(record)
-        if number == (2, 25)
+        if number == KEYWORDS
     )
 
 
@@ -46,10 +60,10 @@ def _without_ids(record: bytes) -> bytes:
 
 def _datasets(record: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
     at = 0
-    while at + 5 <= len(record) and record[at] == 0x1C:
+    while at + 5 <= len(record) and record[at] == DATASET:
         section, number, size = struct.unpack_from(">BBH", record, at + 1)
         at += 5
-        if size & 0x8000 or at + size > len(record):  # extended sizes are for pictures, not for words
+        if size & EXTENDED or at + size > len(record):  # extended sizes are for pictures, not for words
             return
         yield (section, number), record[at : at + size]
         at += size

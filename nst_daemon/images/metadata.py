@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nst_daemon.images import exif, iptc, png, tiff_picture, xmp
+from nst_daemon.images import exif, iptc, png, xmp
 from nst_daemon.images.declared import Declared
+from nst_daemon.images.tags import Tag
 from nst_daemon.images.tiff import Block, Fields
 
 
@@ -16,9 +17,8 @@ class Metadata:
     exif: bytes | None = None  # from its byte-order mark on
     xmp: bytes | None = None
     resources: Mapping[int, bytes] | None = None  # Photoshop's image resources, IPTC among them
-    icc: bytes | None = (
-        None  # once the photo is loaded: the RGB profile to which the result is converted back
-    )
+    # Once the photo is loaded: the RGB profile to which the result is converted back.
+    icc: bytes | None = None
     declared: Declared | None = None  # colours that the file tells without a profile
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()  # on what could not be read
@@ -65,13 +65,13 @@ def of_png(content: bytes) -> Metadata:
 def of_tiff(block: Block) -> Metadata:
     """Return the metadata of a TIFF file's first picture."""
     fields, _ = block.directory(block.first)
-    resources = iptc.parse_resources(_bytes(fields, tiff_picture.RESOURCES))
-    if record := _bytes(fields, tiff_picture.IPTC):
+    resources = iptc.parse_resources(_bytes(fields, Tag.RESOURCES))
+    if record := _bytes(fields, Tag.IPTC):
         resources[iptc.RECORD] = record
     return Metadata(
         exif=exif.from_tiff(block),
-        xmp=_bytes(fields, tiff_picture.XMP) or None,
-        icc=_bytes(fields, tiff_picture.ICC) or None,
+        xmp=_bytes(fields, Tag.XMP) or None,
+        icc=_bytes(fields, Tag.ICC) or None,
         resources=_resources(resources),
     )
 

@@ -20,6 +20,7 @@ from nst_daemon.images.limits import no_memory
 from nst_daemon.images.loading import quiet
 from nst_daemon.images.made import Made, identity
 from nst_daemon.images.photo import Photo, Picture, over_white, stored
+from nst_daemon.images.tags import Tag
 
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})
@@ -191,14 +192,14 @@ def _png(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
 
 
 def _tiff(parts: Parts, quality: int) -> tuple[bytes, list[str]]:
-    side = {tiff_picture.XMP: parts.xmp}
+    side: dict[int, bytes] = {Tag.XMP: parts.xmp}
     if parts.icc:
-        side[tiff_picture.ICC] = parts.icc
+        side[Tag.ICC] = parts.icc
     record, others = iptc.split(parts.resources)
     if others:
-        side[tiff_picture.RESOURCES] = iptc.resources_block(others)
+        side[Tag.RESOURCES] = iptc.resources_block(others)
     if record:
-        side[tiff_picture.IPTC] = record
+        side[Tag.IPTC] = record
     about = exif.tree_of(parts.exif) if parts.exif else None
     return tiff_picture.write(parts.pixels, about=about, side=side, dpi=parts.dpi), []
 

@@ -10,28 +10,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-SIZES: Final = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    18: 8,
-}
-INTEGERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-BYTE, SHORT, LONG, UNDEFINED = 1, 3, 4, 7
+from nst_daemon.images.tags import Kind, Tag
 
-EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
-SUB_IFDS: Final = 330
+SIZES: Final[Mapping[int, int]] = {
+    Kind.BYTE: 1, Kind.ASCII: 1, Kind.SHORT: 2, Kind.LONG: 4, Kind.RATIONAL: 8, Kind.SBYTE: 1,
+    Kind.UNDEFINED: 1, Kind.SSHORT: 2, Kind.SLONG: 4, Kind.SRATIONAL: 8, Kind.FLOAT: 4, Kind.DOUBLE: 8,
+    Kind.IFD: 4, Kind.LONG8: 8, Kind.IFD8: 8,
+}  # bytes of a value  # fmt: skip
+INTEGERS: Final[Mapping[int, str]] = {
+    Kind.BYTE: "B", Kind.SHORT: "H", Kind.LONG: "I", Kind.IFD: "I", Kind.LONG8: "Q", Kind.IFD8: "Q",
+}  # fmt: skip
+CLASSIC, BIG = 42, 43  # TIFF's own number, and that of BigTIFF
 MAX_DIRECTORIES: Final = 1000  # pages and relatives of them
 MAX_FIELDS: Final = 4096  # in one directory; real ones have below 100
 
@@ -124,9 +113,9 @@ def parse(raw: bytes) -> Block:
     if order is None or len(raw) < 8:
         raise ValueError("no TIFF header")
     (magic,) = struct.unpack_from(order + "H", raw, 2)
-    if magic == 42:
+    if magic == CLASSIC:
         return Block(raw, order, False, struct.unpack_from(order + "I", raw, 4)[0])
-    if magic == 43 and len(raw) >= 16:
+    if magic == BIG and len(raw) >= 16:
         return Block(raw, order, True, struct.unpack_from(order + "Q", raw, 8)[0])
     raise ValueError("no TIFF header")
 
@@ -142,7 +131,7 @@ def directories(block: Block) -> Iterator[tuple[Fields, bool]]:
         seen.add(offset)
         fields, offset = block.directory(offset)
         yield fields, False
-        for place in block.numbers(fields.get(SUB_IFDS)):
+        for place in block.numbers(fields.get(Tag.SUB_IFDS)):
             if place and place not in seen and len(seen) < MAX_DIRECTORIES:
                 seen.add(place)
                 with suppress(ValueError):
@@ -151,12 +140,12 @@ def directories(block: Block) -> Iterator[tuple[Fields, bool]]:
 
 def longs(order: str, *numbers: int) -> Field:
     """Return an entry of 32-bit numbers."""
-    return Field(LONG, struct.pack(f"{order}{len(numbers)}I", *numbers))
+    return Field(Kind.LONG, struct.pack(f"{order}{len(numbers)}I", *numbers))
 
 
 def shorts(order: str, *numbers: int) -> Field:
     """Return an entry of 16-bit numbers."""
-    return Field(SHORT, struct.pack(f"{order}{len(numbers)}H", *numbers))
+    return Field(Kind.SHORT, struct.pack(f"{order}{len(numbers)}H", *numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +170,8 @@ def write(tree: Tree, strips: Sequence[bytes] = ()) -> bytes:
         at += len(strip) + len(strip) % 2
     fields = dict(tree.fields)
     if strips:
-        fields[273] = longs(tree.order, *offsets)
-        fields[279] = longs(tree.order, *map(len, strips))
+        fields[Tag.STRIP_OFFSETS] = longs(tree.order, *offsets)
+        fields[Tag.STRIP_COUNTS] = longs(tree.order, *map(len, strips))
     body = directory_bytes(Tree(tree.order, fields, tree.children), at)
     if at + len(body) >= 2**32:
         raise ValueError("more than TIFF's 4 GiB")
@@ -197,12 +186,11 @@ def directory_bytes(tree: Tree, at: int) -> bytes:
     entries, values = [struct.pack(tree.order + "H", len(tags))], []
     for tag in tags:
         if tag in tree.children:
-            kind, count, value = LONG, 1, directory_bytes(tree.children[tag], end)
-            is_outside = True
+            below = directory_bytes(tree.children[tag], end)
+            kind, count, value, is_outside = int(Kind.LONG), 1, below, True
         else:
             entry = tree.fields[tag]
-            kind, count, value = entry.kind, entry.count, entry.value
-            is_outside = len(value) > 4
+            kind, count, value, is_outside = entry.kind, entry.count, entry.value, len(entry.value) > 4
         if is_outside:
             entries.append(struct.pack(tree.order + "HHII", tag, kind, count, end))
             values.append(value + b"\0" * (len(value) % 2))

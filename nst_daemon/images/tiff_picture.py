@@ -14,17 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_daemon.images import tiff
+from nst_daemon.images.tags import Kind, Tag
 from nst_daemon.images.tiff import Block, Field, Fields, Tree
 
-WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS = 256, 257, 258, 259, 262, 273
-ORIENTATION, SAMPLES, ROWS, COUNTS, PLANAR, PREDICTOR = 274, 277, 278, 279, 284, 317
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA, FORMAT = 322, 323, 324, 325, 338, 339
-XMP, IPTC, RESOURCES, ICC, DNG_VERSION = 700, 33723, 34377, 34675, 50706
-SIDE_KINDS: Final = {XMP: tiff.BYTE, RESOURCES: tiff.BYTE}
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
-BYTEWISE: Final = frozenset(
-    {1, 5, 8, 32773, 32946, 34925, 50000}
-)  # none, LZW, Deflate, PackBits, …, LZMA, Zstandard
+SIDE_KINDS: Final[Mapping[int, Kind]] = {
+    Tag.XMP: Kind.BYTE,
+    Tag.RESOURCES: Kind.BYTE,
+}  # as Adobe's programs write them
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2  # of PhotometricInterpretation
+NONE, LZW, ADOBE_DEFLATE, PACKBITS, OLD_DEFLATE, LZMA, ZSTD = 1, 5, 8, 32773, 32946, 34925, 50000
+BYTEWISE: Final = frozenset({NONE, LZW, ADOBE_DEFLATE, PACKBITS, OLD_DEFLATE, LZMA, ZSTD})
+PLANES: Final = 2  # of PlanarConfiguration: one a channel
+DIFFERENCES, FLOAT_DIFFERENCES = 2, 3  # of Predictor
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # of SampleFormat
+MULTIPLIED, APART = 1, 2  # of ExtraSamples: alpha that is multiplied into the colours, or is not
+INCH: Final = 2  # of ResolutionUnit
 LIGHT: Final = 16.0  # times white: brighter is the sun itself, or no light at all
 CLIPPED: Final = 0.5  # of a picture's numbers that may be beyond white; more would paint it white
 PLAIN_DPI: Final = (72.0, 72.0)  # where the photo says nothing: TIFF 6.0 demands a resolution
@@ -64,29 +68,30 @@ def deep_layout(raw: bytes) -> Layout | None:
     block = tiff.parse(raw)
     fields, _ = block.directory(block.first)
 
-    if DNG_VERSION in fields:
+    if Tag.DNG_VERSION in fields:
         raise ValueError("it is camera raw (DNG): develop it first")
 
     def number(tag: int, default: int) -> int:
         return block.number(fields.get(tag), default)
 
-    photometric = number(PHOTOMETRIC, -1)
-    dtype = _dtype(set(block.numbers(fields.get(BITS))), set(block.numbers(fields.get(FORMAT))) or {1})
+    photometric = number(Tag.PHOTOMETRIC, -1)
+    bits, kinds = (set(block.numbers(fields.get(tag))) for tag in (Tag.BITS, Tag.SAMPLE_FORMAT))
+    dtype = _dtype(bits, kinds or {UNSIGNED})
     if dtype is None or photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
         return None
-    if number(COMPRESSION, 1) not in BYTEWISE:
+    if number(Tag.COMPRESSION, NONE) not in BYTEWISE:
         return None
     layout = Layout(
         block=block,
         fields=fields,
-        width=number(WIDTH, 0),
-        height=number(HEIGHT, 0),
-        samples=number(SAMPLES, 1),
+        width=number(Tag.WIDTH, 0),
+        height=number(Tag.HEIGHT, 0),
+        samples=number(Tag.SAMPLES, 1),
         dtype=np.dtype(block.order + dtype),
         photometric=photometric,
-        orientation=number(ORIENTATION, 1),
-        is_planar=number(PLANAR, 1) == 2,
-        predictor=number(PREDICTOR, 1),
+        orientation=number(Tag.ORIENTATION, 1),
+        is_planar=number(Tag.PLANAR, 1) == PLANES,
+        predictor=number(Tag.PREDICTOR, 1),
     )
     if not (layout.width and layout.height and layout.channels <= layout.samples <= 32):
         raise ValueError("its directory makes no sense")
@@ -99,12 +104,13 @@ def _dtype(bits: set[int], kinds: set[int]) -> str | None:
     Raises:
         UnknownScaleError: nothing says which of them is white.
     """
-    if kinds == {3} and bits in ({16}, {32}, {64}):
+    if kinds == {FLOAT} and bits in ({16}, {32}, {64}):
         return f"f{min(bits) // 8}"
-    if bits == {16} and kinds == {1}:
+    if bits == {16} and kinds == {UNSIGNED}:
         return "u2"
-    if kinds == {2} or (kinds == {1} and max(bits, default=1) > 16):
-        raise UnknownScaleError(f"pixels of {max(bits, default=1)}-bit {'signed ' * (kinds == {2})}integers")
+    most = max(bits, default=1)
+    if kinds == {SIGNED} or (kinds == {UNSIGNED} and most > 16):
+        raise UnknownScaleError(f"pixels of {most}-bit {'signed ' * (kinds == {SIGNED})}integers")
     return None
 
 
@@ -131,10 +137,10 @@ def as_light(layout: Layout, pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
         if not np.isfinite(pixels).all():
             raise ValueError("some of its pixels are NaN or infinite")
         pixels, notes = _scaled(pixels.astype(np.float32, copy=False), layout.channels)
-    kinds = layout.block.numbers(layout.fields.get(EXTRA))
-    has_alpha = layout.samples > layout.channels and kinds[:1] in ((1,), (2,))
+    kinds = layout.block.numbers(layout.fields.get(Tag.EXTRA_SAMPLES))
+    has_alpha = layout.samples > layout.channels and kinds[:1] in ((MULTIPLIED,), (APART,))
     pixels = pixels[..., : layout.channels + has_alpha]
-    if has_alpha and kinds[0] == 1:
+    if has_alpha and kinds[0] == MULTIPLIED:
         pixels = _unmultiplied(pixels)
     if layout.photometric == WHITE_IS_ZERO:
         top = pixels.dtype.type(65535 if pixels.dtype == np.uint16 else 1)
@@ -185,7 +191,7 @@ def _unmultiplied(pixels: Pixels) -> Pixels:
 def _plane(layout: Layout, index: int, samples: int, unpack: Unpack) -> Pixels:
     size = samples * layout.dtype.itemsize
     grey = unpack(_as_grey_bytes(layout, index, size), layout.width * size, layout.height)
-    tile = layout.block.number(layout.fields.get(TILE_WIDTH), layout.width)
+    tile = layout.block.number(layout.fields.get(Tag.TILE_WIDTH), layout.width)
     parts = [
         _undone(grey[:, left * size : (left + tile) * size], layout, samples)
         for left in range(0, layout.width, tile)
@@ -196,16 +202,15 @@ def _plane(layout: Layout, index: int, samples: int, unpack: Unpack) -> Pixels:
 def _undone(grey: NDArray[np.uint8], layout: Layout, samples: int) -> Pixels:
     """Return one column of tiles as numbers, its predictor undone."""
     height, width = len(grey), grey.shape[1] // (samples * layout.dtype.itemsize)
-    if (
-        layout.predictor == 3
-    ):  # differences of bytes, sorted from high to low; only whole rows can be sorted back
+    if layout.predictor == FLOAT_DIFFERENCES:
+        # Of bytes, sorted from high to low. Only whole rows can be sorted back.
         grey = np.cumsum(grey.reshape(height, -1, samples), axis=1, dtype=np.uint8)
         planes = grey.reshape(height, layout.dtype.itemsize, width * samples)
         rows = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(layout.dtype.newbyteorder(">"))
     else:
         rows = np.ascontiguousarray(grey).view(layout.dtype)
     pixels = rows.reshape(height, width, samples).astype(layout.dtype.newbyteorder("="))
-    if layout.predictor == 2 and pixels.dtype == np.uint16:
+    if layout.predictor == DIFFERENCES and pixels.dtype == np.uint16:
         return np.cumsum(pixels, axis=1, dtype=np.uint16)
     return pixels
 
@@ -214,28 +219,30 @@ def _as_grey_bytes(layout: Layout, index: int, size: int) -> bytes:
     """Return the file with a new directory, by which each byte of one plane is a grey pixel."""
     block, fields = layout.block, layout.fields
     new: Fields = {
-        WIDTH: tiff.longs(block.order, layout.width * size),
-        HEIGHT: tiff.longs(block.order, layout.height),
-        BITS: tiff.shorts(block.order, 8),
-        COMPRESSION: tiff.shorts(block.order, block.number(fields.get(COMPRESSION), 1)),
-        PHOTOMETRIC: tiff.shorts(block.order, BLACK_IS_ZERO),
-        SAMPLES: tiff.shorts(block.order, 1),
+        Tag.WIDTH: tiff.longs(block.order, layout.width * size),
+        Tag.HEIGHT: tiff.longs(block.order, layout.height),
+        Tag.BITS: tiff.shorts(block.order, 8),
+        Tag.COMPRESSION: tiff.shorts(block.order, block.number(fields.get(Tag.COMPRESSION), NONE)),
+        Tag.PHOTOMETRIC: tiff.shorts(block.order, BLACK_IS_ZERO),
+        Tag.SAMPLES: tiff.shorts(block.order, 1),
     }
-    is_tiled = TILE_WIDTH in fields
+    is_tiled = Tag.TILE_WIDTH in fields
     if is_tiled:
-        tile_width, tile_height = (block.number(fields.get(tag), 0) for tag in (TILE_WIDTH, TILE_HEIGHT))
+        tile_width = block.number(fields.get(Tag.TILE_WIDTH), 0)
+        tile_height = block.number(fields.get(Tag.TILE_HEIGHT), 0)
         if tile_width <= 0 or tile_height <= 0:
             raise ValueError("its tiles have no size")
-        if layout.predictor == 3 and layout.width % tile_width:
+        if layout.predictor == FLOAT_DIFFERENCES and layout.width % tile_width:
             raise ValueError("its float tiles hang over its edge")
-        new[TILE_WIDTH] = tiff.longs(block.order, tile_width * size)
-        new[TILE_HEIGHT] = tiff.longs(block.order, tile_height)
+        new[Tag.TILE_WIDTH] = tiff.longs(block.order, tile_width * size)
+        new[Tag.TILE_HEIGHT] = tiff.longs(block.order, tile_height)
         count = -(-layout.width // tile_width) * -(-layout.height // tile_height)
     else:
-        rows = min(block.number(fields.get(ROWS), layout.height), layout.height) or layout.height
-        new[ROWS] = tiff.longs(block.order, rows)
+        rows = block.number(fields.get(Tag.ROWS_PER_STRIP), 0)
+        rows = min(rows, layout.height) or layout.height
+        new[Tag.ROWS_PER_STRIP] = tiff.longs(block.order, rows)
         count = -(-layout.height // rows)
-    for tag in (TILE_OFFSETS, TILE_COUNTS) if is_tiled else (OFFSETS, COUNTS):
+    for tag in (Tag.TILE_OFFSETS, Tag.TILE_COUNTS) if is_tiled else (Tag.STRIP_OFFSETS, Tag.STRIP_COUNTS):
         numbers = block.numbers(fields.get(tag))[index * count : (index + 1) * count]
         if len(numbers) < count:
             raise ValueError("its directory misses parts of the picture")
@@ -270,25 +277,26 @@ def write(
     rows = max(1, BAND // (width * channels * pixels.itemsize))
     strips = [_packed(pixels[top : top + rows], order) for top in range(0, height, rows)]
     fields = dict(about.fields) if about else {}
-    if 282 not in fields:
-        fields[282], fields[283] = (
-            Field(5, struct.pack(order + "II", round(each * 1000), 1000)) for each in dpi or PLAIN_DPI
+    if Tag.X_RESOLUTION not in fields:
+        fields[Tag.X_RESOLUTION], fields[Tag.Y_RESOLUTION] = (
+            Field(Kind.RATIONAL, struct.pack(order + "II", round(each * 1000), 1000))
+            for each in dpi or PLAIN_DPI
         )
-        fields[296] = tiff.shorts(order, 2)
+        fields[Tag.RESOLUTION_UNIT] = tiff.shorts(order, INCH)
     fields |= {
-        WIDTH: tiff.longs(order, width),
-        HEIGHT: tiff.longs(order, height),
-        BITS: tiff.shorts(order, *[8 * pixels.itemsize] * channels),
-        COMPRESSION: tiff.shorts(order, 8),
-        PHOTOMETRIC: tiff.shorts(order, RGB),
-        ORIENTATION: tiff.shorts(order, 1),
-        SAMPLES: tiff.shorts(order, channels),
-        ROWS: tiff.longs(order, rows),
-        PREDICTOR: tiff.shorts(order, 2),
-        **{tag: Field(SIDE_KINDS.get(tag, tiff.UNDEFINED), value) for tag, value in (side or {}).items()},
+        Tag.WIDTH: tiff.longs(order, width),
+        Tag.HEIGHT: tiff.longs(order, height),
+        Tag.BITS: tiff.shorts(order, *[8 * pixels.itemsize] * channels),
+        Tag.COMPRESSION: tiff.shorts(order, ADOBE_DEFLATE),
+        Tag.PHOTOMETRIC: tiff.shorts(order, RGB),
+        Tag.ORIENTATION: tiff.shorts(order, 1),
+        Tag.SAMPLES: tiff.shorts(order, channels),
+        Tag.ROWS_PER_STRIP: tiff.longs(order, rows),
+        Tag.PREDICTOR: tiff.shorts(order, DIFFERENCES),
+        **{tag: Field(SIDE_KINDS.get(tag, Kind.UNDEFINED), value) for tag, value in (side or {}).items()},
     }
     if channels == 4:
-        fields[EXTRA] = tiff.shorts(order, 2)  # alpha not multiplied into the colours
+        fields[Tag.EXTRA_SAMPLES] = tiff.shorts(order, APART)
     return tiff.write(Tree(order, fields, about.children if about else {}), strips)
 
 

@@ -10,12 +10,15 @@ from enum import StrEnum
 from typing import Final
 
 from nst_daemon.images import bmp, boxes, containers, gif, jpeg, png, tiff
+from nst_daemon.images.tags import Tag
 
 SECTOR: Final = 512  # bytes; shorter ends of zeros are black pixels, or padding
 TAIL: Final = 64  # zeros that no packed picture ends with, but one of WebP
 RUN: Final = bytes(16 << 10)  # zeros that no film or picture in boxes has anywhere
 BLOCK: Final = 1 << 16  # bytes looked at at once
-UNPACKED: Final = frozenset({1, 2, 3, 4, 32771})  # TIFF: no compression, or fax, which may fill up with zeros
+# Of TIFF's compressions none, and those of fax (CCITT's), which may fill up with zeros.
+UNPACKED: Final = frozenset({1, 2, 3, 4, 32771})
+PARTS: Final = ((Tag.STRIP_OFFSETS, Tag.STRIP_COUNTS), (Tag.TILE_OFFSETS, Tag.TILE_COUNTS))
 VP8_ZEROS: Final = 32  # macroblocks of one colour that take a byte of zeros
 
 
@@ -127,18 +130,18 @@ def _tiff(content: bytes, tail: int, is_raw: bool) -> Wholeness:
     for fields, is_below in tiff.directories(block):
         parts = [
             (start, start + length)
-            for starts, lengths in ((273, 279), (324, 325))
+            for starts, lengths in PARTS
             for start, length in zip(
                 block.numbers(fields.get(starts)), block.numbers(fields.get(lengths)), strict=False
             )
         ]
-        if first and not fields.keys() & {273, 324}:  # their values lie beyond the end
+        if first and not any(starts in fields for starts, _ in PARTS):  # their values lie beyond the end
             return Wholeness.CUT
         if any(end > len(content) for _, end in parts):
             if is_raw or not is_below:
                 return Wholeness.CUT
             found = Wholeness.DOUBTFUL
-        if block.number(fields.get(259), 1) not in UNPACKED and parts:
+        if block.number(fields.get(Tag.COMPRESSION), 1) not in UNPACKED and parts:
             if max(end - max(start, filled) for start, end in parts) >= TAIL:
                 return Wholeness.CUT
             if content.find(RUN, min(parts)[0], max(end for _, end in parts)) >= 0:

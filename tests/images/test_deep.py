@@ -133,7 +133,7 @@ def test_sixteen_bits_for_which_there_is_no_memory_are_no_broken_photo(
         raise MemoryError
 
     monkeypatch.setattr(cv2, "imdecode", short_of_memory)
-    monkeypatch.setattr(png.np, "empty", refused)
+    monkeypatch.setattr(np, "empty", refused)
     with pytest.raises(ConditionError):
         load(path)
 

@@ -47,9 +47,9 @@ FLOORS_WITHIN = {
         "example loading",
     ),
     "images": (
-        "bmp boxes colors endings gif icc keywords made provenance tiff",
-        "declared exif iptc jpeg tiff_picture xmp",
-        "png xmp_result",
+        "bmp boxes colors endings gif icc keywords made provenance tags",
+        "declared iptc tiff xmp",
+        "exif jpeg png tiff_picture xmp_result",
         "containers metadata",
         "limits photo wholeness",
         "camera_raw profiles reducing",
