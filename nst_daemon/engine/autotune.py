@@ -192,6 +192,7 @@ def step_of(weights: Weights, device: torch.device, size: tuple[int, int], backe
 
 
 def _noise(seed: int, size: tuple[int, int]) -> Tensor:
+    """Return a picture of noise, 0..1. Shapes: -> (1, 3, H, W)."""
     return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(seed))
 
 

@@ -98,7 +98,7 @@ class RollbackPoint:
 
     @classmethod
     def of(cls, variable: Tensor, step: int) -> "RollbackPoint":
-        """Note the variable as it is after `step` steps."""
+        """Note the variable as it is after `step` steps. Shapes: (1, 3, H, W)."""
         return cls(variable.to(torch.float16), step)
 
 
@@ -226,6 +226,7 @@ class Descent:
         self.average = Average(self.optimiser.variable, self.scale.averaging)
 
     def _optimiser(self, variable: Tensor) -> Optimiser:
+        """Return what moves this variable, without memory of earlier steps. Shapes: (1, 3, H, W)."""
         if self.scale.optimizer is Optimizer.LBFGS:
             return Lbfgs(variable, learning_rate=self.step_scale, history=LBFGS_HISTORY)
         return Adam(variable, learning_rate=self.recipe.learning_rate * self.step_scale, betas=ADAM_BETAS)

@@ -94,7 +94,7 @@ class Inputs:
         return saving.resize(grey, width, height)
 
     def _style(self, style: Style, longer: int) -> Picture:
-        """Return a style picture, kept from an earlier order if possible."""
+        """Return a style picture, kept from an earlier order if possible. Shapes: -> (H, W, 3)."""
         key = style.sha256, longer
         picture = self._styles.get(key)
         if picture is None:
@@ -105,6 +105,8 @@ class Inputs:
         return picture
 
     def _read(self, style: Style, longer: int) -> Picture:
+        """Return a style picture, no larger than its order needs it. Shapes: -> (H, W, 3)."""
+
         def other(what: str) -> JobError:
             return StyleError(
                 f"Style picture {style.name} {what}.", remedy=f"Put it into the styles folder. {AGAIN}"
@@ -124,7 +126,10 @@ class Inputs:
         return to_array(smaller)
 
     def _shared(self, sha256: str, picture: Picture) -> Picture:
-        """Return the picture, as an order of another size has it already where that makes no difference."""
+        """Return the picture, as an order of another size has it already where that makes no difference.
+
+        Shapes: (H, W, 3) -> the same.
+        """
         for (other, _), kept in self._styles.items():
             if other == sha256 and kept.shape == picture.shape:
                 return kept

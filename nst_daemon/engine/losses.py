@@ -44,7 +44,7 @@ def _maps_of(features: Tensor, guide: Tensor | None) -> Tensor:
 
 
 def _count(features: Tensor, guide: Tensor | None) -> Tensor | int:
-    """Return what a Gram matrix is divided by."""
+    """Return what a Gram matrix is divided by. Shapes: (B, C, H, W), (1, 1, H, W) -> ()."""
     return features.shape[-2] * features.shape[-1] if guide is None else guide.square().sum()
 
 
@@ -53,12 +53,14 @@ class _Products(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
+        """Return F F^T. Shapes: (B, C, N) -> (B, C, C)."""
         ctx.save_for_backward(maps)
         wide = _wide(maps)
         return wide @ wide.mT
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Tensor:
+        """Return the gradient by F: (S + S^T) F. Shapes: (B, C, C) -> (B, C, N)."""
         maps: Tensor = ctx.saved_tensors[0]
         return (slope + slope.mT).to(maps.dtype) @ maps
 
@@ -79,7 +81,7 @@ def content_loss(features: Tensor, target: Tensor, guide: Tensor | None = None) 
 
 
 def _wide(maps: Tensor) -> Tensor:
-    """Return maps in no less than float32."""
+    """Return maps in no less than float32. Shapes: (B, C, …) -> the same."""
     return maps.float() if maps.dtype is torch.bfloat16 else maps
 
 
@@ -129,7 +131,10 @@ StyleTarget = GramTarget | WassersteinTarget
 
 
 def style_target(statistics: Tensor, kind: StyleLoss) -> StyleTarget:
-    """Prepare a Gram matrix (of one style, or a weighted mean of several) for `style_loss`."""
+    """Prepare a Gram matrix (of one style, or a weighted mean of several) for `style_loss`.
+
+    Shapes: (C, C).
+    """
     if kind is StyleLoss.WASSERSTEIN:
         return WassersteinTarget.of(statistics)
     return GramTarget.of(statistics, is_whitened=kind is StyleLoss.WHITENED)
@@ -203,6 +208,7 @@ class WholeLosses:
         return losses.detach(), gradient.contiguous()
 
     def _losses(self, picture: Tensor) -> Tensor:
+        """Return total, content, style and total-variation loss. Shapes: (1, 3, H, W) -> (4,)."""
         features = self.trunk(picture, self.layers, self.recipe.pooling)
         zero = picture.new_zeros(())
         guides = self.content_guides

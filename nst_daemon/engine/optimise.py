@@ -45,7 +45,7 @@ class Adam:
         self.steps = 0
 
     def step(self, gradient: Tensor) -> None:
-        """Change `variable` in place."""
+        """Change `variable` in place. Shapes: `gradient` as `variable`."""
         self.steps += 1
         first, second = self.betas
         self.mean.lerp_(gradient, 1 - first)
@@ -57,7 +57,7 @@ class Adam:
             variable.addcdiv_(mean, root, value=rate)
 
     def memory(self) -> dict[str, Tensor]:
-        """Return both moments and the number of steps."""
+        """Return both moments and the number of steps. Shapes: as `variable`, and ()."""
         return {"mean": self.mean, "square": self.square, "steps": torch.tensor(self.steps)}
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
@@ -85,7 +85,7 @@ class Lbfgs:
         self.moved: Tensor | None = None
 
     def step(self, gradient: Tensor) -> None:
-        """Change `variable` in place."""
+        """Change `variable` in place. Shapes: `gradient` as `variable`."""
         gradient = gradient.flatten()
         self._note(gradient)
         direction = self._descend(gradient)
@@ -97,7 +97,7 @@ class Lbfgs:
         self.variable.add_(self.moved.view_as(self.variable))
 
     def memory(self) -> dict[str, Tensor]:
-        """Return the pairs of the history, and the last step."""
+        """Return the pairs of the history, and the last step. Shapes: (N,) each, and ()."""
         if self.gradient is None or self.moved is None:
             return {}
         memory = {"scale": self.scale, "gradient": self.gradient, "moved": self.moved}
@@ -115,6 +115,7 @@ class Lbfgs:
             self.pairs.append((moved, change, inverse))
 
     def _note(self, gradient: Tensor) -> None:
+        """Keep how the gradient changed along the last step. Shapes: (N,)."""
         if self.gradient is None or self.moved is None:
             return
         change = gradient - self.gradient
@@ -125,7 +126,7 @@ class Lbfgs:
         self.scale = torch.where(useful, curvature / change.dot(change).clamp_min(1e-30), self.scale)
 
     def _descend(self, gradient: Tensor) -> Tensor:
-        """Return minus the inverse Hessian's estimate times the gradient."""
+        """Return minus the inverse Hessian's estimate times the gradient. Shapes: (N,) -> (N,)."""
         direction = -gradient
         alphas: list[Tensor] = []
         for moved, change, inverse in reversed(self.pairs):
@@ -150,10 +151,10 @@ class Average:
         self.weight = 0.0
 
     def add(self, picture: Tensor) -> None:
-        """Take one more picture in."""
+        """Take one more picture in. Shapes: (1, 3, H, W)."""
         self.sum.lerp_(picture, 1 - self.decay)
         self.weight = 1 - (1 - self.weight) * self.decay
 
     def mean(self) -> Tensor:
-        """Return the average."""
+        """Return the average. Shapes: -> (1, 3, H, W)."""
         return self.sum / self.weight

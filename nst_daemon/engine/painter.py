@@ -197,7 +197,10 @@ class Painter:
     def _first_of(
         self, start: Tensor, styles: Sequence[StyleSource], recipe: Recipe, guide: Tensor | None
     ) -> Tensor:
-        """Return a start in some styles: the first of them itself, or the photo in the colours of all."""
+        """Return a start in some styles: the first of them itself, or the photo in the colours of all.
+
+        Shapes: (1, 3, H, W), guide (H, W) -> (1, 3, H, W).
+        """
         if recipe.init is Init.STYLE:
             return cover(to_tensor(styles[0].rgb, self.device), start.shape[-1], start.shape[-2])
         within = None if guide is None else guide.cpu().numpy()
@@ -274,7 +277,10 @@ class Painter:
     def _grams_of(
         self, style: StyleSource, recipe: Recipe, scale: Scale, budget: devices.Budget
     ) -> Mapping[str, Tensor]:
-        """Return the style's Gram matrices at this scale, kept from an earlier picture if possible."""
+        """Return the style's Gram matrices at this scale, kept from an earlier picture if possible.
+
+        Shapes: -> (C, C) a layer.
+        """
         longer = round(max(scale.width, scale.height) * recipe.style_scale)
         width, height = fit(style.rgb.shape[1], style.rgb.shape[0], longer)
         if longer > max(style.rgb.shape[:2]):  # enlarging it would teach the network blur

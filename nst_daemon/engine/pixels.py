@@ -63,7 +63,7 @@ class Pixels:
         self.is_logistic = optimizer is Optimizer.LBFGS
 
     def variable(self, picture: Tensor) -> Tensor:
-        """Return the variable that shows as `picture`."""
+        """Return the variable that shows as `picture`. Shapes: (1, 3, H, W) -> the same."""
         return (
             torch.logit(picture.clamp(EDGE, 1 - EDGE))
             if self.is_logistic
@@ -71,14 +71,14 @@ class Pixels:
         )
 
     def picture(self, variable: Tensor) -> Tensor:
-        """Return the picture that the variable stands for."""
+        """Return the picture that the variable stands for. Shapes: (1, 3, H, W) -> the same."""
         return torch.sigmoid(variable) if self.is_logistic else variable
 
     def gradient(self, picture: Tensor, gradient: Tensor) -> Tensor:
-        """Return the gradient by the variable, given the one by the picture."""
+        """Return the gradient by the variable, given the one by the picture. Shapes: (1, 3, H, W) each."""
         return gradient * picture * (1 - picture) if self.is_logistic else gradient
 
     def project(self, variable: Tensor) -> None:
-        """Bring the variable back, in place, to where a picture can be."""
+        """Bring the variable back, in place, to where a picture can be. Shapes: (1, 3, H, W)."""
         if not self.is_logistic:
             variable.clamp_(0, 1)

@@ -63,6 +63,7 @@ class Preview:
 
     @torch.no_grad()
     def _write(self, picture: Tensor, path: Path) -> None:
+        """Write a picture, no larger than a preview is. Shapes: (1, 3, H, W)."""
         height, width = picture.shape[-2:]
         size = fit(width, height, min(LONGEST, max(width, height)))
         finished = self._finish(to_array(resize(picture, *size)))  # made smaller on the device

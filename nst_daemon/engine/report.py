@@ -88,7 +88,7 @@ def compose(
     title: str,
     settings: Mapping[str, object],
 ) -> Figure:
-    """Return the report as a figure."""
+    """Return the report as a figure. Shapes: (H, W, 3), of any size."""
     shown = styles[:MAX_STYLES]
     page = layout(_aspect(result), _aspect(photo), [_aspect(rgb) for _, rgb in shown], len(settings))
     figure = Figure(figsize=(page.width / DPI, page.height / DPI), dpi=DPI, facecolor=PAPER)
@@ -181,7 +181,7 @@ def _rows(photo: float, styles: Sequence[float], left: float, top: float) -> tup
 
 
 def _aspect(rgb: Picture) -> float:
-    """Return width by height, within what a page can show."""
+    """Return width by height, within what a page can show. Shapes: (H, W, 3)."""
     return float(np.clip(rgb.shape[1] / rgb.shape[0], 0.2, 5.0))
 
 

@@ -21,12 +21,18 @@ def margin_of(width: int) -> int:
 
 
 def wrapped(picture: Picture, margin: int) -> Picture:
-    """Return a picture with its last columns before its first ones."""
+    """Return a picture with its last columns before its first ones.
+
+    Shapes: (H, W[, 3]) -> (H, margin + W[, 3]).
+    """
     return np.concatenate([picture[:, -margin:], picture], axis=1) if margin else picture
 
 
 def unwrapped(picture: Picture, margin: int) -> Picture:
-    """Return a wrapped picture as it was, its right end faded into what stands before its left end."""
+    """Return a wrapped picture as it was, its right end faded into what stands before its left end.
+
+    Shapes: (H, margin + W[, 3]) -> (H, W[, 3]).
+    """
     if not margin:
         return picture
     before, result = picture[:, :margin], picture[:, margin:].copy()

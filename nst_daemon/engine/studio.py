@@ -135,6 +135,8 @@ class Studio:
         """Return the painting of `size` = (width, height) px in the asked colours, and notes for the user.
 
         `sources` are the styles of the whole, then those of each region.
+
+        Shapes: -> (height, width, 3).
         """
         recipe = order.recipe
         width, height = size
@@ -171,7 +173,10 @@ class Studio:
     def _areas(
         self, order: Order, sources: Sequence[Sequence[StyleSource]], size: tuple[int, int], margin: int
     ) -> tuple[Picture | None, list[RegionSource]]:
-        """Return where is painted, and where which styles hold, each as large as the painting."""
+        """Return where is painted, and where which styles hold, each as large as the painting.
+
+        Shapes: -> masks (height, width).
+        """
 
         def mask_of(asked: Mask) -> Picture:
             return sphere.wrapped(self._inputs.mask(asked, *size), margin)
@@ -232,6 +237,7 @@ class Studio:
         return min(free // self.settings.share, part - min(held, part // 2))
 
     def _resized(self, picture: Picture, width: int, height: int) -> Picture:
+        """Return a picture at another size, on the CPU. Shapes: (H, W, 3) -> (height, width, 3)."""
         if picture.shape[:2] == (height, width):
             return picture
         return to_array(resize(to_tensor(picture, torch.device("cpu")), width, height))
@@ -244,6 +250,7 @@ class Studio:
         result: Picture,
         history: Sequence[Progress],
     ) -> Path:
+        """Draw the report of a painting beside its result; return its file. Shapes: (H, W, 3) each."""
         path = order.result.with_name(order.result.name + ".report.png")
         named = [(style.name, source.rgb) for style, source in zip(order.styles, sources[0], strict=True)]
         for region, of_region in zip(order.areas.regions, sources[1:], strict=True):
@@ -263,7 +270,10 @@ class Studio:
 
 
 def _finished(painted: Picture, photo: Picture, recipe: Recipe, mask: Picture | None) -> Picture:
-    """Return a painting in the colours and the strength that were asked for, where the mask is."""
+    """Return a painting in the colours and the strength that were asked for, where the mask is.
+
+    Shapes: (H, W, 3) each, mask (H, W) -> (H, W, 3).
+    """
     if recipe.preserve_color is PreserveColor.LUMINANCE:
         painted = colors.with_luminance_of(painted, photo)
     painted = colors.mix(photo, painted, recipe.strength)
@@ -271,7 +281,10 @@ def _finished(painted: Picture, photo: Picture, recipe: Recipe, mask: Picture | 
 
 
 def _preview_finish(photo: Picture, recipe: Recipe, mask: Picture | None) -> Callable[[Picture], Picture]:
-    """Return what does with a preview, of any size, what is done with the painting."""
+    """Return what does with a preview, of any size, what is done with the painting.
+
+    Shapes: photo (H, W, 3), mask (H, W); previews (h, w, 3).
+    """
     if mask is None and recipe.strength == 1 and recipe.preserve_color is not PreserveColor.LUMINANCE:
         return lambda seen: seen
     height, width = photo.shape[:2]
@@ -292,6 +305,7 @@ def _recoloured(
 ) -> tuple[Picture, Sequence[RegionSource]]:
     """Return photo and styles as the network shall see them.
 
+    Shapes: (H, W, 3) each.
     Source: Gatys et al. 2016, arXiv:1606.05897: for `luminance` both lose their colours, for `histogram`
         the style takes the photo's; a region's style those of its part of the photo.
     """
@@ -308,6 +322,7 @@ def _recoloured(
 
 
 def _recoloured_styles(part: RegionSource, photo: Picture, recipe: Recipe, key: str) -> list[StyleSource]:
+    """Return the styles of a part with the colours that preserve the photo's. Shapes: photo (H, W, 3)."""
     to = photo if part.mask is None else colors.part(photo, part.mask)
     grey = recipe.preserve_color is PreserveColor.LUMINANCE
     return [
@@ -321,6 +336,7 @@ def _recoloured_styles(part: RegionSource, photo: Picture, recipe: Recipe, key: 
 
 
 def _grey(picture: Picture) -> Picture:
+    """Return a picture without its colours. Shapes: (H, W, 3) -> the same."""
     return np.repeat(colors.luminance(picture)[..., None], 3, axis=-1)
 
 

@@ -124,7 +124,7 @@ def tiled_grams(
 
 
 def _entries(picture: Tensor, layer: str) -> int:
-    """Return how many entries a layer's map of the whole picture has."""
+    """Return how many entries a layer's map of the whole picture has. Shapes: (1, 3, H, W)."""
     rows, columns = map_size(layer, picture.shape[-1], picture.shape[-2])
     return rows * columns
 
@@ -188,7 +188,7 @@ class TiledLosses:
         return {layer: content_weight / len(squares) / max(each, TINY) for layer, each in squares.items()}
 
     def _content(self, features: Mapping[str, Tensor], tile: Tile) -> Tensor:
-        """Return the core's part of the weighted content loss."""
+        """Return the core's part of the weighted content loss. Shapes: (1, C, h, w) a layer -> ()."""
         loss = next(iter(features.values())).new_zeros(())
         if not self.content_factors:
             return loss
@@ -203,7 +203,10 @@ class TiledLosses:
         return loss
 
     def _style(self, picture: Tensor) -> tuple[Tensor, dict[str, list[Tensor]]]:
-        """Return the weighted style loss and its derivatives by each layer's sums."""
+        """Return the weighted style loss and its derivatives by each layer's sums.
+
+        Shapes: (1, 3, H, W) -> (), (1, C, C) a layer and region.
+        """
         with torch.no_grad():
             sums = self._sums(picture)
         with torch.enable_grad():
@@ -231,7 +234,10 @@ class TiledLosses:
     def _along(
         self, features: Mapping[str, Tensor], tile: Tile, slopes: Mapping[str, Sequence[Tensor]]
     ) -> Tensor:
-        """Return what has, by the core's features, the derivative that the style loss has."""
+        """Return what has, by the core's features, the derivative that the style loss has.
+
+        Shapes: (1, C, h, w) a layer, (1, C, C) a layer and region -> ().
+        """
         products = [
             (slope * part).sum()
             for layer in self.style
@@ -240,15 +246,23 @@ class TiledLosses:
         return torch.stack(products).sum()
 
     def _parts(self, features: Mapping[str, Tensor], tile: Tile, layer: str) -> Iterator[Tensor]:
+        """Yield a layer's statistics over the core of a tile, region by region.
+
+        Shapes: (1, C, h, w) -> (1, C, C) a region.
+        """
         core = tile.core(features[layer], layer)
         for guide, _ in self.style[layer]:
             yield gram_sum(core, None if guide is None else tile.of_whole(guide, layer))
 
     def _count(self, picture: Tensor, layer: str, guide: Tensor | None) -> Tensor | int:
+        """Return what a layer's sum is divided by. Shapes: (1, 3, H, W), (1, 1, h, w) -> ()."""
         return _entries(picture, layer) if guide is None else guide.square().sum()
 
     def _total_variation(self, picture: Tensor, gradient: Tensor) -> Tensor:
-        """Return the weighted total variation, and add its gradient, in bands of rows."""
+        """Return the weighted total variation, and add its gradient, in bands of rows.
+
+        Shapes: (1, 3, H, W) each -> ().
+        """
         height, width = picture.shape[-2:]
         loss = picture.new_zeros(())
         if not self.recipe.tv_weight:
@@ -265,7 +279,10 @@ class TiledLosses:
 
 
 def _band_variation(band: Tensor, rows: int, height: int, width: int) -> Tensor:
-    """Return a band's part of `losses.total_variation`; it may carry one row of the next band."""
+    """Return a band's part of `losses.total_variation`; it may carry one row of the next band.
+
+    Shapes: (1, 3, rows or rows + 1, W) -> ().
+    """
     channels = band.shape[-3]
     right = (band[..., :rows, 1:] - band[..., :rows, :-1]).square().sum() / max(1, height * (width - 1))
     down = (band[..., 1:, :] - band[..., :-1, :]).square().sum() / max(1, (height - 1) * width)

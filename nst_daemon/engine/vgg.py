@@ -66,6 +66,10 @@ class Trunk(nn.Module):
         return features
 
     def _convolve(self, maps: Tensor, name: str) -> Tensor:
+        """Return maps behind one convolution, before its rectifier.
+
+        Shapes: (B, C_in, H, W) -> (B, C_out, H, W).
+        """
         kernel: Tensor = getattr(self, f"{name}_kernel")
         bias: Tensor = getattr(self, f"{name}_bias")
         if name == FIRST:
@@ -84,6 +88,7 @@ def depth_of(layers: Sequence[str]) -> int:
 
 
 def _halve(maps: Tensor, pooling: Pooling) -> Tensor:
+    """Return maps behind a pooling. Shapes: (B, C, H, W) -> (B, C, H // 2, W // 2)."""
     if pooling is Pooling.AVERAGE:
         return functional.avg_pool2d(maps, 2)
     return functional.max_pool2d(maps, 2)

@@ -86,6 +86,7 @@ class WassersteinTarget:
         return ((traces - 2 * shared).mean() + self.offset) / self.energy
 
     def _raised(self, matrix: Tensor) -> Tensor:
+        """Return a matrix with the floor added to its eigenvalues. Shapes: (B, N, N) -> the same."""
         return matrix + self.floor * torch.eye(matrix.shape[-1], device=matrix.device, dtype=matrix.dtype)
 
 

@@ -20,6 +20,8 @@ POINTS: Final = INPUTS * INPUTS
 STRIP_BYTES: Final = 4_000_000  # of transformed inputs at a time; more falls out of the cache (measured)
 LEAST_CHANNELS: Final = 128  # below this the transforms cost more than they save (measured)
 
+# The three matrices of F(4, 3) along one axis: B^T, G and A^T, from the points 0, 1, -1, 2, -2 and infinity.
+# Source: Lavin and Gray 2015, sect. 4.3.
 _INPUT_1D: Final = torch.tensor(
     [
         [4, 0, -5, 0, 1, 0],
@@ -122,11 +124,11 @@ def _backward(gradient: Tensor, kernel: Tensor) -> Tensor:
         points = torch.bmm(products, kernel.mT).view(POINTS, -1)
         inputs = (_INPUT.mT @ points).view(INPUTS, INPUTS, rows, across, ins)
         strip = result[OUTPUTS * top : OUTPUTS * (top + rows) + 2]
+        # Neighbouring tiles overlap by two pixels: the same place of all of them is added at a time.
         for y in range(INPUTS):
-            for x in range(INPUTS):  # neighbouring tiles overlap by two pixels
-                strip[y : y + OUTPUTS * rows - 3 : OUTPUTS, x : x + OUTPUTS * across - 3 : OUTPUTS] += inputs[
-                    y, x
-                ]
+            down_the_strip = slice(y, y + OUTPUTS * rows - 3, OUTPUTS)
+            for x in range(INPUTS):
+                strip[down_the_strip, x : x + OUTPUTS * across - 3 : OUTPUTS] += inputs[y, x]
     return result[1 : height + 1, 1 : width + 1]
 
 

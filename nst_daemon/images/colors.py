@@ -37,6 +37,7 @@ def match_colors(rgb: Picture, to: Picture, *, within: Picture | None = None) ->
 
     Colours that `rgb` does not vary in, a grey photo's say, stay unvaried: nothing is divided by zero.
 
+    Shapes: (H, W, 3), (h, w, 3) -> (H, W, 3).
     Source: Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", arXiv:1606.05897,
         linear colour matching (after Hertzmann's image analogies). Differs: instead of two plain
         square roots, which may turn hues, the symmetric map that moves colours least (Pitié and Kokaram
@@ -61,6 +62,8 @@ def covariance_map(source: NDArray[np.float64], target: NDArray[np.float64]) -> 
     """Return the symmetric A with A · source · A = target.
 
     Where `source` has no variance A is zero there: those directions stay flat.
+
+    Shapes: (3, 3), (3, 3) -> (3, 3).
     """
     root = _power(source, 0.5)
     inverse = _power(source, -0.5)
@@ -68,7 +71,10 @@ def covariance_map(source: NDArray[np.float64], target: NDArray[np.float64]) -> 
 
 
 def _power(matrix: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
-    """Return a power of a symmetric matrix; directions without variance stay zero."""
+    """Return a power of a symmetric matrix; directions without variance stay zero.
+
+    Shapes: (N, N) -> (N, N).
+    """
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     kept = values > max(values.max() * RANK, 1e-15)
     powers = np.zeros_like(values)
@@ -86,6 +92,7 @@ def luminance(rgb: Picture) -> Picture:
 def with_luminance_of(painting: Picture, photo: Picture) -> Picture:
     """Return the painting's lightness in the photo's colours; both of one size.
 
+    Shapes: (H, W, 3) each -> (H, W, 3).
     Source: Gatys et al. 2016, arXiv:1606.05897, luminance-only transfer: Y of the painting, I and Q of the
         photo.
         Differs: where the sum lies outside of 0..1, chroma is lowered at that lightness; clipping would
@@ -101,7 +108,10 @@ def with_luminance_of(painting: Picture, photo: Picture) -> Picture:
 
 
 def _room(light: Picture, chroma: Picture) -> Picture:
-    """Return the largest factor, at most 1, by which each pixel's chroma fits into 0..1."""
+    """Return the largest factor, at most 1, by which each pixel's chroma fits into 0..1.
+
+    Shapes: (H, W, 1), (H, W, 3) -> (H, W, 1).
+    """
     above = chroma.max(axis=-1, keepdims=True)
     below = -chroma.min(axis=-1, keepdims=True)
     tiny = np.float32(1e-6)
@@ -116,7 +126,10 @@ def masked(photo: Picture, painting: Picture, mask: Picture) -> Picture:
 
 
 def mix(photo: Picture, painting: Picture, strength: float) -> Picture:
-    """Return the painting laid over the photo: 0 is the photo, 1 the painting."""
+    """Return the painting laid over the photo: 0 is the photo, 1 the painting.
+
+    Shapes: (H, W, 3) each -> (H, W, 3).
+    """
     if strength >= 1.0:
         return painting
     if strength <= 0.0:
@@ -126,7 +139,10 @@ def mix(photo: Picture, painting: Picture, strength: float) -> Picture:
 
 
 def _affine(rgb: Picture, matrix: NDArray[np.float64], offset: NDArray[np.float64]) -> Picture:
-    """Return matrix · pixel + offset of every pixel, clipped to 0..1."""
+    """Return matrix · pixel + offset of every pixel, clipped to 0..1.
+
+    Shapes: (H, W, 3), (3, 3), (3,) -> (H, W, 3).
+    """
     result = np.empty(rgb.shape, np.float32)
     columns, shift = matrix.T.astype(np.float32), offset.astype(np.float32)
     for rows, block in _blocks(rgb):
@@ -135,7 +151,7 @@ def _affine(rgb: Picture, matrix: NDArray[np.float64], offset: NDArray[np.float6
 
 
 def _blocks(rgb: Picture) -> Iterator[tuple[slice, Picture]]:
-    """Yield a picture in bands of rows of about `BLOCK` pixels."""
+    """Yield a picture in bands of rows of about `BLOCK` pixels. Shapes: (H, W, 3) -> (rows, W, 3) each."""
     step = max(1, BLOCK // max(1, rgb.shape[1]))
     for top in range(0, rgb.shape[0], step):
         rows = slice(top, top + step)

@@ -6,21 +6,25 @@ from pathlib import PurePath
 from typing import Final
 
 # All in lower case; compared with what `ending_of` returns.
+
+# Wherever a picture is expected: photos and styles alike.
 PICTURES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".webp", ".avif", ".gif", ".bmp"}
     | {".heic", ".heif", ".hif"}
-)  # wherever a picture is expected: photos and styles alike
+)
+# Developed where rawpy is installed; else they fail with a reason and not in silence.
 RAWS: Final = frozenset(
     {".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw"}
     | {".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"}
-)  # developed where rawpy is installed; else they fail with a reason and not in silence
+)
+# Of each format that is written: ours, and what else a user may call it.
 RESULTS: Final[Mapping[str, tuple[str, ...]]] = {
     "jpeg": (".jpg", ".jpeg"),
     "png": (".png",),
     "tiff": (".tif", ".tiff"),
     "webp": (".webp",),
     "avif": (".avif",),
-}  # of each format that is written: ours, and what else a user may call it
+}
 ASKING: Final = (".yaml", ".yml", ".json")  # sidecars of ours, in the order in which they speak
 XMP: Final = ".xmp"  # an editor's
 MASK: Final = ".mask.png"  # photo.mask.png belongs to photo.jpg, and never is a photo itself

@@ -172,7 +172,7 @@ def _decoded_deep_tiff(layout: tiff_picture.Layout) -> Decoded:
 
 
 def _unpacked(file: bytes, width: int, height: int) -> NDArray[np.uint8]:
-    """Return the bytes of a TIFF file of one grey channel of 8 bits."""
+    """Return the bytes of a TIFF file of one grey channel of 8 bits. Shapes: -> (height, width)."""
     with Image.open(io.BytesIO(file), formats=["TIFF"]) as image:
         grey = np.asarray(image)
     if grey.shape != (height, width) or grey.dtype != np.uint8:
@@ -304,7 +304,10 @@ def _finished(decoded: Decoded, kind: str, name: str, longer: int | None) -> Pho
 
 
 def _upright(pixels: Picture, orientation: int) -> Picture:
-    """Return the pixels turned and mirrored as EXIF's orientation asks."""
+    """Return the pixels turned and mirrored as EXIF's orientation asks.
+
+    Shapes: (H, W[, 3]) -> (H, W[, 3]) or (W, H[, 3]).
+    """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

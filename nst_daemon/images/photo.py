@@ -29,14 +29,14 @@ class Photo:
 
 
 def unit(values: NDArray[Any]) -> Picture:
-    """Return stored numbers as 0..1."""
+    """Return stored numbers as 0..1. Shapes: any -> the same, float32."""
     if values.dtype == np.float32:
         return values
     return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
 
 
 def stored(values: Picture, bits: int) -> NDArray[Any]:
-    """Return 0..1 as the nearest numbers of 8 or 16 bits."""
+    """Return 0..1 as the nearest numbers of 8 or 16 bits. Shapes: any -> the same, uint8 or uint16."""
     top, dtype = (255, np.uint8) if bits == 8 else (65535, np.uint16)
     scaled = values * np.float32(top)
     np.rint(scaled, out=scaled)
@@ -44,7 +44,7 @@ def stored(values: Picture, bits: int) -> NDArray[Any]:
 
 
 def over_white(rgb: Picture, alpha: Picture) -> Picture:
-    """Return a picture without its transparency, laid over white."""
+    """Return a picture without its transparency, laid over white. Shapes: (H, W, 3), (H, W) -> (H, W, 3)."""
     return 1 - (1 - rgb) * alpha[..., None]
 
 
@@ -53,6 +53,8 @@ def filled(rgb: Picture, alpha: Picture) -> Picture:
 
     What a program left under full transparency is nobody's colour: it must not tint what is seen, by a
     filter, by statistics or by a search for faces.
+
+    Shapes: (H, W, 3), (H, W) -> (H, W, 3).
     """
     is_seen = (alpha > 0)[..., None]
     if is_seen.all():
@@ -62,7 +64,10 @@ def filled(rgb: Picture, alpha: Picture) -> Picture:
 
 
 def _spread(weighed: Picture, weights: Picture) -> Picture:
-    """Return means of the weighed colours; where nothing weighs, those of a picture of half the size."""
+    """Return means of the weighed colours; where nothing weighs, those of a picture of half the size.
+
+    Shapes: (H, W, 3), (H, W, 1) -> (H, W, 3).
+    """
     known = weights > 0
     own: Picture = (weighed / np.where(known, weights, 1)).astype(np.float32)
     if known.all() or weights.size == 1:
@@ -73,7 +78,7 @@ def _spread(weighed: Picture, weights: Picture) -> Picture:
 
 
 def _halved(values: Picture) -> Picture:
-    """Return the sums of blocks of four."""
+    """Return the sums of blocks of four. Shapes: (H, W, C) -> (⌈H / 2⌉, ⌈W / 2⌉, C)."""
     height, width = values.shape[:2]
     even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
     rows = even[0::2] + even[1::2]

@@ -326,7 +326,10 @@ def _hexed(name: bytes, data: bytes) -> bytes:
 
 
 def _filtered(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Iterator[bytes]:
-    """Yield bands of rows through the Paeth filter, which suits photos and paintings best."""
+    """Yield bands of rows through the Paeth filter, which suits photos and paintings best.
+
+    Shapes: (H, W, 3 or 4).
+    """
     height, width, channels = pixels.shape
     size = channels * pixels.itemsize
     step = max(1, BAND // (width * size))

@@ -53,7 +53,10 @@ def to_srgb(colors: NDArray[Any], about: Metadata) -> tuple[Picture, Metadata, t
 
 
 def from_srgb(rgb: Picture, about: Metadata) -> tuple[Picture, bytes | None, tuple[str, ...]]:
-    """Return a result's colours in the photo's own profile, that profile, and notes."""
+    """Return a result's colours in the photo's own profile, that profile, and notes.
+
+    Shapes: (H, W, 3) -> the same.
+    """
     profile = icc.parse(about.icc) if about.icc else None
     if profile is not None:
         return (rgb if profile.is_srgb() else _by_bands(profile.from_srgb, rgb)), about.icc, ()
@@ -87,7 +90,10 @@ def _simple_profile(about: Metadata) -> icc.Profile | None:
 
 
 def _by_bands(function: Callable[[Picture], Picture], colors: NDArray[Any]) -> Picture:
-    """Return what a function makes of a picture, band by band: 24 megapixels need no second copy."""
+    """Return what a function makes of a picture, band by band: 24 megapixels need no second copy.
+
+    Shapes: (H, W, C) -> (H, W, 3).
+    """
     height, width = colors.shape[:2]
     result = np.empty((height, width, 3), np.float32)
     step = max(1, BAND // width)
@@ -97,13 +103,13 @@ def _by_bands(function: Callable[[Picture], Picture], colors: NDArray[Any]) -> P
 
 
 def _by_tables(colors: NDArray[Any], profile: bytes) -> Picture:
-    """Return colours in sRGB by LittleCMS, in 8 bits."""
+    """Return colours in sRGB by LittleCMS, in 8 bits. Shapes: (H, W, 1, 3 or 4) -> (H, W, 3)."""
     small = stored(unit(colors), 8)
     return unit(np.asarray(converted(_image(small), _opened(profile))))
 
 
 def _three(colors: NDArray[Any]) -> NDArray[Any]:
-    """Return colours as RGB, without a profile."""
+    """Return colours as RGB, without a profile. Shapes: (H, W, 1, 3 or 4) -> (H, W, 3)."""
     if colors.shape[-1] == 1:
         return np.repeat(colors, 3, axis=-1)
     if colors.shape[-1] == 4:
@@ -112,6 +118,7 @@ def _three(colors: NDArray[Any]) -> NDArray[Any]:
 
 
 def _image(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return 8-bit colours as Pillow has them. Shapes: (H, W, 1, 3 or 4)."""
     height, width, channels = pixels.shape
     mode = {1: "L", 3: "RGB", 4: "CMYK"}[channels]
     return Image.frombytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())

@@ -50,7 +50,7 @@ def reduced(pixels: NDArray[Any], longer: int | None, colors: int) -> NDArray[An
 
 
 def _means(values: NDArray[np.float32], block: int) -> NDArray[np.float32]:
-    """Return the means of blocks of rows."""
+    """Return the means of blocks of rows. Shapes: (H, W, C) -> (⌈H / block⌉, W, C), float32."""
     count = len(values)
     sums = values[::block].copy()
     for row in range(1, block):

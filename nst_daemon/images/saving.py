@@ -72,6 +72,8 @@ def save_result(
 
     Metadata, profile, transparency and depth are the photo's, as far as the format has room for them.
 
+    Shapes: (H, W, 3).
+
     Raises:
         ConditionError: it cannot be written now.
     """
@@ -104,6 +106,8 @@ def _write(path: Path, data: bytes) -> None:
 def save_preview(rgb: Picture, path: Path) -> None:
     """Write a picture as a small JPEG in sRGB, under whatever name.
 
+    Shapes: (H, W, 3).
+
     Raises:
         ConditionError: it cannot be written now.
     """
@@ -129,7 +133,7 @@ def choose_format(photo: Photo, format: Format, width: int, height: int) -> tupl
 def _parts(
     rgb: Picture, photo: Photo, kind: str, provenance: Mapping[str, str]
 ) -> tuple[Parts, tuple[str, ...]]:
-    """Return what goes into the file, and what could not be kept."""
+    """Return what goes into the file, and what could not be kept. Shapes: (H, W, 3)."""
     height, width = rgb.shape[:2]
     about, notes = photo.metadata, []
     alpha = None if photo.alpha is None else resize(photo.alpha, width, height)

@@ -129,6 +129,8 @@ def read(layout: Layout, unpack: Unpack) -> Pixels:
 def as_light(layout: Layout, pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
     """Return colours and, last, alpha if there is one, with 0 for black; and notes.
 
+    Shapes: (H, W, samples) -> (H, W, colours[ + 1]).
+
     Raises:
         ValueError: floats that are no numbers, or whose white is anywhere.
     """
@@ -150,6 +152,8 @@ def as_light(layout: Layout, pixels: Pixels) -> tuple[Pixels, tuple[str, ...]]:
 
 def _scaled(pixels: Pixels, channels: int) -> tuple[Pixels, tuple[str, ...]]:
     """Return floats within 0 to 1, which is what they should be, and notes.
+
+    Shapes: (H, W, C) -> the same.
 
     Raises:
         UnknownScaleError: many are beyond 1, and they are no 8 or 16 bits either.
@@ -175,13 +179,13 @@ def _scaled(pixels: Pixels, channels: int) -> tuple[Pixels, tuple[str, ...]]:
 
 
 def _top_of(alpha: Pixels) -> float:
-    """Return what is opaque in extra channels."""
+    """Return what is opaque in extra channels. Shapes: any."""
     highest = float(alpha.max(initial=0.0))
     return next((top for top in (1.0, 255.0, 65535.0) if highest <= top), highest)
 
 
 def _unmultiplied(pixels: Pixels) -> Pixels:
-    """Return colours into which alpha was multiplied as they were before."""
+    """Return colours into which alpha was multiplied as they were before. Shapes: (H, W, C) -> the same."""
     alpha = pixels[..., -1:].astype(np.float32)
     top = np.float32(65535 if pixels.dtype == np.uint16 else 1)
     colors = np.clip(pixels[..., :-1] * (top / np.maximum(alpha, top / 65535)), 0, top)
@@ -189,6 +193,7 @@ def _unmultiplied(pixels: Pixels) -> Pixels:
 
 
 def _plane(layout: Layout, index: int, samples: int, unpack: Unpack) -> Pixels:
+    """Return the pixels of one plane, put together from its tiles. Shapes: -> (H, W, samples)."""
     size = samples * layout.dtype.itemsize
     grey = unpack(_as_grey_bytes(layout, index, size), layout.width * size, layout.height)
     tile = layout.block.number(layout.fields.get(Tag.TILE_WIDTH), layout.width)
@@ -200,7 +205,10 @@ def _plane(layout: Layout, index: int, samples: int, unpack: Unpack) -> Pixels:
 
 
 def _undone(grey: NDArray[np.uint8], layout: Layout, samples: int) -> Pixels:
-    """Return one column of tiles as numbers, its predictor undone."""
+    """Return one column of tiles as numbers, its predictor undone.
+
+    Shapes: (H, bytes a row) -> (H, W, samples).
+    """
     height, width = len(grey), grey.shape[1] // (samples * layout.dtype.itemsize)
     if layout.predictor == FLOAT_DIFFERENCES:
         # Of bytes, sorted from high to low. Only whole rows can be sorted back.
@@ -301,6 +309,7 @@ def write(
 
 
 def _packed(band: NDArray[Any], order: str) -> bytes:
+    """Return one strip by Deflate, of the differences between neighbours. Shapes: (rows, W, C)."""
     change = band.copy()
     change[:, 1:] -= band[:, :-1]
     return zlib.compress(change.astype(f"{order}u{band.itemsize}").tobytes(), 6)

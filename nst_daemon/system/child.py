@@ -22,9 +22,7 @@ from nst_daemon.errors import ConditionError
 logger = logging.getLogger(__name__)
 
 START_METHOD: Final = "spawn"  # a forked process cannot use CUDA, and has our threads' locks
-DEATH_SECONDS: Final = (
-    5.0  # a process that was killed and is still there waits in the kernel, for a dead disk
-)
+DEATH_SECONDS: Final = 5.0  # one that was killed and is still there waits in the kernel, for a dead disk
 SLICE_SECONDS: Final = 0.25  # a call looks so often whether another thread has ended the process
 
 Serve = Callable[..., None]  # what runs in the process: called with its end of the pipe, and what `start` got
