@@ -47,7 +47,7 @@ WHY: Final[Mapping[str, str]] = {
     "engine.device": "auto, cpu, cuda, cuda:1, mps, xpu",
     "engine.devices": "several engines at once, one on each: [cuda:0, cuda:1], or all; instead of device",
     "engine.precision": "of the convolutions: float32, bfloat16, or auto, the faster one on your device",
-    "engine.graphs": "on CUDA, record the work of small scales: auto, where it is faster, or off",
+    "engine.graphs": "on CUDA, capture the work of small scales: auto, where it is faster, or off",
     "engine.keep_warm": "how long the idle engine keeps its memory: 90s, 15m, 2h, always, never",
     "engine.memory_limit": "4GB of each device; empty: what it has; larger pictures are painted in tiles",
     "set.preset": "classic, draft, balanced, fine",

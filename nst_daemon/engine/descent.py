@@ -31,7 +31,7 @@ READ_EVERY_STEPS: Final = 10  # losses are read back, and the device waited for,
 READ_EVERY_SECONDS: Final = 0.5  # … or this seldom where a step is slow
 CAREFUL_TRIES: Final = 6  # halvings of the step before giving up
 BLOW_UP: Final = 4.0  # a loss this many times the last one is a failed step
-ADAM_BETAS: Final = (0.9, 0.99)
+ADAM_BETAS: Final = (0.9, 0.99)  # the second below the usual 0.999: a scale has but tens of steps
 
 
 def stop_if(should_stop: ShouldStop) -> None:

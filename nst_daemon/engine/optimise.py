@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 LBFGS_HISTORY: Final = 20  # steps; more changes little (measured), and costs memory
-BAND: Final = 1 << 22  # entries at a time
+BAND: Final = 1 << 22  # entries at a time: a second copy of a large picture would not fit beside it
+EPSILON: Final = 1e-8  # of Adam, as in the paper
+LEAST_CURVATURE: Final = 1e-10  # relative to the squared step; below it a difference of gradients is rounding
+LEAST: Final = 1e-30  # keeps a division finite where the whole gradient is zero
 PAIR: Final = ("moved", "change", "inverse")  # names of what L-BFGS keeps of each step
 
 
@@ -53,7 +56,7 @@ class Adam:
         rate = -self.learning_rate / (1 - first**self.steps)
         bands = (torch.split(each.view(-1), BAND) for each in (self.variable, self.mean, self.square))
         for variable, mean, square in zip(*bands, strict=True):  # no copy of the whole picture
-            root = (square / (1 - second**self.steps)).sqrt_().add_(1e-8)
+            root = (square / (1 - second**self.steps)).sqrt_().add_(EPSILON)
             variable.addcdiv_(mean, root, value=rate)
 
     def memory(self) -> dict[str, Tensor]:
@@ -90,7 +93,7 @@ class Lbfgs:
         self._note(gradient)
         direction = self._descend(gradient)
         if self.gradient is None:
-            length = 1 / gradient.abs().sum().clamp_min(1e-30)
+            length = 1 / gradient.abs().sum().clamp_min(LEAST)
             direction = direction * length.clamp_max(1.0)
         self.moved = direction * self.learning_rate
         self.gradient = gradient.clone()
@@ -120,10 +123,10 @@ class Lbfgs:
             return
         change = gradient - self.gradient
         curvature = self.moved.dot(change)
-        useful = curvature > 1e-10 * self.moved.dot(self.moved)
+        useful = curvature > LEAST_CURVATURE * self.moved.dot(self.moved)
         inverse = torch.where(useful, 1 / curvature, 0.0)
         self.pairs.append((self.moved, change, inverse))
-        self.scale = torch.where(useful, curvature / change.dot(change).clamp_min(1e-30), self.scale)
+        self.scale = torch.where(useful, curvature / change.dot(change).clamp_min(LEAST), self.scale)
 
     def _descend(self, gradient: Tensor) -> Tensor:
         """Return minus the inverse Hessian's estimate times the gradient. Shapes: (N,) -> (N,)."""

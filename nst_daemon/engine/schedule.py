@@ -10,7 +10,9 @@ from nst_daemon.engine.layers import stride_of
 
 RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
 STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it …
-LEAST_STEPS: Final = 0.5  # … but not fewer than this, relative to the first: grain and weave are undone there
+LEAST_STEPS: Final = (
+    0.5  # … but not fewer than this, relative to the first: grain and checkerboard artefacts are undone there
+)
 LARGE: Final = 512  # px, longer side; beyond it fewer, by the square root of the size: there a step is dear
 MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to the last
 
@@ -53,9 +55,10 @@ def pyramid_of(
     larger one has a share of them, at least one step: a larger painting takes more, most of them where they
     are cheap.
 
-    L-BFGS needs a third of Adam's steps, but leaves a weave from the network's pooling that nothing
-    averages out. So with `averaging` it hands the last scale, or the last steps of the only one, to Adam;
-    and any scale of more than `whole_pixels`, where its history would not fit into memory.
+    L-BFGS needs a third of Adam's steps, but leaves checkerboard artefacts: the grid of the network's
+    poolings, which nothing averages out. So with `averaging` it hands the last scale, or the last steps of
+    the only one, to Adam; and any scale of more than `whole_pixels`, where its history would not fit into
+    memory.
 
     Source: the pyramid by crowsonkb/style-transfer-pytorch. Differs: the shares of the steps, and
         the change of optimiser.

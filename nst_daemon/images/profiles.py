@@ -30,7 +30,7 @@ def to_srgb(colors: NDArray[Any], about: Metadata) -> tuple[Picture, Metadata, t
 
     Shapes: (H, W, 1, 3 or 4) -> (H, W, 3).
     """
-    space, profile = icc.space(about.icc or b""), _simple_profile(about)
+    space, profile = icc.space(about.icc or b""), _matrix_profile(about)
     note = "" if about.icc or about.declared is None else about.declared.note
     if profile is not None and not about.icc:  # there is none to write: the result is sRGB, and says so
         rgb = _by_bands(profile.to_srgb, np.repeat(colors, 3, axis=-1) if colors.shape[-1] == 1 else colors)
@@ -79,8 +79,8 @@ def converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Im
     return result
 
 
-def _simple_profile(about: Metadata) -> icc.Profile | None:
-    """Return the photo's profile where it is one of curves and a matrix."""
+def _matrix_profile(about: Metadata) -> icc.Profile | None:
+    """Return the photo's profile where it is one of curves and a matrix (matrix/TRC)."""
     if about.icc:
         return icc.parse(about.icc)
     if about.declared is not None:

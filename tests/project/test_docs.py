@@ -189,3 +189,32 @@ def test_the_words_of_the_project_are_in_the_glossary(word: str) -> None:
 def test_the_glossary_is_in_alphabetical_order() -> None:
     words = re.findall(r"^\| \*\*(.+?)\*\* \|", text("docs/glossary.md"), re.M)
     assert words == sorted(words)
+
+
+# ── what the documents say of each other, and of the code ───────────────────────────────────────────────
+
+
+DOCUMENTS = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"])
+
+
+def anchors_of(document: Path) -> set[str]:
+    """Return the headings' names as GitHub links to them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", document.read_text()):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_module_that_is_named_is_there(document: Path) -> None:
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.py)`", document.read_text()))
+    assert [
+        each for each in named if not any((root / each).exists() for root in (ROOT, ROOT / "nst_daemon"))
+    ] == []
