@@ -83,6 +83,8 @@ def findings(config: "Config") -> Iterator[Finding]:
     yield from _surviving("disk", _disks(config))
     yield from _surviving("watch limit", _watches(config))
     yield from _surviving("tray", _tray(config))
+    yield from _surviving("notify", _notifications(config))
+    yield from _surviving("report", _reports(config))
     yield from _surviving("engine", _engines(config))
 
 
@@ -303,6 +305,30 @@ def _tray(config: "Config") -> Iterator[Finding]:
         yield Finding(is_ok, f"tray {said}", problem.remedy, problem.code)
     if not problems:
         yield Finding(True, "tray this desktop draws the icon")
+
+
+def _notifications(config: "Config") -> Iterator[Finding]:
+    """Yield that what shows notifications is not installed; no fault, but good to know."""
+    from nst_daemon.config import Notify
+    from nst_daemon.desktop import panels
+    from nst_daemon.desktop.notify import NO_NOTIFIER
+    from nst_daemon.system import extras
+
+    if config.notify is not Notify.OFF and panels.may_notify() and not panels.has_notifier():
+        yield Finding(True, f"notify {NO_NOTIFIER} {extras.remedy(extras.Extra.DESKTOP)}")
+
+
+def _reports(config: "Config") -> Iterator[Finding]:
+    """Yield whether the reports that the config asks for can be drawn."""
+    from nst_daemon.system import extras
+
+    settings = [folder.set for folder in config.folders]
+    settings += [rule.set for folder in config.folders for rule in folder.rules]
+    lack = extras.lacking(extras.Extra.REPORT)
+    if lack and any(each.get("report") for each in settings):
+        fix = f"{extras.remedy(extras.Extra.REPORT)}, or set report: false."
+        what = f"report There is none without {lack}, not installed here"
+        yield Finding(False, what, fix, "report_not_installed")
 
 
 def _engines(config: "Config") -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nst_daemon.cli.common import ConfigOption, answer, load_config, say
-from nst_daemon.errors import ExitCode, NotRunningError
+from nst_daemon.errors import ExitCode, MissingError, NotRunningError
 
 
 class ServiceAction(StrEnum):
@@ -95,8 +95,15 @@ def tray(config: ConfigOption = None) -> None:
 
     Example: nst-daemon tray
     """
+    from nst_daemon.desktop import panels
     from nst_daemon.desktop.process import DesktopKeeper
+    from nst_daemon.system import extras
+    from nst_daemon.system.extras import Extra
 
-    with DesktopKeeper(load_config(config)) as keeper:
+    loaded = load_config(config)
+    if lack := extras.lacking(Extra.DESKTOP):
+        problem = panels.not_installed(lack)
+        raise MissingError(problem.message, remedy=problem.remedy, code=problem.code)
+    with DesktopKeeper(loaded) as keeper:
         while keeper.tend():
             time.sleep(1)

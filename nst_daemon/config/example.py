@@ -32,8 +32,8 @@ WHY: Final[Mapping[str, str]] = {
     "failed": "where photos go that cannot be painted, each with a .error.txt; beside the inbox",
     "watch": "how the inbox is watched",
     "engine": "which network runs where",
-    "tray": "an icon in the task bar: auto, on, off",
-    "notify": "what a notification is shown for: all, failures, off",
+    "tray": "an icon in the task bar, by the extra desktop: auto, on, off",
+    "notify": "what a notification is shown for, by the extra desktop: all, failures, off",
     "state_dir": "ledger, log and private copies; empty: the platform's folder",
     "max_megapixels": "a larger photo fails with a clear error, and a larger style holds its photos",
     "watch.settle_seconds": "a file is finished when it stood still for this long",
@@ -43,7 +43,7 @@ WHY: Final[Mapping[str, str]] = {
     "watch.mode": "auto (native where it works), native, polling (network folders)",
     "watch.recursive": "sub-folders too",
     "watch.ignore": 'names to leave alone, besides hidden and temporary ones: ["*.bak", "private/**"]',
-    "engine.weights": "original (bundled), torchvision, or a .pth or .safetensors file",
+    "engine.weights": "original (bundled), torchvision (a download), or a .pth or .safetensors file",
     "engine.device": "auto, cpu, cuda, cuda:1, mps, xpu",
     "engine.devices": "several engines at once, one on each: [cuda:0, cuda:1], or all; instead of device",
     "engine.precision": "of the convolutions: float32, bfloat16, or auto, the faster one on your device",
@@ -74,7 +74,7 @@ WHY: Final[Mapping[str, str]] = {
     "set.format": "same (as the photo), jpeg, png, tiff, webp, avif",
     "set.quality": "of JPEG, WebP and AVIF, 1 to 100",
     "set.strip_gps": "the result does not say where the photo was taken",
-    "set.report": "a picture of photo, style, result and loss curves beside the result",
+    "set.report": "a picture of photo, style, result, loss curves beside the result, by the extra report",
 }
 
 SHOWN: Final[Mapping[str, object]] = {  # what stands for a default that hangs on other keys

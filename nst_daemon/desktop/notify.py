@@ -1,7 +1,7 @@
 """Shows notices on the desktop. The only import of desktop-notifier, lazily.
 
-Without a bus, a notification service or the library nothing breaks: a notice that cannot be shown is
-dropped with a word in the log, and the next one is tried again.
+Without a bus, a notification service or the library (the extra `desktop`) nothing breaks: a notice that
+cannot be shown is dropped with a word in the log, and the next one is tried again.
 """
 
 import asyncio
@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from nst_daemon.desktop.notices import Notice
+from nst_daemon.errors import MissingError
+from nst_daemon.system import extras
+from nst_daemon.system.extras import Extra
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,7 @@ APP_TITLE: Final = "nst-daemon"
 SEND_SECONDS: Final = 10.0  # a notification service that does not answer for this long is not there
 MAX_TITLE: Final = 64  # characters; Windows cuts there
 MAX_TEXT: Final = 250
+NO_NOTIFIER: Final = "There are no notifications without desktop-notifier, not installed here."
 # argv, and no text pasted into a script: a photo's name may hold quotes.
 APPLE_SCRIPT: Final = (
     "on run argv",
@@ -101,8 +105,10 @@ class DesktopMessenger:
         return self._loop
 
     async def _send(self, notice: Notice) -> None:
-        from desktop_notifier import DesktopNotifier, Urgency
-
+        try:
+            from desktop_notifier import DesktopNotifier, Urgency
+        except ModuleNotFoundError as error:
+            raise MissingError(NO_NOTIFIER, remedy=extras.remedy(Extra.DESKTOP)) from error
         if self._notifier is None:
             logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # we say it in our own words
             self._notifier = DesktopNotifier(app_name=APP_TITLE, app_icon=None)
@@ -139,7 +145,8 @@ class DesktopMessenger:
         if sent.cancelled() or (error := sent.exception()) is None:
             return
         level = logging.DEBUG if self._was_reported else logging.INFO
-        logger.log(level, "a notification was dropped: %s: %s", type(error).__name__, error)
+        why = str(error) if isinstance(error, MissingError) else f"{type(error).__name__}: {error}"
+        logger.log(level, "a notification was dropped: %s", why)
         self._was_reported = True
 
 

@@ -17,6 +17,8 @@ from typing import Any, Final
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger.jobs import Problem
+from nst_daemon.system import extras
+from nst_daemon.system.extras import Extra
 
 WATCHER: Final = "org.kde.StatusNotifierWatcher"  # of KDE, and of GNOME with an extension
 BUS_SECONDS: Final = 2.0  # a session bus answers in milliseconds
@@ -38,6 +40,7 @@ class Desktop:
     """What this session has."""
 
     has_display: bool
+    lack: str = ""  # what of the extra `desktop` is not installed
     has_bus: bool = False
     has_watcher: bool = False  # somebody draws status notifier items
     x11_tray: int | None = None  # the window that takes X11 icons in
@@ -47,6 +50,8 @@ class Desktop:
 
 def choose(desktop: Desktop, platform: str = sys.platform) -> Backend | None:
     """Return the backend that will be seen, or None if nothing draws an icon."""
+    if desktop.lack:
+        return None
     if platform == "win32":
         return Backend.WIN32
     if platform == "darwin":
@@ -68,6 +73,8 @@ def problem_of(desktop: Desktop, platform: str = sys.platform) -> Problem | None
             message="There is no desktop to show a tray icon on.",
             remedy="Set `tray: off` in config.yaml; or start the daemon from the desktop.",
         )
+    if desktop.lack:
+        return not_installed(desktop.lack)
     if backend is None and desktop.has_watcher:
         return Problem(
             code="tray_no_gtk",
@@ -88,6 +95,15 @@ def problem_of(desktop: Desktop, platform: str = sys.platform) -> Problem | None
             remedy=f"{_gtk_fix()} See {DOCS}.",
         )
     return None
+
+
+def not_installed(lack: str) -> Problem:
+    """Return that there is no icon without these packages, with the fix."""
+    return Problem(
+        code="tray_not_installed",
+        message=f"There is no tray icon without {lack}, not installed here.",
+        remedy=f"{extras.remedy(Extra.DESKTOP)}, or set `tray: off` in config.yaml.",
+    )
 
 
 def _gtk_fix() -> str:
@@ -115,6 +131,11 @@ def may_notify() -> bool:
         return False
 
 
+def has_notifier() -> bool:
+    """Return whether what shows notifications is installed; macOS brings it along."""
+    return sys.platform == "darwin" or extras.is_installed("desktop_notifier")
+
+
 class Probe:
     """Looks at the session again and again, cheaply: keeps its connection to the X server."""
 
@@ -124,13 +145,15 @@ class Probe:
 
     def look(self) -> Desktop:
         """Return what the session has now."""
+        lack = extras.lacking(Extra.DESKTOP)
         if sys.platform in ("win32", "darwin"):
-            return Desktop(has_display=True)
+            return Desktop(has_display=True, lack=lack)
         if self._gtk is None:
             self._gtk = _has_typelib("Gtk", "3.0"), _has_appindicator()
         has_bus, has_watcher = _ask_bus()
         return Desktop(
             has_display=may_show_tray(),
+            lack=lack,
             has_bus=has_bus,
             has_watcher=has_watcher,
             x11_tray=self._x11_tray(),

@@ -29,7 +29,9 @@ from nst_daemon.disk import logs
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background
+from nst_daemon.system import extras
 from nst_daemon.system.child import Child
+from nst_daemon.system.extras import Extra
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +49,18 @@ ANEW: Final = 75  # the panel has changed, or the icon broke
 
 def is_wanted(config: Config) -> bool:
     """Return whether there is anything to show, and maybe somewhere to show it."""
-    return is_tray_wanted(config) or (config.notify is not Notify.OFF and panels.may_notify())
+    may_notify = config.notify is not Notify.OFF and panels.may_notify() and panels.has_notifier()
+    return is_tray_wanted(config) or may_notify
 
 
 def is_tray_wanted(config: Config) -> bool:
     """Return whether an icon is to be shown in this session."""
-    return config.tray is TrayMode.ON or (config.tray is TrayMode.AUTO and panels.may_show_tray())
+    return config.tray is TrayMode.ON or (is_tray_possible(config) and not extras.lacking(Extra.DESKTOP))
+
+
+def is_tray_possible(config: Config) -> bool:
+    """Return whether `auto` would show an icon in this session, if all is installed."""
+    return config.tray is TrayMode.AUTO and panels.may_show_tray()
 
 
 class DesktopKeeper:
@@ -63,6 +71,7 @@ class DesktopKeeper:
         self._clock = clock
         self._child = Child(serve, name="nst-desktop", words="The process of tray and notifications")
         self._was_said = ""  # why it could not be started: once
+        self._was_lack_said = False
         self._began = 0.0
         self._due = float("-inf")
         self._back_off = BACK_OFF_SECONDS
@@ -84,8 +93,10 @@ class DesktopKeeper:
             return True
         if self._child.has_begun and self._code_of_ended() == LEFT:
             self._due = float("inf")
-        if self._clock() >= self._due and is_wanted(self.config):
-            self._start()
+        if self._clock() >= self._due:
+            self._say_lack()
+            if is_wanted(self.config):
+                self._start()
         return self._due != float("inf")
 
     def follow(self, config: Config) -> None:
@@ -101,6 +112,15 @@ class DesktopKeeper:
     def close(self) -> None:
         """End the process: politely, then at once."""
         self._child.end(seconds=LEAVE_SECONDS)
+
+    def _say_lack(self) -> None:
+        """Say once what `auto` would show here, were it installed; under `on` the process says it."""
+        if self._was_lack_said or not is_tray_possible(self.config):
+            return
+        if lack := extras.lacking(Extra.DESKTOP):
+            problem = panels.not_installed(lack)
+            logger.info("%s %s", problem.message, problem.remedy)
+            self._was_lack_said = True
 
     def _start(self) -> None:
         try:

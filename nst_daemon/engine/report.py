@@ -1,6 +1,7 @@
 """One picture that tells a painting's story: photo, style, result, loss curves and settings.
 
-Only import of matplotlib. Nothing global is touched: no pyplot, no rcParams; it needs no display.
+Only import of matplotlib, which is the extra `report`: import this module where a report is drawn. Nothing
+global is touched: no pyplot, no rcParams; it needs no display.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
-from nst_daemon.engine import autotune, devices, malloc, report, sphere
+from nst_daemon.engine import autotune, devices, malloc, sphere
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.descent import OnProgress, ShouldStop
 from nst_daemon.engine.faces import face_guide
@@ -26,9 +26,11 @@ from nst_daemon.engine.schedule import fit, least_side, target_size
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import identity_of, load_weights
-from nst_daemon.errors import EngineError, OutOfMemoryError
+from nst_daemon.errors import EngineError, JobError, OutOfMemoryError
 from nst_daemon.images import colors, provenance, saving
 from nst_daemon.images.photo import Photo
+from nst_daemon.system import extras
+from nst_daemon.system.extras import Extra
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Studio:
         """Return the finished files of one order.
 
         Raises:
-            JobError: the photo or a style cannot be read, or the painting cannot be made.
+            JobError: the photo or a style cannot be read, or the painting or its report cannot be made.
         """
         try:
             return self._fulfil(order, on_progress, should_stop)
@@ -82,6 +84,8 @@ class Studio:
 
     def _fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
         began = time.monotonic()
+        if order.recipe.report:
+            _check_report()
         key = f"{order.key} by {self.network}" if self.network else order.key
         checkpoint = Checkpoint(order.checkpoint, key) if order.checkpoint else None
         history = checkpoint.history if checkpoint else []
@@ -251,13 +255,15 @@ class Studio:
         history: Sequence[Progress],
     ) -> Path:
         """Draw the report of a painting beside its result; return its file. Shapes: (H, W, 3) each."""
+        from nst_daemon.engine.report import draw_report  # matplotlib: half a second, and most want none
+
         path = order.result.with_name(order.result.name + ".report.png")
         named = [(style.name, source.rgb) for style, source in zip(order.styles, sources[0], strict=True)]
         for region, of_region in zip(order.areas.regions, sources[1:], strict=True):
             where = region.mask.name.removesuffix(".png")
             shown = zip(region.styles, of_region, strict=True)
             named += [(f"{style.name} ({where})", source.rgb) for style, source in shown]
-        report.draw_report(
+        draw_report(
             photo,
             named,
             result,
@@ -267,6 +273,16 @@ class Studio:
             path=path,
         )
         return path
+
+
+def _check_report() -> None:
+    """Refuse, before hours of painting, what could not be drawn behind them. Raises: JobError."""
+    if lack := extras.lacking(Extra.REPORT):
+        raise JobError(
+            f"A report needs {lack}, which is not installed.",
+            remedy=f"{extras.remedy(Extra.REPORT)}, or set report: false.",
+            code="report_not_installed",
+        )
 
 
 def _finished(painted: Picture, photo: Picture, recipe: Recipe, mask: Picture | None) -> Picture:

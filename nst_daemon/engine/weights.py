@@ -18,6 +18,8 @@ from nst_daemon import disk
 from nst_daemon.config.recipe import CONVS_IN_BLOCK
 from nst_daemon.engine.fetching import OnBytes, download
 from nst_daemon.errors import ConditionError, WeightsError
+from nst_daemon.system import extras
+from nst_daemon.system.extras import Extra
 
 Weights = dict[str, tuple[Tensor, Tensor]]  # "conv1_1" -> (C_out, C_in, 3, 3), (C_out,)
 
@@ -133,8 +135,8 @@ def _parsed_safetensors(path: Path, content: bytes) -> Mapping[str, Tensor]:
         from safetensors.torch import load
     except ImportError as error:
         raise WeightsError(
-            f"{path}: reading .safetensors needs the package safetensors.",
-            remedy="Run: pip install 'nst-daemon[safetensors]'",
+            f"{path}: reading it needs safetensors, which is not installed.",
+            remedy=extras.remedy(Extra.SAFETENSORS),
         ) from error
     try:
         return cast("Mapping[str, Tensor]", load(content))

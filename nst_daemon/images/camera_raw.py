@@ -13,6 +13,8 @@ from nst_daemon.errors import PhotoError
 from nst_daemon.images import iptc, metadata, tiff
 from nst_daemon.images.limits import Limits
 from nst_daemon.images.metadata import Metadata
+from nst_daemon.system import extras
+from nst_daemon.system.extras import Extra
 
 SRGB_GAMMA: Final = (2.4, 12.92)  # power and slope of the straight part; LibRaw's own default is BT.709
 NO_EXIF: Final = "Its EXIF could not be read from the raw file and was left out."
@@ -52,7 +54,7 @@ def _rawpy(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise PhotoError(
             f"{name} is camera raw, and rawpy is not installed.",
-            remedy="pip install 'nst-daemon[raw]', or export a JPEG or a 16-bit TIFF from a raw editor.",
+            remedy=f"{extras.remedy(Extra.RAW)}, or export a JPEG or a 16-bit TIFF from a raw editor.",
         ) from error
     except OSError as error:
         raise ImportError(f"rawpy: {error}") from error

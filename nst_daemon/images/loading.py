@@ -238,7 +238,7 @@ def _register_heic(name: str) -> None:
     except ModuleNotFoundError as error:
         raise PhotoError(
             f"{name} is HEIC, and pi-heif is not installed.",
-            remedy="pip install 'nst-daemon[heic]', or export the photo as JPEG.",
+            remedy="Run: pip install pi-heif, or export the photo as JPEG.",
         ) from error
     except OSError as error:
         raise ImportError(f"pi-heif: {error}") from error

@@ -1,4 +1,6 @@
 import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from nst_daemon.config.orders import EngineFacts
 from nst_daemon.config.recipe import Style
 from nst_daemon.desktop import notify
 from nst_daemon.desktop.notices import AGAIN_SECONDS, BATCH_SECONDS, QUIET_SECONDS, Notice, Notices
-from nst_daemon.desktop.notify import AppleMessenger
+from nst_daemon.desktop.notify import AppleMessenger, DesktopMessenger
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
 
 FOLDER = Path("/pictures/outbox")
@@ -144,3 +146,17 @@ def test_apples_script_gets_a_photos_name_as_an_argument(monkeypatch: pytest.Mon
     assert command[-2] == name
     assert not any(name in word for word in command[:-2])
     assert len(command[-1]) == notify.MAX_TEXT
+
+
+def test_without_the_extra_a_notice_is_dropped_with_a_word_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wait_for: Callable[..., None]
+) -> None:
+    monkeypatch.setitem(sys.modules, "desktop_notifier", None)
+    caplog.set_level("INFO", logger=notify.__name__)
+    messenger = DesktopMessenger(lambda folder: None)
+    for _ in range(2):
+        messenger.show(Notice(title="Done", text="a.jpg"))
+    wait_for(lambda: "dropped" in caplog.text)
+    messenger.close()
+    (record,) = caplog.records  # the second one is for us alone
+    assert "pip install 'nst-daemon[desktop]'" in record.getMessage()

@@ -179,6 +179,8 @@ GNOME = Desktop(has_display=True, has_bus=True, has_gtk=True, has_appindicator=T
         (Desktop(has_display=True, has_bus=True, has_watcher=True), None, "tray_no_gtk"),
         (GNOME, None, "tray_no_panel"),
         (Desktop(has_display=False), None, "tray_no_display"),
+        (Desktop(has_display=False, lack="pystray"), None, "tray_no_display"),
+        (replace(GNOME, has_watcher=True, x11_tray=7, lack="pystray"), None, "tray_not_installed"),
     ],
 )
 def test_each_desktop_gets_the_backend_that_is_seen_or_a_problem_with_its_fix(
@@ -193,6 +195,19 @@ def test_each_desktop_gets_the_backend_that_is_seen_or_a_problem_with_its_fix(
 def test_windows_and_macos_draw_by_themselves() -> None:
     nothing = Desktop(has_display=True)
     assert (choose(nothing, "win32"), choose(nothing, "darwin")) == (Backend.WIN32, Backend.DARWIN)
+
+
+@pytest.mark.parametrize("platform", ["linux", "win32", "darwin"])
+def test_without_the_extra_no_desktop_draws_an_icon_and_the_extra_is_named(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("pystray", "desktop_notifier"):
+        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setenv("DISPLAY", ":none")
+    (problem,) = panels.problems()
+    assert "without pystray and desktop-notifier" in problem.message
+    assert problem.remedy.startswith("Run: pip install 'nst-daemon[desktop]'")
 
 
 def test_a_session_without_a_desktop_is_no_problem_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:

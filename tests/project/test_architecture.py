@@ -32,7 +32,7 @@ FLOORS = (
 # fmt: off
 FLOORS_WITHIN = {
     "system": (
-        "child crash machine",
+        "child crash extras machine",
     ),
     "disk": (
         "locks logs spelling system verdicts",
