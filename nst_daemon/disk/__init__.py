@@ -7,7 +7,7 @@ is not there, and are the only OSErrors, beside EEXIST, that leave this package,
 Knows no photo, no job and no config.
 """
 
-from nst_daemon.disk.bytes import appended, created, opened, read_bytes
+from nst_daemon.disk.bytes import created, opened, read_bytes
 from nst_daemon.disk.changes import (
     copy_facts,
     link,
@@ -50,7 +50,6 @@ __all__ = [
     "FILE_MODE",
     "Entry",
     "Stamp",
-    "appended",
     "close_tree",
     "condition_at",
     "copy_facts",

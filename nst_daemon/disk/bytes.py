@@ -85,26 +85,8 @@ def created(path: Path) -> Iterator[BinaryIO]:
         NameRefusedError: this disk takes no such name.
         ConditionError: it cannot be written now.
     """
-    with _writing_to(path, os.O_EXCL) as file:
-        yield file
-
-
-@contextmanager
-def appended(path: Path) -> Iterator[BinaryIO]:
-    """Write behind the end of a file, which is made if there is none; else as `created`.
-
-    Raises:
-        NameRefusedError: this disk takes no such name.
-        ConditionError: it cannot be written now.
-    """
-    with _writing_to(path, os.O_APPEND) as file:
-        yield file
-
-
-@contextmanager
-def _writing_to(path: Path, how: int) -> Iterator[BinaryIO]:
     mode = 0o600 if is_owners_alone(path.parent) else 0o666
-    descriptor = make(system.calls.open, path, os.O_WRONLY | os.O_CREAT | how, mode)
+    descriptor = make(system.calls.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     raw = _Raw(path, descriptor, is_writing=True)
     try:
         file = io.BufferedWriter(raw, BUFFER)

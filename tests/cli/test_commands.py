@@ -91,7 +91,9 @@ def test_a_file_name_cannot_steer_the_terminal() -> None:
 
 # ── how fast ────────────────────────────────────────────────────────────────────────────────────────────
 
-HEAVY = ("torch", "numpy", "PIL", "matplotlib", "watchdog", "rich", "multiprocessing", "psutil")
+HEAVY = (
+    "torch", "torchvision", "numpy", "PIL", "matplotlib", "watchdog", "rich", "multiprocessing", "psutil",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", ["status", "styles", "jobs"])

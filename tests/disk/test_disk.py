@@ -187,15 +187,3 @@ def test_a_tree_is_removed_as_far_as_it_can_be_and_a_link_is_not_followed(
     disk.remove_tree(tree)
     assert list(tmp_path.iterdir()) == [outside]
     assert (outside / "file").exists()
-
-
-def test_bytes_are_written_behind_the_end_of_a_file_or_into_a_new_one(tmp_path: Path, faults: Faults) -> None:
-    path = tmp_path / "a.part"
-    for block in (b"one", b"two"):
-        with disk.appended(path) as file:
-            file.write(block)
-    assert path.read_bytes() == b"onetwo"
-    faults.fail("write", errno.ENOSPC, at=path)
-    with pytest.raises(ConditionError), disk.appended(path) as file:
-        file.write(b"three")
-    assert path.read_bytes() == b"onetwo"

@@ -151,10 +151,11 @@ LIBRARIES = {
     "safetensors": "engine.weights",
     "torch": (
         "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.devices "
-        "engine.inputs engine.losses engine.optimise engine.painter engine.pixels engine.preview "
-        "engine.regions engine.studio engine.targets engine.tiles engine.vgg engine.wasserstein "
-        "engine.weights engine.winograd"
+        "engine.fetching engine.inputs engine.losses engine.optimise engine.painter engine.pixels "
+        "engine.preview engine.regions engine.studio engine.targets engine.tiles engine.vgg "
+        "engine.wasserstein engine.weights engine.winograd"
     ),
+    "torchvision": "engine.fetching",
     "typer": "cli.app cli.bench cli.checks cli.common cli.paint cli.service cli.setup",
     "watchdog": "folders.hints folders.watching",
     "yaml": "config.text",

@@ -96,7 +96,7 @@ def test_the_extras_of_the_package_are_those_that_the_program_names() -> None:
 
 def test_nothing_of_an_extra_is_in_a_plain_installation() -> None:
     assert not _names(PROJECT["dependencies"]) & OF_EXTRAS
-    assert {"torch"} < _names(PROJECT["dependencies"])
+    assert {"torch", "torchvision"} < _names(PROJECT["dependencies"])
 
 
 def test_no_text_sends_the_user_to_an_extra_that_there_is_not() -> None:
