@@ -34,7 +34,7 @@ def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
 
 def gram_sum(features: Tensor, guide: Tensor | None = None) -> Tensor:
     """Return a Gram matrix before its division: parts of a picture add up. Shapes: as `gram`."""
-    sums: Tensor = _Products.apply(_maps_of(features, guide))  # type: ignore[no-untyped-call]
+    sums: Tensor = _Products.apply(_maps_of(features, guide))  # type: ignore[no-untyped-call, unused-ignore]  # torch < 2.14
     return sums
 
 

@@ -95,7 +95,7 @@ def root_trace(matrix: Tensor) -> Tensor:
 
     NaN where the matrix is not finite. Shapes: (B, C, C) -> (B,).
     """
-    trace: Tensor = _RootTrace.apply(matrix)  # type: ignore[no-untyped-call]
+    trace: Tensor = _RootTrace.apply(matrix)  # type: ignore[no-untyped-call, unused-ignore]  # torch < 2.14
     return trace
 
 

@@ -73,7 +73,7 @@ def convolve(maps: Tensor, kernel: Tensor) -> Tensor:
 
     Shapes: (1, C_in, H, W), (36, C_in, C_out) -> (1, C_out, H, W), both in channels_last.
     """
-    result: Tensor = _Convolution.apply(maps, kernel)  # type: ignore[no-untyped-call]
+    result: Tensor = _Convolution.apply(maps, kernel)  # type: ignore[no-untyped-call, unused-ignore]  # torch < 2.14
     return result
 
 
