@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from nst_daemon.cli.common import ConfigOption, answer, load_config, say
-from nst_daemon.errors import ExitCode, MissingError, NotRunningError
+from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError
+from nst_daemon.service.kinds import Kind
 
 
 class ServiceAction(StrEnum):
@@ -61,20 +62,29 @@ def restart(config: ConfigOption = None) -> None:
 def service(
     action: Annotated[ServiceAction, typer.Argument(help="What to do.")],
     config: ConfigOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files; write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With install: print the files, and change nothing.")
+    ] = False,
+    kind: Annotated[
+        Kind | None, typer.Option("--for", help="With --dry-run: print those of another platform.")
+    ] = None,
 ) -> None:
     """Have the daemon start when you log in: systemd, launchd, a Windows task or the desktop's autostart.
 
-    Example: nst-daemon service install
+    Example: nst-daemon service install --dry-run --for systemd
     """
     from nst_daemon.service import installing as services
 
+    if dry_run and action is not ServiceAction.INSTALL:
+        raise ConfigError(f"--dry-run goes with `service install`, not with `service {action}`.")
+    if kind is not None and not dry_run:
+        raise ConfigError("--for goes with --dry-run: a service is installed on its own platform alone.")
     loaded = load_config(config)
     if dry_run:
-        made = services.plan(loaded)
-        for path, content in made.files:
+        for path, content in services.plan(loaded, kind).files:
             encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-            answer(f"# {path}\n{content.decode(encoding)}")
+            text = content.decode(encoding).replace("\r\n", "\n")  # its lines end as they do here
+            answer(f"# {path}\n{text}")
     elif action is ServiceAction.INSTALL:
         made = services.install(loaded)
         for path, _ in made.files:

@@ -45,7 +45,7 @@ WantedBy=default.target
 ENTRY: Final = """\
 [Desktop Entry]
 Type=Application
-Name={name}
+Name=nst-daemon
 Comment=Photos dropped into a folder become paintings
 Exec={command}
 Terminal=false
@@ -90,9 +90,9 @@ def systemd_unit(command: Sequence[str]) -> str:
     return UNIT.format(command=words, watchdog=WATCHDOG_SECONDS, stop=STOP_SECONDS)
 
 
-def desktop_entry(name: str, command: Sequence[str]) -> str:
+def desktop_entry(command: Sequence[str]) -> str:
     """Return an entry for the desktop's autostart folder."""
-    return ENTRY.format(name=name, command=" ".join(_entry_word(word) for word in command))
+    return ENTRY.format(command=" ".join(_entry_word(word) for word in command))
 
 
 def launchd_agent(label: str, command: Sequence[str], output: Path) -> bytes:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ import platformdirs
 from nst_daemon.config import APP, Config, TrayMode
 from nst_daemon.errors import MissingError
 from nst_daemon.service import files as service_files
+from nst_daemon.service.kinds import TITLES, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +31,6 @@ LINGER_HINT: Final = (
     "It starts when you log in, and ends when you log out. To keep it from boot to shutdown: "
     "loginctl enable-linger"
 )
-
-
-class Kind(StrEnum):
-    """What starts programs at log-in here."""
-
-    SYSTEMD = "systemd user unit"
-    AUTOSTART = "autostart entry"  # of the desktop, where there is no systemd
-    LAUNCHD = "launchd agent"
-    WINDOWS = "Windows log-on task"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +57,7 @@ def kind_here() -> Kind:
 
 
 def plan(config: Config, kind: Kind | None = None) -> Plan:
-    """Return what `install` would do."""
+    """Return what `install` would do here; for another kind, what it would do there with our paths."""
     kind = kind or kind_here()
     return {
         Kind.SYSTEMD: _systemd,
@@ -136,7 +127,7 @@ def status(config: Config) -> list[str]:
             lines.append(f"differs from what `service install` would write: {path}")
         else:
             lines.append(f"installed: {path}")
-    return [f"{made.kind} {made.name}", *lines]
+    return [f"{TITLES[made.kind]} {made.name}", *lines]
 
 
 def start_supervised(config: Config) -> bool:
@@ -194,7 +185,7 @@ def _autostart(config: Config) -> Plan:
 
 def _entry(name: str, command: Sequence[str]) -> tuple[Path, bytes]:
     path = _config_home() / "autostart" / f"{name}.desktop"
-    return path, service_files.desktop_entry(name, command).encode()
+    return path, service_files.desktop_entry(command).encode()
 
 
 def _launchd(config: Config) -> Plan:

@@ -1,11 +1,14 @@
 # ruff: noqa: F811  fixtures are imported by name
 import os
+import plistlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import psutil
 import pytest
-from support.commands import Ask, ask, home, loaded  # noqa: F401
+from support.commands import Answer, Ask, ask, home, loaded  # noqa: F401
 from support.desktops import WaitFor
 
 from nst_daemon.cli import common as cli_common
@@ -15,7 +18,7 @@ from nst_daemon.errors import NotRunningError
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background
 from nst_daemon.service import installing as service
-from nst_daemon.service.installing import Kind
+from nst_daemon.service.kinds import Kind
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +100,60 @@ def test_a_dry_run_prints_the_files_and_writes_none(ask: Ask, no_home: Path) -> 
     answer = ask("service", "install", "--dry-run")
     assert answer.code == 0
     assert "[Desktop Entry]" in answer.out
+    assert not list(no_home.rglob("*.desktop"))
+
+
+HERE = "pictures/config.yaml"  # of the config that every file is to name
+
+
+def _files(answer: Answer) -> dict[str, str]:
+    """Return what was printed, by the names of the files."""
+    parts = [part.partition("\n") for part in re.split(r"^# (?=/)", answer.out, flags=re.M)[1:]]
+    return {Path(path).name: text for path, _, text in parts}
+
+
+@pytest.mark.parametrize("here", Kind)
+@pytest.mark.parametrize("kind", Kind)
+def test_a_dry_run_prints_the_files_of_any_platform_on_any_machine(
+    ask: Ask, home: Path, no_home: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind, here: Kind
+) -> None:
+    monkeypatch.setattr(service, "kind_here", lambda: here)
+    before = {path: path.stat().st_mtime_ns for top in (home, no_home) for path in top.rglob("*")}
+    answer = ask("service", "install", "--dry-run", "--for", kind)
+    assert answer.code == 0
+    assert {path: path.stat().st_mtime_ns for top in (home, no_home) for path in top.rglob("*")} == before
+    endings = {
+        Kind.SYSTEMD: [".service", ".desktop"],  # the tray comes with the desktop
+        Kind.LAUNCHD: [".plist"],
+        Kind.WINDOWS: [".xml"],
+        Kind.AUTOSTART: [".desktop"],
+    }
+    files = _files(answer)
+    assert [Path(name).suffix for name in files] == endings[kind]
+    assert all(HERE in text for text in files.values())
+    first = next(iter(files.values()))
+    if kind is Kind.SYSTEMD:
+        assert "[Service]\nType=notify\nExecStart=" in first
+    elif kind is Kind.LAUNCHD:
+        assert plistlib.loads(first.encode())["RunAtLoad"] is True
+    elif kind is Kind.WINDOWS:
+        assert ET.fromstring(first).tag.endswith("}Task")
+        assert "\r" not in first
+    else:
+        assert "\nName=nst-daemon\n" in first
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("uninstall", "--dry-run"), ("status", "--dry-run"), ("install", "--for", "systemd")],
+    ids=" ".join,
+)
+def test_a_dry_run_that_makes_no_sense_changes_nothing_and_is_refused(
+    ask: Ask, no_home: Path, words: tuple[str, ...]
+) -> None:
+    answer = ask("service", *words)
+    assert answer.code == 2
+    assert "goes with" in answer.err
     assert not list(no_home.rglob("*.desktop"))
 
 

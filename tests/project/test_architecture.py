@@ -86,7 +86,7 @@ FLOORS_WITHIN = {
         "inboxes",
     ),
     "service": (
-        "files systemd",
+        "files kinds systemd",
         "installing",
         "background",
     ),

@@ -14,7 +14,7 @@ from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.service import files as service_files
 from nst_daemon.service import installing as service
-from nst_daemon.service.installing import Kind
+from nst_daemon.service.kinds import Kind
 
 ODD = ("/opt/my apps/python", "-m", "nst_daemon", 'say "hi"', "100%", "$HOME", "back\\slash")
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
@@ -75,7 +75,9 @@ def test_the_unit_is_enabled_by_a_link_and_the_tray_comes_with_the_desktop(loade
     (unit, _), (entry, content) = made.files
     assert made.links == ((unit.parent / "default.target.wants" / unit.name, unit),)
     assert entry.parent.name == "autostart"
-    assert " tray --config " in section(content.decode(), "Desktop Entry")["Exec"]
+    keys = section(content.decode(), "Desktop Entry")
+    assert keys["Name"] == "nst-daemon"
+    assert " tray --config " in keys["Exec"]
     assert "enable-linger" in made.hint
 
 
@@ -102,8 +104,15 @@ def test_windows_reads_the_task(loaded: Config) -> None:
     assert task.findtext(f".//{TASK}LogonTrigger/{TASK}UserId")
 
 
+def test_the_desktop_shows_the_entry_by_the_programs_name_whatever_the_config(loaded: Config) -> None:
+    made = service.plan(loaded, Kind.AUTOSTART)
+    ((path, content),) = made.files
+    assert path.name == f"{made.name}.desktop" != "nst-daemon.desktop"
+    assert section(content.decode(), "Desktop Entry")["Name"] == "nst-daemon"
+
+
 def test_a_desktop_entry_escapes_what_a_shell_would_read() -> None:
-    line = section(service_files.desktop_entry("nst-daemon", ODD), "Desktop Entry")["Exec"]
+    line = section(service_files.desktop_entry(ODD), "Desktop Entry")["Exec"]
     once = line.replace("\\\\", "\\")  # as a value of a key is read, before it is split
     assert shlex.split(once.replace("%%", "%").replace("\\$", "$")) == list(ODD)
 
