@@ -58,7 +58,6 @@ def _encoded(linear: tuple[float, float, float]) -> NDArray[np.float64]:
 
 
 def test_a_raw_photo_is_developed_in_sixteen_bits(tmp_path: Path) -> None:
-    pytest.importorskip("rawpy")
     photo = load(dng(tmp_path / "a.dng"))
     assert (photo.width, photo.height, photo.format, photo.bits) == (WIDTH, HEIGHT, "raw", 16)
     middle = photo.rgb[36:44, 40:56].reshape(-1, 3)
@@ -72,7 +71,6 @@ def test_a_raw_photo_is_developed_in_sixteen_bits(tmp_path: Path) -> None:
 
 
 def test_a_raw_photo_is_turned_upright(tmp_path: Path) -> None:
-    pytest.importorskip("rawpy")
     photo = load(dng(tmp_path / "a.dng", orientation=6))
     assert (photo.width, photo.height) == (HEIGHT, WIDTH)
     assert photo.rgb[:20, -20:].max() < 0.05  # the black quarter, once at the upper left
@@ -80,7 +78,6 @@ def test_a_raw_photo_is_turned_upright(tmp_path: Path) -> None:
 
 
 def test_the_result_of_a_raw_photo_is_deep_and_keeps_what_was_said(tmp_path: Path) -> None:
-    pytest.importorskip("rawpy")
     path = dng(tmp_path / "a.dng")
     subprocess.run([editor(), "-q", "-overwrite_original", "-Artist=Ada", str(path)], check=True)
     photo = load(path)
@@ -103,7 +100,6 @@ def test_without_rawpy_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_raw_photo_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("rawpy")
     with pytest.raises(PhotoError, match="megapixels"):
         load(dng(tmp_path / "a.dng"), max_megapixels=0.001)
 
@@ -113,7 +109,6 @@ def test_a_raw_photo_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_raw_photo_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    pytest.importorskip("rawpy")
     path = dng(tmp_path_factory.mktemp("raw") / "a.dng")
     content = bytearray(path.read_bytes())
     del content[data.draw(st.integers(len(content) // 10, len(content))) :]

@@ -255,7 +255,6 @@ def test_a_photo_crosses_to_another_process(tmp_path: Path) -> None:
 
 @pytest.fixture
 def heic(tmp_path: Path) -> Path:
-    pytest.importorskip("pi_heif", reason="HEIC needs pi-heif")
     return tmp_path / "a.heic"
 
 
