@@ -50,7 +50,7 @@ TURNS: Final = 3  # the fastest counts
 LEAST_GAIN: Final = 1.1  # times as fast, to leave the plain backend: less is the noise of a busy machine
 LEAST_COSINE: Final = 0.95  # between the gradients; bfloat16 has 0.99
 MOST_PRODUCT_ERROR: Final = 1e-5  # relative; float32 has 1e-6, bfloat16 1e-3
-PRODUCT_SIDE: Final = 512
+PRODUCT_SIDE: Final = 512  # of a square matrix: as many as VGG19 has channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

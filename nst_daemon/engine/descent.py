@@ -162,6 +162,8 @@ class Descent:
         """Return all that the rest of the scale depends on: numbers and tensors, by name.
 
         The names are those of a checkpoint of format 1: what an earlier version wrote is read by them.
+
+        Shapes: (1, 3, H, W), and what the optimiser has.
         """
         numbers = {
             "caution": self.step_scale,
@@ -178,7 +180,7 @@ class Descent:
         return numbers, tensors
 
     def go_on(self, numbers: Mapping[str, float], tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` returned, in this process or in another."""
+        """Go on from what `state` returned, in this process or in another. Shapes: as there."""
         self.step_scale, self.last_loss = numbers["caution"], numbers["good"]
         self.step, self.tries = int(numbers["step"]), int(numbers["tries"])
         self.optimiser = self._optimiser(tensors["variable"])

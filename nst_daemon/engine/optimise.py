@@ -28,11 +28,11 @@ class Optimiser(Protocol):
         ...
 
     def memory(self) -> dict[str, Tensor]:
-        """Return what the next steps depend on beside `variable`, by name."""
+        """Return what the next steps depend on beside `variable`, by name. Shapes: any."""
         ...
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Go on from what `memory` returned."""
+        """Go on from what `memory` returned. Shapes: as there."""
         ...
 
 
@@ -64,7 +64,7 @@ class Adam:
         return {"mean": self.mean, "square": self.square, "steps": torch.tensor(self.steps)}
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Go on from what `memory` returned."""
+        """Go on from what `memory` returned. Shapes: as there."""
         self.mean, self.square = memory["mean"], memory["square"]
         self.steps = int(memory["steps"])
 
@@ -109,7 +109,7 @@ class Lbfgs:
         return memory
 
     def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Go on from what `memory` returned."""
+        """Go on from what `memory` returned. Shapes: as there."""
         if not memory:
             return
         self.scale, self.gradient, self.moved = memory["scale"], memory["gradient"], memory["moved"]

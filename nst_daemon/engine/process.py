@@ -24,7 +24,7 @@ START_METHOD: Final = "spawn"  # a forked process cannot use CUDA
 POLL_SECONDS = 0.05  # how soon a request to stop is passed on
 STOP_SECONDS = 30.0  # a step on a slow machine may take this long; then the process is killed
 SILENCE_SECONDS = 900.0  # without a word for this long the engine hangs
-LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = 5.0  # an idle engine that was told to leave has nothing to finish; then it is killed
 
 OnProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]

@@ -21,18 +21,18 @@ from nst_daemon.config.orders import Progress
 Picture = NDArray[np.float32]
 
 # All lengths are px; one px of the page is one px of the file.
-DPI: Final = 100
+DPI: Final = 100  # matplotlib counts in inches: a round number leaves whole px
 MARGIN, GAP, GUTTER = 72, 20, 56
 TITLE_BAND: Final = 104
 RESULT_BOX: Final = (1240, 1000)
 WIDE: Final = 2.2  # width by height, from which a result takes the page's whole width
 COLUMN: Final = 520  # width of the column at the right
 MAX_ROW: Final = 400  # height of a row of pictures in it
-CAPTION: Final = 28
+CAPTION: Final = 28  # height of a line under a picture
 CURVES: Final = (280, 480)  # height, from and to
 CURVES_FOOT: Final = 46  # the numbers of its axis
 SETTING_ROW, SETTING_WIDTH, SETTING_VALUE, SETTING_CHARS = 25, 260, 118, 19
-STYLES_A_ROW, MAX_STYLES = 3, 6
+STYLES_A_ROW, MAX_STYLES = 3, 6  # more would be too small to be known again
 
 PAPER, INK, SOFT, FAINT = "#fbfaf7", "#26241f", "#8a857b", "#e4dfd5"
 SANS, SERIF = "DejaVu Sans", "STIXGeneral"  # both come with matplotlib
@@ -235,7 +235,7 @@ def _picture(figure: Figure, page: Page, box: Box, rgb: Picture) -> None:
 
 
 def _reduced(rgb: Picture, box: Box) -> Picture:
-    """Return a picture of at most about twice its box, by averaging: matplotlib works on float64 copies."""
+    """Return means of at most about twice its box: matplotlib copies in float64. Shapes: (H, W, 3)."""
     step = int(min(rgb.shape[0] // max(1.0, 2 * box.height), rgb.shape[1] // max(1.0, 2 * box.width)))
     if step > 1:
         height, width = rgb.shape[0] // step, rgb.shape[1] // step

@@ -45,7 +45,7 @@ ALLOCATORS: Final = (
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
-MEMORY_TRIES: Final = 5
+MEMORY_TRIES: Final = 5  # the last in a sixteenth of the memory: with less a tile is all halo
 LESS: Final = 0.5  # of the memory, for the next try when it ran out after all
 
 

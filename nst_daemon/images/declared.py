@@ -15,21 +15,21 @@ from nst_daemon.images.icc import Matrix
 
 WHITE: Final = 203.0  # cd/m², of a white page in HDR
 KNEE: Final = 0.75  # of white: brighter light is bent to end at it
-D65: Final = (0.3127, 0.3290)
-DCI: Final = (0.314, 0.351)
+D65: Final = (0.3127, 0.3290)  # x and y of the white that most spaces have
+DCI: Final = (0.314, 0.351)  # of a cinema's projector
 REC_709: Final = (0.640, 0.330, 0.300, 0.600, 0.150, 0.060)  # x and y of red, green, blue
-PRIMARIES: Final = {
+PRIMARIES: Final = {  # by CICP's number, and their white
     1: (REC_709, D65),
-    4: ((0.67, 0.33, 0.21, 0.71, 0.14, 0.08), (0.310, 0.316)),
-    5: ((0.64, 0.33, 0.29, 0.60, 0.15, 0.06), D65),
-    6: ((0.630, 0.340, 0.310, 0.595, 0.155, 0.070), D65),
-    7: ((0.630, 0.340, 0.310, 0.595, 0.155, 0.070), D65),
-    9: ((0.708, 0.292, 0.170, 0.797, 0.131, 0.046), D65),
-    11: ((0.680, 0.320, 0.265, 0.690, 0.150, 0.060), DCI),
-    12: ((0.680, 0.320, 0.265, 0.690, 0.150, 0.060), D65),
+    4: ((0.67, 0.33, 0.21, 0.71, 0.14, 0.08), (0.310, 0.316)),  # BT.470 M
+    5: ((0.64, 0.33, 0.29, 0.60, 0.15, 0.06), D65),  # BT.470 B and G
+    6: ((0.630, 0.340, 0.310, 0.595, 0.155, 0.070), D65),  # BT.601
+    7: ((0.630, 0.340, 0.310, 0.595, 0.155, 0.070), D65),  # SMPTE 240M
+    9: ((0.708, 0.292, 0.170, 0.797, 0.131, 0.046), D65),  # BT.2020
+    11: ((0.680, 0.320, 0.265, 0.690, 0.150, 0.060), DCI),  # DCI-P3
+    12: ((0.680, 0.320, 0.265, 0.690, 0.150, 0.060), D65),  # Display P3
 }
-GAMMAS: Final = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}
-PQ, HLG = 16, 18
+GAMMAS: Final = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}  # by CICP's number of a transfer that is a plain power
+PQ, HLG = 16, 18  # the numbers of the transfers of HDR
 BRADFORD: Final = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 NEAR: Final = 0.015  # of a gamma of 1/2.2 or a chromaticity: closer ones mean sRGB
 

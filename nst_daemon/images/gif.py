@@ -11,7 +11,7 @@ SIGNATURES: Final = (b"GIF87a", b"GIF89a")
 XMP: Final = b"XMP DataXMP"  # application identifier and authentication code
 TRAILER: Final = 257  # bytes behind a packet, made so that a reader of sub-blocks finds their end
 MAX_BYTES: Final = 4 << 20  # of a packet; the parser takes less
-EXTENSION, IMAGE, APPLICATION = 0x21, 0x2C, 0xFF
+EXTENSION, IMAGE, APPLICATION = 0x21, 0x2C, 0xFF  # what a block begins with, and the label of one of them
 
 
 def packet(stream: IO[bytes]) -> bytes | None:

@@ -18,6 +18,7 @@ from nst_daemon.images import tiff
 # What a 0xFF among packed pixels may be followed by: a stuffed byte, another one, a restart.
 AMONG_PIXELS: Final = np.isin(np.arange(256), [0x00, 0xFF, *range(0xD0, 0xD8)])
 BLOCK: Final = 1 << 20  # bytes searched at once
+# Markers with a length behind them: all but JPG (0xC8), which no file has.
 SEGMENTS: Final = frozenset({*range(0xC0, 0xD0), *range(0xD9, 0xF0), 0xFE}) - {0xC8}
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 RUN: Final = bytes(16 << 10)  # zeros that only a picture of one colour packs to

@@ -25,11 +25,12 @@ from nst_daemon.images.tags import Tag
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})
 OWN_TURNS: Final = frozenset({"heic", "tiff", "raw"})  # formats that are turned by other words than EXIF's
-PREVIEW_QUALITY: Final = 88
+PREVIEW_QUALITY: Final = 88  # to be looked at for seconds, and written every few
 MAX_WEBP_SIDE: Final = 16_383  # px, of the format
-MAX_JPEG_XMP: Final = 65_504  # bytes: what a segment has room for beside its headings
-MAX_JPEG_EXIF: Final = 65_527
-MAX_JPEG_RESOURCES: Final = 65_519
+# Bytes: what a segment of 65,533 has room for behind its heading.
+MAX_JPEG_XMP: Final = 65_504  # "http://ns.adobe.com/xap/1.0/" and a zero
+MAX_JPEG_EXIF: Final = 65_527  # "Exif" and two zeros
+MAX_JPEG_RESOURCES: Final = 65_519  # "Photoshop 3.0" and a zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
