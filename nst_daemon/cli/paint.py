@@ -99,7 +99,13 @@ def submit(
 
 
 def wait_for(jobs: list[int], config: "Config", ledger: "Ledger") -> None:
-    """Print the result's path of each job as it ends; fails if one of them did."""
+    """Print the result's path of each job as it ends; fails if one of them did.
+
+    Raises:
+        typer.Exit: one of them did, with its exit code.
+        NotRunningError: one waits, and no daemon is running.
+        ConfigError: one is gone from the ledger.
+    """
     is_bad = False
     with snapshots_shown() as show:
         for number in jobs:
@@ -193,6 +199,9 @@ def order_for(
 
     Style: the one that is named, that of the painting to be like, or the sidecar's. Settings: the config's,
     or the painting's; over them the sidecar's, where it gives the style, and those that are named.
+
+    Raises:
+        ConfigError: no style was named, or one that is not there.
     """
     from nst_daemon.config.recipe import resolve
     from nst_daemon.folders.sidecars import find_sidecar
@@ -226,7 +235,11 @@ def order_for(
 
 
 def provenance_of(result: Path, config: "Config | None") -> Mapping[str, str]:
-    """Return what a painting of ours says of itself."""
+    """Return what a painting of ours says of itself.
+
+    Raises:
+        ConfigError: it is none.
+    """
     said = inspected(existing(result), config).provenance
     if said is None:
         raise ConfigError(f"{result} is no painting of ours: it does not say how it was made.")
@@ -262,7 +275,11 @@ def engine_of(config: "Config | None") -> Iterator["EngineProcess"]:
 
 
 def style_blend(style: str | None) -> Blend | None:
-    """Return `--style`: a name, or a list as in a sidecar: "[mosaic, {etching: 0.4}]"."""
+    """Return `--style`: a name, or a list as in a sidecar: "[mosaic, {etching: 0.4}]".
+
+    Raises:
+        ConfigError: it is no name and no such list.
+    """
     from nst_daemon.config.blends import blend_of
     from nst_daemon.config.text import read
 
@@ -297,7 +314,11 @@ def blended(blend: Blend, config: "Config | None") -> tuple[Style, ...]:
 
 
 def existing(photo: Path) -> Path:
-    """Return the absolute path of a photo that is there."""
+    """Return the absolute path of a photo that is there.
+
+    Raises:
+        ConfigError: it is not.
+    """
     path = photo.expanduser().absolute()
     if not disk.is_file(path, follow=True):
         raise ConfigError(f"{photo}: there is no such photo.")
@@ -354,7 +375,11 @@ def demo(
 
 
 def sample_photo() -> Path:
-    """Return the photo that the package brings."""
+    """Return the photo that the package brings.
+
+    Raises:
+        MissingError: the package was installed without it.
+    """
     photos = [entry.path for entry in disk.entries_of(SAMPLE) if entry.name.endswith(".jpg")]
     if not photos:
         raise MissingError(f"There is no sample photo in {SAMPLE}.", remedy="Install the package again.")

@@ -121,7 +121,15 @@ def make(
     source: Path | None = None,
     passed: frozenset[int] = frozenset(),
 ) -> T:
-    """Make a call that gives something a name: a name that cannot be is no error of the disk."""
+    """Make a call that gives something a name: a name that cannot be is no error of the disk.
+
+    Raises:
+        FileExistsError: the name is taken.
+        FileNotFoundError: `source` is not there.
+        PassedError: an errno of `passed`.
+        NameRefusedError: the disk takes no such name.
+        FileConditionError: the folder is missing, or the disk does not take it now.
+    """
     try:
         return call(target, *args)
     except FileExistsError:

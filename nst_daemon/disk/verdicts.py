@@ -37,7 +37,12 @@ IN_USE: Final = (32, 33)  # Windows' sharing and lock violations, which come as 
 
 
 def ask(call: Callable[..., T], path: Path, *args: Any, is_writing: bool = False) -> T:
-    """Make a call about a path; what it cannot do becomes a value's absence or a condition."""
+    """Make a call about a path; what it cannot do becomes a value's absence or a condition.
+
+    Raises:
+        FileNotFoundError: it is not there, or its name cannot be.
+        FileConditionError: whether it is there cannot be known now, or it cannot be written now.
+    """
     try:
         return call(path, *args)
     except FileNotFoundError:

@@ -222,7 +222,12 @@ def _plain(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tupl
 
 @contextmanager
 def opened(content: bytes, kind: str, name: str) -> Iterator[Image.Image]:
-    """Open an image of a known kind; nothing is decoded yet."""
+    """Open an image of a known kind; nothing is decoded yet.
+
+    Raises:
+        PhotoError: what could read it is not installed.
+        ImportError: it is installed, and cannot be loaded now.
+    """
     if kind == "heic":
         _register_heic(name)
     if kind == "avif" and not features.check("avif"):

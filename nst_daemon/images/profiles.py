@@ -72,7 +72,11 @@ def from_srgb(rgb: Picture, about: Metadata) -> tuple[Picture, bytes | None, tup
 
 
 def converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Return an image in sRGB."""
+    """Return an image in sRGB.
+
+    Raises:
+        ValueError: LittleCMS cannot.
+    """
     result = ImageCms.profileToProfile(image, profile, _srgb(), outputMode="RGB")
     if result is None:
         raise ValueError("LittleCMS gave no picture")
