@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from nst_daemon import disk
 from nst_daemon.config import Config, Notify, TrayMode
 from nst_daemon.desktop import panels
-from nst_daemon.desktop.desk import Desk
+from nst_daemon.desktop.model import TrayModel
 from nst_daemon.desktop.notify import messenger
 from nst_daemon.desktop.opener import open_path
 from nst_daemon.desktop.panels import Backend, Desktop, Probe, choose, problem_of
@@ -169,7 +169,7 @@ def _serve(config: Config) -> int:
         messages = messenger(open_path)
         stack.callback(messages.close)
         notices = Lock(config.state_dir / "notify.lock")
-        desk = Desk(
+        model = TrayModel(
             config,
             ledger,
             messages=messages,
@@ -177,22 +177,22 @@ def _serve(config: Config) -> int:
             start=background.start,
             may_notify=notices.is_ours,
         )
-        while not desk.was_quit:
+        while not model.was_quit:
             if backend := dock.backend():
                 Tray(
-                    desk,
+                    model,
                     backend,
-                    should_end=lambda: desk.was_quit or dock.has_changed(),
-                    on_hang=lambda: os._exit(_code(desk)),
+                    should_end=lambda: model.was_quit or dock.has_changed(),
+                    on_hang=lambda: os._exit(_code(model)),
                 ).run()
-                return _code(desk)
-            desk.tick()
+                return _code(model)
+            model.tick()
             time.sleep(TICK_SECONDS)
         return LEFT
 
 
-def _code(desk: Desk) -> int:
-    return LEFT if desk.was_quit else ANEW
+def _code(model: TrayModel) -> int:
+    return LEFT if model.was_quit else ANEW
 
 
 class Lock:

@@ -1,4 +1,4 @@
-"""The icon in the task bar: shows a View, hands what is clicked to its Desk. The only import of pystray.
+"""The icon in the task bar: shows a View, hands what is clicked to its TrayModel. The only import of pystray.
 
 Lives in a process of its own, because pystray wants the main thread, may fail at import, and may hang with
 the desktop. `run` has the main thread; a second thread looks once a second and redraws what has changed.
@@ -10,12 +10,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from nst_daemon.desktop.icons import Color, Look, Picture, draw, flattened, step_of
 from nst_daemon.desktop.menu import SEPARATOR, Act, Entry, View, look_of, menu, progress_of, tooltip
+from nst_daemon.desktop.model import TrayModel
 from nst_daemon.desktop.panels import Backend
-from nst_daemon.desktop.xorg import Caller, mend
+from nst_daemon.desktop.xorg import Caller, rewire
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +30,6 @@ X11_LEAST: Final = 8  # px; a smaller window was not placed yet
 X11_GROUND: Final[Color] = (46, 52, 54)  # pystray draws without transparency there
 
 
-class Desk(Protocol):
-    """What the tray shows, and where clicks go."""
-
-    def tick(self) -> View:
-        """Return what is to be shown now. Called once a second."""
-        ...
-
-    def act(self, entry: Entry) -> None:
-        """Do what an entry of the menu says. Never raises."""
-        ...
-
-
 class TrayBrokeError(Exception):
     """The icon's loop ended without being asked to: the process has to begin anew."""
 
@@ -50,13 +39,13 @@ class Tray:
 
     def __init__(
         self,
-        desk: Desk,
+        model: TrayModel,
         backend: Backend,
         *,
         should_end: Callable[[], bool],
         on_hang: Callable[[], object],
     ) -> None:
-        self.desk = desk
+        self.model = model
         self.backend = backend
         self._should_end = should_end
         self._on_hang = on_hang  # the icon's loop does not end: nothing but the end of the process helps
@@ -87,7 +76,7 @@ class Tray:
         logging.getLogger("pystray").setLevel(logging.CRITICAL)
         self._icon = self._pystray.Icon(NAME, icon=self._picture(Look.IDLE, 0.0), title=NAME)
         if self._is_x11:
-            mend(self._icon, self._fit, self._lose)
+            rewire(self._icon, self._fit, self._lose)
             self._caller = Caller(self._icon)
         try:
             self._icon.run(setup=self._second_thread)
@@ -116,7 +105,7 @@ class Tray:
         """Look, redraw and wait, until the end. On the second thread."""
         self._on_main(self._appear)
         while not self._is_over.is_set():
-            view = self.desk.tick()
+            view = self.model.tick()
             if self._should_end():
                 self._was_asked = True
                 self._stop()
@@ -186,7 +175,7 @@ class Tray:
 
     def _click(self, entry: Entry) -> Callable[[], None]:
         def click() -> None:
-            self.desk.act(entry)
+            self.model.act(entry)
             self._wake.set()
 
         return click

@@ -12,7 +12,7 @@ MESSAGE: Final = "_NST_DAEMON_CALL"
 HANG_SECONDS: Final = 10.0  # after which a thread that does not answer is given up
 
 
-def mend(icon: Any, fit: Callable[[int, int], None], lose: Callable[[], None]) -> None:
+def rewire(icon: Any, fit: Callable[[int, int], None], lose: Callable[[], None]) -> None:
     """Mend three things of pystray's X11 icon.
 
     It asks the panel to take it in anew with each picture: trayer shrank it to nothing after half a dozen. It

@@ -39,39 +39,39 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
         os.nice(NICENESS)
     # Threads that wait by spinning lose to every other busy program: steps take twice as long beside one.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
-    desk = Desk(pipe)
+    parent = ParentLink(pipe)
     package = logging.getLogger("nst_daemon")
     package.setLevel(logging.INFO)
-    package.addHandler(_ToParent(desk))
-    threading.Thread(target=desk.listen, name="engine-listen", daemon=True).start()
+    package.addHandler(_ToParent(parent))
+    threading.Thread(target=parent.listen, name="engine-listen", daemon=True).start()
     try:
         from nst_daemon.engine import devices  # imports torch: seconds
         from nst_daemon.engine.studio import Studio
 
         if settings.device == "auto":
-            desk.say(Found(devices.others()))
+            parent.say(Found(devices.others()))
         studio = Studio(settings)
     except NstError as error:
-        desk.say(Died(error))
+        parent.say(Died(error))
         return
-    desk.say(Loaded(device=str(studio.device), precision=studio.backend.precision))
-    while (order := desk.orders.get()) is not None:
-        desk.fulfil(studio, order)
+    parent.say(Loaded(device=str(studio.device), precision=studio.backend.precision))
+    while (order := parent.orders.get()) is not None:
+        parent.fulfil(studio, order)
 
 
 class _ToParent(logging.Handler):
     """Hands log records to the daemon: two processes must not write one log file."""
 
-    def __init__(self, desk: "Desk") -> None:
+    def __init__(self, parent: "ParentLink") -> None:
         super().__init__(logging.INFO)
-        self.desk = desk
+        self.parent = parent
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
-        self.desk.say(Logged(record.levelno, self.format(record)))
+        self.parent.say(Logged(record.levelno, self.format(record)))
 
 
-class Desk:
+class ParentLink:
     """The child's end of the pipe. `listen` has a thread of its own; all else is the main thread's."""
 
     def __init__(self, pipe: Connection) -> None:

@@ -67,8 +67,8 @@ class Attempt:
         self._is_told_to_stop = should_stop
         self._is_excused = False
 
-    def paint(self, desk: Path, *, checkpoint: Path) -> Painting:
-        """Return a painting, whose files are in `desk`.
+    def paint(self, scratch: Path, *, checkpoint: Path) -> Painting:
+        """Return a painting, whose files are in `scratch`.
 
         Once the engine has the photo, a bad end may be that photo's fault.
 
@@ -76,9 +76,9 @@ class Attempt:
             JobError, DaemonError, ConditionError: there is none.
         """
         job = self._job
-        order = self._order(_recipe_of(job), desk, checkpoint)
-        disk.remove_tree(desk)
-        disk.make_folder(desk)
+        order = self._order(_recipe_of(job), scratch, checkpoint)
+        disk.remove_tree(scratch)
+        disk.make_folder(scratch)
         logger.info("job %d: painting %s in %s", job.id, job.photo, job.style)
         self._engine.warm_up(self._should_stop)
         self._ledger.attempts.begin(job.id)
@@ -92,7 +92,7 @@ class Attempt:
         crash_at(CrashPoint.PAINTED)
         return painting
 
-    def _order(self, recipe: Recipe, desk: Path, checkpoint: Path) -> Order:
+    def _order(self, recipe: Recipe, scratch: Path, checkpoint: Path) -> Order:
         job = self._job
         return Order(
             job=job.id,
@@ -101,7 +101,7 @@ class Attempt:
             photo_sha256=job.photo_sha256,
             styles=job.styles,
             recipe=recipe,
-            result=desk / "painting",
+            result=scratch / "painting",
             key=job.key,
             areas=job.areas,
             checkpoint=checkpoint,

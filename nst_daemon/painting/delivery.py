@@ -224,8 +224,8 @@ class Delivery:
 
     # When it is painted.
 
-    def keep(self, job: Job, painting: Painting, desk: Path) -> Painting:
-        """Put a finished painting, which lies in `desk`, where it outlives a crash; return it there.
+    def keep(self, job: Job, painting: Painting, scratch: Path) -> Painting:
+        """Put a finished painting, which lies in `scratch`, where it outlives a crash; return it there.
 
         What cannot be kept is returned as it is: it may be published all the same.
         """
@@ -235,12 +235,12 @@ class Delivery:
         facts["report"] = None if painting.report is None else painting.report.name
         try:
             names = [name for name in (facts["picture"], facts["report"]) if name is not None]
-            hashes = {name: files.file_sha256(desk / name) for name in names}
-            with files.written_whole(desk / MANIFEST) as file:
+            hashes = {name: files.file_sha256(scratch / name) for name in names}
+            with files.written_whole(scratch / MANIFEST) as file:
                 file.write(json.dumps({"key": job.key, "sha256": hashes, "painting": facts}).encode())
             disk.make_folder(self.finished)
             disk.remove_tree(folder)
-            disk.replace(desk, folder)
+            disk.replace(scratch, folder)
             disk.sync_folder(self.finished)
         except (ConditionError, FileExistsError, FileNotFoundError, NameRefusedError) as error:
             logger.warning("job %d: the painting cannot be kept beside: %s", job.id, error)

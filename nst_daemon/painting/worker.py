@@ -141,9 +141,9 @@ class Worker:
 
     def _attempt(self, job: Job) -> None:
         """Paint and publish a claimed job, and record how it ended."""
-        desk = self.work_dir / f"{job.id} {self.name}"  # given back, it may be another worker's at once
+        scratch = self.work_dir / f"{job.id} {self.name}"  # given back, it may be another worker's at once
         try:
-            painting = self.delivery.kept(job) or self._painted(job, desk)
+            painting = self.delivery.kept(job) or self._painted(job, scratch)
             result = self.delivery.deliver(job, painting)
         except CancelledError:
             self._hand_back(job)
@@ -167,14 +167,14 @@ class Worker:
         finally:
             outbox.end_preview(job)
             if not self.delivery.is_unkept(job):
-                disk.remove_tree(desk)
+                disk.remove_tree(scratch)
 
-    def _painted(self, job: Job, desk: Path) -> Painting:
+    def _painted(self, job: Job, scratch: Path) -> Painting:
         """Return a new painting of a job whose outbox would take it."""
         self.delivery.ask(job)
         attempt = Attempt(job, self.ledger, self.easel.engine, should_stop=self.should_stop)
-        painting = attempt.paint(desk, checkpoint=self.checkpoints.path_of(job))
-        return self.delivery.keep(job, painting, desk)
+        painting = attempt.paint(scratch, checkpoint=self.checkpoints.path_of(job))
+        return self.delivery.keep(job, painting, scratch)
 
     def _done(self, job: Job, painting: Painting, result: Path) -> None:
         self.ledger.move(

@@ -28,6 +28,7 @@ from nst_daemon.desktop import process as desktop
 from nst_daemon.desktop import tray, xorg
 from nst_daemon.desktop.icons import Look, draw, flattened
 from nst_daemon.desktop.menu import Entry, View
+from nst_daemon.desktop.model import TrayModel
 from nst_daemon.desktop.panels import Backend
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.desktop.tray import X11_GROUND
@@ -93,8 +94,8 @@ def test_the_icon_comes_back_when_the_panel_does_and_when_its_process_was_killed
     wait_for(lambda: is_shown() and keeper.pid != first, what="another process")
 
 
-class Blinker:
-    """A desk whose icon changes with each of so many looks, and then stays paused until it is to end."""
+class Blinker(TrayModel):
+    """A model whose icon changes with each of so many looks, and then stays paused until it is to end."""
 
     def __init__(self, ledger: Ledger, looks: int) -> None:
         idle = View(snapshot=ledger.snapshot(running=True))
@@ -126,15 +127,15 @@ def test_one_thread_alone_uses_the_connection_of_the_icon(
         ask(display, *args, **named)
 
     monkeypatch.setattr(xlib.Display, "send_and_recv", noted)
-    desk = Blinker(ledger, looks=40)
-    icon = tray.Tray(desk, Backend.XORG, should_end=lambda: desk.is_over, on_hang=list)
+    model = Blinker(ledger, looks=40)
+    icon = tray.Tray(model, Backend.XORG, should_end=lambda: model.is_over, on_hang=list)
     runner = threading.Thread(target=icon.run)
     runner.start()
-    wait_for(lambda: desk.seen > desk.looks and shows(panel, Look.PAUSED)(), what="two bars")
-    desk.is_over = True
+    wait_for(lambda: model.seen > model.looks and shows(panel, Look.PAUSED)(), what="two bars")
+    model.is_over = True
     runner.join(20)
     assert not runner.is_alive()
-    assert desk.seen > desk.looks
+    assert model.seen > model.looks
     assert users[icon._icon._display.display] == {runner.ident}
 
 

@@ -271,11 +271,11 @@ def test_a_painting_stopped_between_two_tiles_goes_on_from_its_last_step(
 
 def test_an_engine_in_a_long_step_says_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = multiprocessing.Pipe()
-    desk = child.Desk(theirs)
-    assert not desk.should_stop()
+    parent = child.ParentLink(theirs)
+    assert not parent.should_stop()
     assert not ours.poll()
     monkeypatch.setattr(child, "ALIVE_SECONDS", -1.0)
-    assert not desk.should_stop()
+    assert not parent.should_stop()
     assert isinstance(ours.recv(), Alive)
     ours.close()
     theirs.close()

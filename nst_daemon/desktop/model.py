@@ -45,7 +45,7 @@ UNKNOWN: Final = Snapshot(
 Open = Callable[[Path], None]
 
 
-class Desk:
+class TrayModel:
     """One ledger, looked at once a second. `tick` is called by one thread, `act` by another."""
 
     def __init__(

@@ -11,9 +11,9 @@ from support.faults import Faults
 from nst_daemon import config
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
-from nst_daemon.desktop.desk import Desk
 from nst_daemon.desktop.icons import Look
 from nst_daemon.desktop.menu import Act, Entry, look_of, menu
+from nst_daemon.desktop.model import TrayModel
 from nst_daemon.desktop.notices import Notice
 from nst_daemon.desktop.style_edit import with_style
 from nst_daemon.disk import logs
@@ -30,7 +30,7 @@ class Messages:
         self.shown.append(notice)
 
     def close(self) -> None:
-        raise AssertionError("the desk does not close what it was given")
+        raise AssertionError("the model does not close what it was given")
 
 
 @pytest.fixture
@@ -63,15 +63,17 @@ def started() -> list[Config]:
 
 
 @pytest.fixture
-def desk(
+def model(
     loaded: Config,
     ledger: Ledger,
     messages: Messages,
     opened: list[Path],
     started: list[Config],
     clock: FakeClock,
-) -> Desk:
-    return Desk(loaded, ledger, messages=messages, open_path=opened.append, start=started.append, clock=clock)
+) -> TrayModel:
+    return TrayModel(
+        loaded, ledger, messages=messages, open_path=opened.append, start=started.append, clock=clock
+    )
 
 
 def finish(ledger: Ledger, folder: Path, name: str, state: JobState) -> int:
@@ -84,20 +86,22 @@ def finish(ledger: Ledger, folder: Path, name: str, state: JobState) -> int:
     return job.id
 
 
-def test_a_daemon_runs_while_its_heart_beats(desk: Desk, ledger: Ledger, clock: FakeClock) -> None:
-    assert desk.tick().snapshot.running
+def test_a_daemon_runs_while_its_heart_beats(model: TrayModel, ledger: Ledger, clock: FakeClock) -> None:
+    assert model.tick().snapshot.running
     clock.advance(60)
-    assert not desk.tick().snapshot.running
+    assert not model.tick().snapshot.running
     ledger.presence.beat()
-    assert desk.tick().snapshot.running
+    assert model.tick().snapshot.running
     ledger.presence.set_daemon(None, "0.1.0")
-    assert not desk.tick().snapshot.running
+    assert not model.tick().snapshot.running
 
 
-def test_the_view_has_the_latest_results_and_the_styles(desk: Desk, ledger: Ledger, tmp_path: Path) -> None:
+def test_the_view_has_the_latest_results_and_the_styles(
+    model: TrayModel, ledger: Ledger, tmp_path: Path
+) -> None:
     for number in range(7):
         finish(ledger, tmp_path, str(number), JobState.DONE)
-    view = desk.tick()
+    view = model.tick()
     assert [path.name for path in view.results] == [f"{number}.png" for number in (6, 5, 4, 3, 2)]
     assert view.style == "mosaic"
     assert view.styles
@@ -105,34 +109,34 @@ def test_the_view_has_the_latest_results_and_the_styles(desk: Desk, ledger: Ledg
 
 
 def test_the_view_has_the_preview_of_the_job_that_is_painted(
-    desk: Desk, ledger: Ledger, tmp_path: Path
+    model: TrayModel, ledger: Ledger, tmp_path: Path
 ) -> None:
     ledger.add(new_job(tmp_path, "a"))
     job = ledger.queue.claim()
     assert job is not None
-    assert desk.tick().preview is None
+    assert model.tick().preview is None
     job.preview.parent.mkdir()
     job.preview.touch()
-    assert desk.tick().preview == job.preview
+    assert model.tick().preview == job.preview
     ledger.move(job.id, JobState.RUNNING, JobState.DONE)
-    assert desk.tick().preview is None
+    assert model.tick().preview is None
     ledger.add(new_job(tmp_path, "b"))
     ledger.queue.claim()
-    assert desk.tick().preview is None  # the next has none yet
+    assert model.tick().preview is None  # the next has none yet
 
 
 def test_failures_are_new_until_they_are_looked_at(
-    desk: Desk, ledger: Ledger, tmp_path: Path, loaded: Config, opened: list[Path], clock: FakeClock
+    model: TrayModel, ledger: Ledger, tmp_path: Path, loaded: Config, opened: list[Path], clock: FakeClock
 ) -> None:
     finish(ledger, tmp_path, "a", JobState.FAILED)
-    assert desk.tick().new_failures == 1
+    assert model.tick().new_failures == 1
     clock.advance(1)
-    desk.act(Entry(label="Show", act=Act.SHOW_FAILED))
+    model.act(Entry(label="Show", act=Act.SHOW_FAILED))
     assert opened == [loaded.folders[0].failed]
-    assert desk.tick().new_failures == 0
+    assert model.tick().new_failures == 0
     clock.advance(1)
     finish(ledger, tmp_path, "b", JobState.FAILED)
-    assert desk.tick().new_failures == 1
+    assert model.tick().new_failures == 1
 
 
 def test_what_ends_is_said_and_what_had_ended_before_is_not(
@@ -140,57 +144,57 @@ def test_what_ends_is_said_and_what_had_ended_before_is_not(
 ) -> None:
     finish(ledger, tmp_path, "old", JobState.FAILED)
     clock.advance(1)
-    desk = Desk(loaded, ledger, messages=messages, open_path=print, start=print, clock=clock)
-    desk.tick()
+    model = TrayModel(loaded, ledger, messages=messages, open_path=print, start=print, clock=clock)
+    model.tick()
     clock.advance(1)
     finish(ledger, tmp_path, "new", JobState.FAILED)
-    desk.tick()
+    model.tick()
     finish(ledger, tmp_path, "picture", JobState.DONE)
     for _ in range(3):
         clock.advance(1)
-        desk.tick()
+        model.tick()
     assert [notice.title for notice in messages.shown] == ["trip/new failed", "trip/picture is painted"]
 
 
 def test_clicks_become_requests(
-    desk: Desk, ledger: Ledger, tmp_path: Path, started: list[Config], loaded: Config
+    model: TrayModel, ledger: Ledger, tmp_path: Path, started: list[Config], loaded: Config
 ) -> None:
     failed = finish(ledger, tmp_path, "a", JobState.FAILED)
-    desk.act(Entry(act=Act.PAUSE))
+    model.act(Entry(act=Act.PAUSE))
     assert ledger.requests.is_paused()
-    desk.act(Entry(act=Act.RESUME))
+    model.act(Entry(act=Act.RESUME))
     assert not ledger.requests.is_paused()
-    desk.act(Entry(act=Act.RETRY_FAILED))
+    model.act(Entry(act=Act.RETRY_FAILED))
     assert [job.id for job in ledger.jobs.all(state=JobState.QUEUED)] == [failed]
-    desk.act(Entry(act=Act.CANCEL, argument=failed))
+    model.act(Entry(act=Act.CANCEL, argument=failed))
     assert [job.id for job in ledger.jobs.all(state=JobState.CANCELLED)] == [failed]
-    desk.act(Entry(act=Act.UNLOAD))
+    model.act(Entry(act=Act.UNLOAD))
     assert ledger.requests.take(Request.UNLOAD)
     assert not ledger.requests.take(Request.UNLOAD)
-    desk.act(Entry(act=Act.START))
+    model.act(Entry(act=Act.START))
     assert started == [loaded]
-    desk.act(Entry(act=Act.QUIT))
+    model.act(Entry(act=Act.QUIT))
     assert ledger.requests.take(Request.QUIT)
-    assert desk.was_quit
+    assert model.was_quit
 
 
 def test_what_is_to_be_opened_is_opened(
-    desk: Desk, loaded: Config, opened: list[Path], messages: Messages, tmp_path: Path
+    model: TrayModel, loaded: Config, opened: list[Path], messages: Messages, tmp_path: Path
 ) -> None:
     for act in (Act.OPEN_INBOX, Act.OPEN_RESULTS, Act.OPEN_CONFIG, Act.OPEN_LOG):
-        desk.act(Entry(act=act))
+        model.act(Entry(act=act))
     (tmp_path / "a.png").touch()
-    desk.act(Entry(act=Act.OPEN, argument=tmp_path / "a.png"))
+    model.act(Entry(act=Act.OPEN, argument=tmp_path / "a.png"))
     folder = loaded.folders[0]
     log = logs.log_path(loaded.state_dir)
     assert opened == [folder.inbox, folder.outbox, loaded.source, log, tmp_path / "a.png"]
-    desk.act(Entry(label="b.png", act=Act.OPEN, argument=tmp_path / "b.png"))
+    model.act(Entry(label="b.png", act=Act.OPEN, argument=tmp_path / "b.png"))
     assert (len(opened), messages.shown[0].title) == (5, "b.png: not done")
 
 
-def test_a_click_that_cannot_be_done_is_said(desk: Desk, messages: Messages, loaded: Config) -> None:
+def test_a_click_that_cannot_be_done_is_said(model: TrayModel, messages: Messages, loaded: Config) -> None:
     loaded.source.write_text("inbox: [")
-    desk.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
+    model.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
     (notice,) = messages.shown
     assert notice.title == "woodcut: not done"
     assert loaded.source.read_text() == "inbox: ["
@@ -199,16 +203,16 @@ def test_a_click_that_cannot_be_done_is_said(desk: Desk, messages: Messages, loa
 # ── the default style ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_new_default_style_is_the_only_change_of_the_config(desk: Desk, loaded: Config) -> None:
+def test_a_new_default_style_is_the_only_change_of_the_config(model: TrayModel, loaded: Config) -> None:
     before = loaded.source.read_text().splitlines()
-    desk.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
+    model.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
     after = loaded.source.read_text().splitlines()
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     assert len(changed) == 1
     old, new = changed[0]
     assert new.startswith("style: woodcut ")
     assert new.index("#") == old.index("#")
-    assert desk.tick().style == "woodcut"
+    assert model.tick().style == "woodcut"
 
 
 @pytest.mark.parametrize(
@@ -238,7 +242,7 @@ PASTEL = "# mine\r\nstyle: pastel   # why\r\n\r\ninbox: inbox\r\noutbox: outbox\
     "text", [PASTEL, PASTEL.removeprefix("# mine\r\n"), PASTEL.replace("style", "#style", 1)]
 )
 def test_the_line_of_the_style_is_changed_and_no_other_byte(
-    desk: Desk, loaded: Config, text: str, line_end: str, encoding: str
+    model: TrayModel, loaded: Config, text: str, line_end: str, encoding: str
 ) -> None:
     mark = "\ufeff" if encoding.startswith("utf-16") else ""
     before = text.replace("\r\n", line_end)
@@ -246,7 +250,7 @@ def test_the_line_of_the_style_is_changed_and_no_other_byte(
     for folder in ("inbox", "outbox"):
         (loaded.source.parent / folder).mkdir(exist_ok=True)
     loaded.source.chmod(0o640)
-    desk.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
+    model.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
     after = before.replace("#style", "style").replace("style: pastel   # why", "style: woodcut  # why")
     if "#style" in before:
         after = before.replace("#style: pastel   # why", "style: woodcut   # why")
@@ -281,33 +285,33 @@ def test_a_style_is_set_without_another_change_or_not_at_all(text: str, wanted: 
         assert with_style(text, "x", Path("/c.yaml")) == wanted
 
 
-def test_what_is_no_text_is_refused_in_words(desk: Desk, loaded: Config, messages: Messages) -> None:
+def test_what_is_no_text_is_refused_in_words(model: TrayModel, loaded: Config, messages: Messages) -> None:
     loaded.source.write_bytes(b"style: \xff\xff\n")
-    desk.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
+    model.act(Entry(label="woodcut", act=Act.SET_STYLE, argument="woodcut"))
     (notice,) = messages.shown
     assert "is no text" in notice.text
     assert loaded.source.read_bytes() == b"style: \xff\xff\n"
 
 
 def test_a_preview_on_a_sick_disk_ends_no_look(
-    desk: Desk, ledger: Ledger, loaded: Config, faults: Faults
+    model: TrayModel, ledger: Ledger, loaded: Config, faults: Faults
 ) -> None:
     ledger.add(new_job(loaded.folders[0].outbox, "a"))
     job = ledger.queue.claim()
     assert job is not None
     faults.fail_for_ever("lstat", number=errno.ESTALE, at=job.preview)
-    assert desk.tick().preview is None
+    assert model.tick().preview is None
 
 
 def test_a_ledger_that_cannot_be_read_at_the_first_look_is_a_view_too(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    model: TrayModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ConditionError("The ledger is busy.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(desk.ledger, "snapshot", refuse)
-        view = desk.tick()
+        patch.setattr(model.ledger, "snapshot", refuse)
+        view = model.tick()
         assert look_of(view) is Look.CANNOT_WORK
         assert menu(view)
-    assert desk.tick().snapshot.running
+    assert model.tick().snapshot.running
