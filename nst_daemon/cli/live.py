@@ -50,7 +50,7 @@ class View:
 
     snapshot: Snapshot
     jobs: tuple[Job, ...] = ()  # those that are painted
-    waiting: tuple[Job, ...] = ()  # held and queued, in the order of their turn
+    pending: tuple[Job, ...] = ()  # held and queued, in the order of their turn
     ended: tuple[Job, ...] = ()  # done and failed, the latest first
     step_seconds: Mapping[int, float] = field(default_factory=dict)  # of each job's current scale
 
@@ -90,7 +90,7 @@ class Looker:
         return View(
             snapshot=replace(snapshot, version=snapshot.version or self._version),
             jobs=tuple(job for job in found if job is not None),
-            waiting=(*held, *queued),
+            pending=(*held, *queued),
             ended=tuple(sorted(ended, key=_end_of, reverse=True)),
             step_seconds=self._paces(snapshot),
         )
@@ -116,7 +116,7 @@ def _end_of(job: Job) -> float:
 def show_once(looker: Looker, console: Console) -> None:
     """Print the page."""
     view = looker.look()
-    few = replace(view, waiting=view.waiting[:FEW], ended=view.ended[:FEW])
+    few = replace(view, pending=view.pending[:FEW], ended=view.ended[:FEW])
     console.print(page(few, width=console.width))
 
 
@@ -140,19 +140,19 @@ def page(view: View, *, width: int, height: int | None = None, now: datetime | N
     problems = [shape for problem in view.snapshot.problems for shape in _problem(problem)]
     rows -= 2 + sum(lines_of(shape, width) for shape in problems)
     counts = view.snapshot.counts
-    waiting = _Listing(
+    pending = _Listing(
         f"Waiting ({counts.get(JobState.HELD, 0) + counts.get(JobState.QUEUED, 0)})",
-        [_waiting(job) for job in view.waiting],
+        [_pending(job) for job in view.pending],
         width,
         total=counts.get(JobState.HELD, 0) + counts.get(JobState.QUEUED, 0),
     )
     ended = _Listing("Last results", [_ended(job) for job in view.ended], width)
-    least = sum(2 + min(LEAST_ROWS, each.lines) for each in (waiting, ended) if each.lines)
+    least = sum(2 + min(LEAST_ROWS, each.lines) for each in (pending, ended) if each.lines)
     current = list(_current(view, room=rows - least))
-    rows -= len(current) + 2 * (waiting.lines > 0) + 2 * (ended.lines > 0)
-    ended_rows = min(ended.lines, max(rows - waiting.lines, rows // 2))
-    waiting_rows = min(waiting.lines, rows - ended_rows)
-    return Group(*head, *problems, *current, *waiting.shapes(waiting_rows), *ended.shapes(ended_rows))
+    rows -= len(current) + 2 * (pending.lines > 0) + 2 * (ended.lines > 0)
+    ended_rows = min(ended.lines, max(rows - pending.lines, rows // 2))
+    pending_rows = min(pending.lines, rows - ended_rows)
+    return Group(*head, *problems, *current, *pending.shapes(pending_rows), *ended.shapes(ended_rows))
 
 
 def lines_of(shape: RenderableType, width: int) -> int:
@@ -305,7 +305,7 @@ class _Listing:
         return table
 
 
-def _waiting(job: Job) -> list[Text]:
+def _pending(job: Job) -> list[Text]:
     what = job.style if job.state is JobState.QUEUED else without_section(job.error or "")
     return [Text(str(job.id), "dim"), _state(job), Text(_line(job.photo)), _few_words(what)]
 

@@ -146,7 +146,7 @@ class Daemon:
                 if error.message != said:
                     logger.warning("The daemon waits: %s", error)
                 said = error.message
-                supervision.waiting(said, WAIT_SECONDS)
+                supervision.not_ready(said, WAIT_SECONDS)
                 self._stop.wait(WAIT_SECONDS)
         return None
 

@@ -68,7 +68,7 @@ class Supervision:
         if lines:
             systemd.notify(*lines)
 
-    def waiting(self, status: str, seconds: float) -> None:
+    def not_ready(self, status: str, seconds: float) -> None:
         """Say why the daemon is not ready yet, and that it will not be for so long."""
         systemd.notify(f"STATUS={status}", f"EXTEND_TIMEOUT_USEC={round((seconds + MARGIN_SECONDS) * 1e6)}")
 

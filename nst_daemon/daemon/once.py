@@ -12,7 +12,7 @@ from nst_daemon.config import Config
 from nst_daemon.errors import ExitCode, without_section
 from nst_daemon.intake.left import LeftHalf
 from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.jobs import Job, JobState, Problem
+from nst_daemon.ledger.jobs import ENDS, Job, JobState, Problem
 from nst_daemon.ledger.words import counts_text
 
 PATIENCE_SECONDS: Final = 20.0  # with a condition, beside one settling and one reading of the inbox
@@ -57,7 +57,7 @@ class Patience:
     def is_over(self, ledger: Ledger, left: LeftHalf) -> bool:
         """Return whether nothing has moved for so long, while something is in the way."""
         snapshot = ledger.snapshot(running=True)
-        ended = [snapshot.counts[state] for state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)]
+        ended = [snapshot.counts[state] for state in ENDS]
         progress = [current.progress for current in snapshot.current if current.progress is not None]
         mark = ended, sum(snapshot.counts.values()), max((each.fraction for each in progress), default=0.0)
         if mark != self._mark:

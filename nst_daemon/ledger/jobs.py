@@ -51,7 +51,7 @@ TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
 
 PENDING: Final = (JobState.HELD, JobState.QUEUED)
 UNFINISHED: Final = (*PENDING, JobState.RUNNING)
-ENDS: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+ENDS: Final = tuple(state for state in JobState if state not in UNFINISHED)
 
 
 class Origin(StrEnum):

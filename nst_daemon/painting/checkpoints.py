@@ -59,10 +59,10 @@ class Checkpoints:
         except (FileNotFoundError, FileConditionError):
             return
         if entries:
-            waiting = names_of(self._jobs.unfinished_keys())
+            unfinished = names_of(self._jobs.unfinished_keys())
             struck = names_of(self._jobs.struck_keys())
             for path in (entry.path for entry in entries):
-                is_needed = path.stem in waiting or (path.stem in struck and not _is_older(path))
+                is_needed = path.stem in unfinished or (path.stem in struck and not _is_older(path))
                 if is_left_over(path) if path.suffix != SUFFIX else not is_needed:
                     with suppress(FileConditionError):  # the next look finds it again
                         disk.remove(path)

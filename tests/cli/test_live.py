@@ -68,7 +68,7 @@ def view(*, queued: int = 0, done: int = 0, current: bool = False, **changes: An
     return View(
         snapshot=replace(snapshot, **changes),
         jobs=(painted,) * current,
-        waiting=tuple(job(20 + number, JobState.QUEUED) for number in range(min(queued, 20))),
+        pending=tuple(job(20 + number, JobState.QUEUED) for number in range(min(queued, 20))),
         ended=tuple(job(90 - number, JobState.DONE) for number in range(min(done, 20))),
         step_seconds={12: 0.0817},
     )
@@ -138,7 +138,7 @@ def test_a_paused_daemon_says_how_it_goes_on() -> None:
 
 def test_a_long_path_keeps_the_name_of_its_file() -> None:
     long = job(1, JobState.QUEUED, path=PurePath(f"/home/ann/{'x' * 80}/cat.jpg"))
-    assert any("…" in line and "cat.jpg" in line for line in drawn(replace(view(), waiting=(long,))))
+    assert any("…" in line and "cat.jpg" in line for line in drawn(replace(view(), pending=(long,))))
 
 
 def test_a_daemon_that_does_not_run_says_how_to_start_it() -> None:
@@ -150,13 +150,13 @@ def test_a_daemon_that_does_not_run_says_how_to_start_it() -> None:
 def test_why_a_photo_waits_or_failed_is_on_the_page() -> None:
     held = job(1, JobState.HELD, error="No style named wodcut. (docs/errors.md#photo_held)")
     failed = job(2, JobState.FAILED, error="2.jpg breaks off.", result=None, seconds=None)
-    text = "\n".join(drawn(replace(view(), waiting=(held,), ended=(failed,))))
+    text = "\n".join(drawn(replace(view(), pending=(held,), ended=(failed,))))
     assert "No style named wodcut.\n" in text
     assert "2.jpg breaks off." in text
 
 
 def test_a_forged_name_does_not_steer_the_terminal() -> None:
-    shown = replace(view(), waiting=(job(1, JobState.QUEUED, path=PurePath("a\x1b[2J[bold]\n.jpg")),))
+    shown = replace(view(), pending=(job(1, JobState.QUEUED, path=PurePath("a\x1b[2J[bold]\n.jpg")),))
     lines = drawn(shown)
     assert "\x1b" not in "\n".join(lines)
     assert any("[bold]" in line for line in lines)
