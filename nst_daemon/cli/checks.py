@@ -216,12 +216,12 @@ def _state(config: "Config") -> Iterator[Finding]:
 
 def _style(entry: "Entry", config: "Config") -> Iterator[Finding]:
     """Yield what is wrong with a style that every photo of an inbox, or those of a rule, would wait for."""
-    from nst_daemon.intake.reader import Inspector, Unreadable
+    from nst_daemon.intake.reader import PhotoReader, Unreadable
 
     if entry.is_builtin:
         return
     try:
-        with Inspector(max_megapixels=config.max_megapixels) as reader:
+        with PhotoReader(max_megapixels=config.max_megapixels) as reader:
             answer = reader.inspect(entry.path)
     except FileNotFoundError:
         answer = Unreadable(reason=f"{entry.path.name} leads to no file.", remedy="Put the picture there.")

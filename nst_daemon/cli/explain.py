@@ -84,7 +84,7 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
         return
     keywords: tuple[str, ...] = ()
     if disk.is_file(path, follow=True):
-        readable = cli_paint.inspected(path, loaded)
+        readable = cli_paint.readable_photo(path, loaded)
         keywords = readable.keywords
         if readable.provenance is not None:
             say(f"{photo} is a painting of ours: in an inbox it would be left alone.")

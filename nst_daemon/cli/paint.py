@@ -28,7 +28,7 @@ from nst_daemon.config.orders import Order, Painting
 from nst_daemon.config.recipe import Areas, Format, Style
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
 from nst_daemon.images.endings import RESULTS, ending_of
-from nst_daemon.ledger.jobs import Job, JobState, Snapshot
+from nst_daemon.ledger.jobs import ENDS, Job, JobState, Snapshot
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = Path(__file__).parent.parent / "bundled" / "sample"
 DEMO_SETTINGS: Final = {"size": 384, "steps": 55}  # under three minutes on two slow CPU cores
-ENDED: Final = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 LOOK_SECONDS: Final = 0.2  # between looks at a job that is waited for
 HELD_SECONDS: Final = 10.0  # what is held for longer waits for a person, and nobody waits for that
 FORMATS: Final = {ending: Format(name) for name, endings in RESULTS.items() for ending in endings}
@@ -62,17 +61,17 @@ def submit(
     from nst_daemon.config import parse_assignments
     from nst_daemon.folders.library import Library
     from nst_daemon.intake import submission
-    from nst_daemon.intake.reader import Inspector
+    from nst_daemon.intake.reader import PhotoReader
     from nst_daemon.intake.shelf import Shelf
 
     over, blend = parse_assignments(settings or []), style_blend(style)
     loaded = load_config(config)
     photo = existing(photo)
-    readable = inspected(photo, loaded)
+    readable = readable_photo(photo, loaded)
     if readable.provenance is not None:
         raise PhotoError(f"{photo.name} is a painting of ours.", remedy="Hand over the photo itself.")
     with ledger_of(loaded) as ledger:
-        with Inspector(max_megapixels=loaded.max_megapixels) as reader:
+        with PhotoReader(max_megapixels=loaded.max_megapixels) as reader:
             library = Shelf(
                 Library(loaded.styles, memory=ledger.facts),
                 copies=loaded.state_dir / "photos",
@@ -126,7 +125,7 @@ def _ended(number: int, config: "Config", ledger: "Ledger", show: Callable[[Snap
         if job is None:
             break
         held = held + 1 if job.state is JobState.HELD else 0
-        if job.state in ENDED or held * LOOK_SECONDS > HELD_SECONDS:
+        if job.state in ENDS or held * LOOK_SECONDS > HELD_SECONDS:
             return job
         if look % 10 == 0 and not is_running(config):
             raise NotRunningError(
@@ -240,7 +239,7 @@ def provenance_of(result: Path, config: "Config | None") -> Mapping[str, str]:
     Raises:
         ConfigError: it is none.
     """
-    said = inspected(existing(result), config).provenance
+    said = readable_photo(existing(result), config).provenance
     if said is None:
         raise ConfigError(f"{result} is no painting of ours: it does not say how it was made.")
     return said
@@ -308,9 +307,9 @@ def chosen_styles(style: str, config: "Config | None") -> tuple[Style, ...]:
 def blended(blend: Blend, config: "Config | None") -> tuple[Style, ...]:
     """Return the pictures of a blend."""
     from nst_daemon.folders.library import Library
-    from nst_daemon.intake.submission import styles_of
+    from nst_daemon.intake.submission import known_styles
 
-    return styles_of(blend, Library(config.styles if config else None))
+    return known_styles(blend, Library(config.styles if config else None))
 
 
 def existing(photo: Path) -> Path:
@@ -325,16 +324,16 @@ def existing(photo: Path) -> Path:
     return path
 
 
-def inspected(photo: Path, config: "Config | None") -> "Readable":
+def readable_photo(photo: Path, config: "Config | None") -> "Readable":
     """Return what a photo is and says; it is read in a process of its own.
 
     Raises:
         PhotoError: it cannot be read.
     """
-    from nst_daemon.intake.reader import Inspector, Unreadable
+    from nst_daemon.intake.reader import PhotoReader, Unreadable
 
-    with Inspector(max_megapixels=config.max_megapixels) if config else Inspector() as inspector:
-        inspection = inspector.inspect(photo)
+    with PhotoReader(max_megapixels=config.max_megapixels) if config else PhotoReader() as reader:
+        inspection = reader.inspect(photo)
     if isinstance(inspection, Unreadable):
         raise PhotoError(inspection.reason, remedy=inspection.remedy)
     return inspection

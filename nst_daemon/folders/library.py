@@ -7,13 +7,13 @@ that it had when it could be read last stay known: nothing is concluded from an 
 import difflib
 import json
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
-from nst_daemon.config.blends import style_key
+from nst_daemon.config.blends import Blend, style_key
 from nst_daemon.config.recipe import Style
 from nst_daemon.disk import Stamp
 from nst_daemon.disk.files import file_sha256
@@ -170,6 +170,15 @@ class Library:
 def no_file(path: Path) -> StyleError:
     """Return the error of a style that has a name and no file behind it."""
     return StyleError(f"Style picture {path.name} is no file, or leads to none.", remedy=INTO_FOLDER)
+
+
+def styles_of(blend: Blend, get: Callable[[str], Style]) -> tuple[Style, ...]:
+    """Return the pictures of a blend; `get` is that of a library or of a shelf.
+
+    Raises:
+        StyleError, ConditionError: one has gone, or cannot be read.
+    """
+    return tuple(replace(get(name), weight=share) for name, share in blend)
 
 
 def _pictures(folder: Path) -> list[Path]:

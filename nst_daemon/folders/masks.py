@@ -3,10 +3,9 @@
 `photo.mask.png` is known by its name; any other by the word of a sidecar in the same folder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from nst_daemon import disk
 from nst_daemon.config.blends import Blend, Regions
@@ -16,14 +15,6 @@ from nst_daemon.folders.companions import Neighbours, neighbours_in
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.sidecars import masks_named_in, own_mask
 from nst_daemon.images.endings import MASK, ending_of
-
-
-class StylesOf(Protocol):
-    """Returns the pictures of a blend."""
-
-    def __call__(self, blend: Blend, /) -> tuple[Style, ...]:
-        """Return them, or raise NstError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +67,7 @@ def _taken(path: Path, folder: Path) -> Mask | None:
     return Mask(name=path.name, path=copy, sha256=sha256)
 
 
-def areas_of(regions: Regions, masks: Masks, styles_of: StylesOf) -> Areas:
+def areas_of(regions: Regions, masks: Masks, styles_of: Callable[[Blend], tuple[Style, ...]]) -> Areas:
     """Return where what is painted; none of the masks may be missing."""
     if masks.painting is None and not regions:
         return EVERYWHERE

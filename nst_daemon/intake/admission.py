@@ -4,7 +4,6 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from nst_daemon import disk
 from nst_daemon.config import Config, Folder
@@ -16,8 +15,9 @@ from nst_daemon.folders import outbox
 from nst_daemon.folders.masks import take_masks
 from nst_daemon.folders.networks import network_of
 from nst_daemon.folders.sidecars import find_sidecar
-from nst_daemon.intake.arrivals import Arrival, Styles, as_new, jobs_for, unreadable_job, with_styles_anew
-from nst_daemon.intake.reader import Inspection, Readable
+from nst_daemon.intake.arrivals import Arrival, as_new, jobs_for, unreadable_job, with_styles_anew
+from nst_daemon.intake.reader import Readable, Reader
+from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import PENDING, Job, JobState, NewJob
 
@@ -29,26 +29,10 @@ IS_SPOKEN_FOR = "the picture of the same name beside the raw file is painted for
 SUPERSEDED = "its sidecar asks for something else now"
 
 
-class Reader(Protocol):
-    """Reads photos. `inspector.Inspector` is one."""
-
-    def prepare(self) -> None:
-        """Get ready: there will be a photo to read in a moment."""
-        ...
-
-    def inspect(self, path: Path) -> Inspection:
-        """Return what a photo is."""
-        ...
-
-    def rest(self) -> None:
-        """Give back what is not needed at the moment."""
-        ...
-
-
 class Admission:
-    """Adds and mends jobs. Lives on the intake's thread."""
+    """Adds jobs, and pairs anew. Lives on the intake's thread."""
 
-    def __init__(self, *, config: Config, ledger: Ledger, library: Styles, reader: Reader) -> None:
+    def __init__(self, *, config: Config, ledger: Ledger, library: Shelf, reader: Reader) -> None:
         self._ledger = ledger
         self._library = library
         self._reader = reader
@@ -62,22 +46,22 @@ class Admission:
             return None
         return Verdict.JOB if Verdict.JOB in verdicts else Verdict.DUPLICATE
 
-    def mend(self, arrival: Arrival, jobs: list[Job]) -> None:
+    def repair(self, arrival: Arrival, jobs: list[Job]) -> None:
         """Pair a photo anew: its jobs that have not started become what it asks for now."""
         wanted = {new.key: new for new in self._jobs_for(arrival)}
-        waiting = [job for job in jobs if job.state in PENDING]
+        pending = [job for job in jobs if job.state in PENDING]
         for job in jobs:
             new = wanted.pop(job.key, None)
-            if new is not None and job in waiting:
-                waiting.remove(job)
+            if new is not None and job in pending:
+                pending.remove(job)
                 if job.state is JobState.HELD and (job.error != new.error or job.original != new.original):
                     self._ledger.repair(job.id, new)
         for new in wanted.values():
-            if waiting and self._ledger.repair((job := waiting.pop(0)).id, new):
+            if pending and self._ledger.repair((job := pending.pop(0)).id, new):
                 logger.info("job %d was paired anew: %s", job.id, blend_name(new.styles) or new.error)
             else:
                 self._admit(new, arrival)
-        for job in waiting:
+        for job in pending:
             self._ledger.cancel(job.id, reason=SUPERSEDED)
 
     def follow_network(self) -> None:

@@ -3,40 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Final, Protocol
+from typing import Final
 
 from nst_daemon import __version__, disk
 from nst_daemon.config import Folder, Watch
-from nst_daemon.config.blends import Blend
 from nst_daemon.config.recipe import Sidecar, Style, job_key, resolve
 from nst_daemon.disk import Stamp
 from nst_daemon.errors import FileConditionError, PhotoError, StyleError, with_section
+from nst_daemon.folders.library import styles_of
 from nst_daemon.folders.masks import NO_MASKS, Masks, areas_of
 from nst_daemon.folders.sidecars import sidecars_beside
 from nst_daemon.intake.pairing import Choice, Paired, pair
+from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger.jobs import Job, JobState, NewJob, Problem, shown
 
 KEY_DIGITS: Final = 64  # of a sha256
-
-
-class Styles(Protocol):
-    """The style library. `shelf.Shelf` is one."""
-
-    def names(self) -> tuple[str, ...]:
-        """Return the name of every style."""
-        ...
-
-    def get(self, name: str) -> Style:
-        """Return a style, or raise StyleError or ConditionError."""
-        ...
-
-    def news(self) -> object:
-        """Return a value that is another one as soon as a style can be had that could not be had before."""
-        ...
-
-    def problems(self) -> list[Problem]:
-        """Return what a user could mend."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +58,7 @@ def sidecar_wait(photo: Path, watch: Watch, *, now: float) -> float:
 def jobs_for(
     arrival: Arrival,
     sidecar: Sidecar | None,
-    library: Styles,
+    library: Shelf,
     masks: Masks = NO_MASKS,
     *,
     network: str = "",
@@ -98,16 +79,16 @@ def jobs_for(
     )
     held = _held(arrival, sidecar)
     if not isinstance(outcome, Paired):
-        return [_waiting(held, outcome.reason)]
+        return [_held_for(held, outcome.reason)]
     if masks.fault is not None:
-        return [_waiting(held, masks.fault)]
+        return [_held_for(held, masks.fault)]
     try:
         return [_queued(held, choice, library, masks, network) for choice in outcome.choices]
     except (StyleError, FileConditionError, ValueError) as error:
-        return [_waiting(held, str(error))]
+        return [_held_for(held, str(error))]
 
 
-def _waiting(held: NewJob, reason: str) -> NewJob:
+def _held_for(held: NewJob, reason: str) -> NewJob:
     return replace(held, error=with_section(reason, "photo_held"))
 
 
@@ -125,15 +106,15 @@ def _held(arrival: Arrival, sidecar: Sidecar | None) -> NewJob:
     )
 
 
-def _queued(held: NewJob, choice: Choice, library: Styles, masks: Masks, network: str) -> NewJob:
-    styles = styles_of(choice.blend, library)
-    areas = areas_of(choice.regions, masks, lambda blend: styles_of(blend, library))
+def _queued(held: NewJob, choice: Choice, library: Shelf, masks: Masks, network: str) -> NewJob:
+    styles = styles_of(choice.blend, library.get)
+    areas = areas_of(choice.regions, masks, lambda blend: styles_of(blend, library.get))
     recipe = resolve(choice.settings)
     key = job_key(held.photo_sha256, styles, recipe, __version__, areas, network)
     return replace(held, key=key, styles=styles, recipe=recipe, areas=areas, state=JobState.QUEUED)
 
 
-def with_styles_anew(job: Job, library: Styles, network: str) -> NewJob:
+def with_styles_anew(job: Job, library: Shelf, network: str) -> NewJob:
     """Return what a held job becomes when each of its styles is taken from the library as it is now.
 
     Raises:
@@ -154,15 +135,6 @@ def as_new(job: Job, network: str) -> NewJob:
     key = job_key(job.photo_sha256, job.styles, job.recipe, __version__, job.areas, network)
     key += job.key[KEY_DIGITS:]  # what makes it another job than one of the same work
     return replace(job.as_new(), key=key, state=JobState.QUEUED, error=None)
-
-
-def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
-    """Return the pictures of a blend.
-
-    Raises:
-        StyleError: one has gone, or cannot be read.
-    """
-    return tuple(replace(library.get(name), weight=share) for name, share in blend)
 
 
 def unreadable_job(path: Path, folder: Folder, *, stamp: Stamp, sha256: str, reason: str) -> NewJob:

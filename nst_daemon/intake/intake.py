@@ -19,15 +19,16 @@ from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.sidecars import fingerprint
 from nst_daemon.folders.walk import Found, Kind, Scan, kind_of
-from nst_daemon.intake.admission import Admission, Reader
-from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, Styles, sidecar_wait
+from nst_daemon.intake.admission import Admission
+from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, sidecar_wait
 from nst_daemon.intake.departures import Departures
 from nst_daemon.intake.first_look import FirstLooks
 from nst_daemon.intake.growing import Fate, Growing
 from nst_daemon.intake.in_hand import InHand
-from nst_daemon.intake.reader import Readable, Unreadable
+from nst_daemon.intake.reader import Readable, Reader, Unreadable
 from nst_daemon.intake.repairing import Repairs
 from nst_daemon.intake.second_looks import SecondLooks
+from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import UNFINISHED, Problem, problem_of
 from nst_daemon.system.crash import CrashPoint, crash_at
@@ -48,28 +49,28 @@ class Intake:
         *,
         config: Config,
         inboxes: Inboxes,
-        inspector: Reader,
+        reader: Reader,
         ledger: Ledger,
-        library: Styles,
+        library: Shelf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self._inboxes = inboxes
-        self._inspector = inspector
+        self._inspector = reader
         self._ledger = ledger
         self._library = library
         self._clock = clock
         self._in_hand = InHand(config.watch, clock)
         self._delays = self._in_hand.delays
         self._departures = Departures(ledger, self._in_hand)
-        self._admission = Admission(config=config, ledger=ledger, library=library, reader=inspector)
+        self._admission = Admission(config=config, ledger=ledger, library=library, reader=reader)
         self._first_looks = FirstLooks(ledger)
         self._second_looks = SecondLooks(ledger)
         self._repairs = Repairs(
             config=config,
             ledger=ledger,
             library=library,
-            reader=inspector,
+            reader=reader,
             admission=self._admission,
             settler=self._in_hand.settler,
             departures=self._departures,
@@ -84,7 +85,7 @@ class Intake:
         self._look_back()
 
     def _look_back(self) -> None:
-        """Mend what waits in the ledger, before a worker takes it from there.
+        """Pair anew what waits in the ledger, before a worker takes it from there.
 
         Photos and sidecars may have changed while no daemon ran.
         """
@@ -121,7 +122,7 @@ class Intake:
         if self._clock() >= self._blocked_until:
             with self._conditions():
                 self._take_next()
-                self._admit_waiting()
+                self._admit_awaiting()
                 self._repairs.look_after_held(self._inboxes.all)
                 self._sweep()
                 self._condition = None
@@ -335,21 +336,21 @@ class Intake:
         self._in_hand.awaiting[path] = AwaitingSidecar(arrival, fingerprint(path), due)
         return None
 
-    def _admit_waiting(self) -> None:
+    def _admit_awaiting(self) -> None:
         now = self._clock()
-        for path, waiting in list(self._in_hand.awaiting.items()):
-            if now < waiting.due:
+        for path, awaiting in list(self._in_hand.awaiting.items()):
+            if now < awaiting.due:
                 continue
             with self._delays.apart(path):
                 sidecars = fingerprint(path)
-                if sidecars != waiting.sidecars:  # one has come: it has to stand still, too
-                    waiting.sidecars, waiting.due = sidecars, now + self.config.watch.settle_seconds
+                if sidecars != awaiting.sidecars:  # one has come: it has to stand still, too
+                    awaiting.sidecars, awaiting.due = sidecars, now + self.config.watch.settle_seconds
                     continue
-                self._admit(path, waiting)
+                self._admit(path, awaiting)
             self._in_hand.awaiting.pop(path, None)
 
-    def _admit(self, path: Path, waiting: AwaitingSidecar) -> None:
-        arrival = waiting.arrival
+    def _admit(self, path: Path, awaiting: AwaitingSidecar) -> None:
+        arrival = awaiting.arrival
         inbox = self._inboxes.inbox_of(path)
         if inbox is None or stamp_of(path) != arrival.stamp:
             return self._in_hand.settler.notice(path)
@@ -371,7 +372,7 @@ class Intake:
                 verdict=verdict,
                 photo_sha256=arrival.sha256,
                 keywords=arrival.keywords,
-                sidecar=waiting.sidecars,
+                sidecar=awaiting.sidecars,
             )
         )
 

@@ -6,15 +6,14 @@ was only remembered is found again, in the inbox.
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from nst_daemon.config import Config
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.library import Library
-from nst_daemon.intake.admission import Reader
 from nst_daemon.intake.intake import Intake
-from nst_daemon.intake.reader import Inspector
+from nst_daemon.intake.reader import PhotoReader, Reader
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Problem
@@ -22,20 +21,12 @@ from nst_daemon.ledger.jobs import Problem
 AGAIN_SECONDS: Final = 1.0  # between two tries to begin with a ledger that cannot be read
 
 
-class ClosableReader(Reader, Protocol):
-    """A reader that owns a process."""
-
-    def close(self) -> None:
-        """End it."""
-        ...
+MakeReader = Callable[[Config], Reader]
 
 
-MakeReader = Callable[[Config], ClosableReader]
-
-
-def make_reader(config: Config) -> ClosableReader:
+def make_reader(config: Config) -> Reader:
     """Return the reader that decodes photos in a process of its own."""
-    return Inspector(max_megapixels=config.max_megapixels)
+    return PhotoReader(max_megapixels=config.max_megapixels)
 
 
 class LeftHalf:
@@ -52,7 +43,7 @@ class LeftHalf:
         self.ticks = 0  # so far
         self.keeps_unfinished = False  # whether somebody will ask for `unfinished`
         self._unfinished: list[Problem] = []
-        self._parts: tuple[ClosableReader, Inboxes, Intake] | None = None
+        self._parts: tuple[Reader, Inboxes, Intake] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -113,13 +104,13 @@ class LeftHalf:
         if self._is_over:  # meanwhile
             new[0].close()
 
-    def _begun(self, config: Config) -> tuple[ClosableReader, Inboxes, Intake]:
+    def _begun(self, config: Config) -> tuple[Reader, Inboxes, Intake]:
         reader = self._make(config)
         inboxes = Inboxes(config.folders, config.watch)
         intake = Intake(
             config=config,
             inboxes=inboxes,
-            inspector=reader,
+            reader=reader,
             ledger=self._ledger,
             library=Shelf(
                 Library(config.styles, memory=self._ledger.facts),

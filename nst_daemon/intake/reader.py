@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from nst_daemon import disk
 from nst_daemon.config import MAX_MEGAPIXELS
@@ -60,6 +60,26 @@ Inspection = Readable | Unreadable
 Read = Callable[[Path, float], Inspection]
 
 
+class Reader(Protocol):
+    """What the intake asks of a `PhotoReader`, which tests and benchmarks play without a process."""
+
+    def prepare(self) -> None:
+        """Get ready: there will be a photo to read in a moment."""
+        ...
+
+    def inspect(self, path: Path) -> Inspection:
+        """Return what a photo is. Raises: FileNotFoundError, ConditionError."""
+        ...
+
+    def rest(self) -> None:
+        """Give back what is not needed at the moment."""
+        ...
+
+    def close(self) -> None:
+        """End, for good and from any thread."""
+        ...
+
+
 class Task(StrEnum):
     """What the process is asked to do with a file."""
 
@@ -67,7 +87,7 @@ class Task(StrEnum):
     LOOK = "look"  # read its bytes: can its disk give them at all?
 
 
-class Inspector:
+class PhotoReader:
     """Owns the reading process: started at the first photo, ended when idle. On one thread, but `close`."""
 
     def __init__(
@@ -88,7 +108,7 @@ class Inspector:
         self._clock = clock
         self._read: Read = read or read_photo
         self._memory_left = memory_left or bytes_left
-        self._child = Child(_serve, name="nst-inspector", words="The process that reads photos")
+        self._child = Child(_serve, name="nst-reader", words="The process that reads photos")
         self._is_ready = False  # it has said so
         self._slow: set[Path] = set()  # not read within the time limit, at the last try
         self._last_use = clock()

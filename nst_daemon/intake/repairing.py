@@ -24,12 +24,12 @@ from nst_daemon.intake.admission import (
     IS_MASK,
     IS_SPOKEN_FOR,
     Admission,
-    Reader,
 )
-from nst_daemon.intake.arrivals import Arrival, Styles
+from nst_daemon.intake.arrivals import Arrival
 from nst_daemon.intake.departures import Departures
-from nst_daemon.intake.reader import Readable
+from nst_daemon.intake.reader import Readable, Reader
 from nst_daemon.intake.settling import Settler
+from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import UNREAD, Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import PENDING, Job, JobState
 
@@ -47,7 +47,7 @@ class Repairs:
         *,
         config: Config,
         ledger: Ledger,
-        library: Styles,
+        library: Shelf,
         reader: Reader,
         admission: Admission,
         settler: Settler,
@@ -68,7 +68,7 @@ class Repairs:
         self._sidecars: dict[Path, dict[Path, Stamp]] = {}  # of each inbox, at the last reading
 
     def look_after(self, inbox: Inbox, scan: Scan) -> None:
-        """Pair the waiting jobs of an inbox anew whose sidecars have changed since the last reading.
+        """Pair the pending jobs of an inbox anew whose sidecars have changed since the last reading.
 
         At the first one, cancel those whose photo went while nobody looked.
         """
@@ -202,8 +202,8 @@ class Repairs:
         """Pair a photo anew, if a job of it has not started and it is still the one that was read."""
         jobs = self._ledger.jobs.of_photo(photo)
         seen, stamp = self._ledger.seen.get(photo), stamp_of(photo)
-        waiting = next((job for job in jobs if job.state in PENDING), None)
-        if seen is None or stamp is None or stamp != seen.stamp or waiting is None:
+        pending = next((job for job in jobs if job.state in PENDING), None)
+        if seen is None or stamp is None or stamp != seen.stamp or pending is None:
             return
         sidecars, keywords = fingerprint(photo), seen.keywords
         if _xmp(sidecars) != _xmp(seen.sidecar):
@@ -215,10 +215,10 @@ class Repairs:
             folder=inbox.folder,
             stamp=stamp,
             sha256=seen.photo_sha256,
-            copy=waiting.copy,
+            copy=pending.copy,
             keywords=keywords,
         )
-        self._admission.mend(arrival, [job for job in jobs if job.photo_sha256 == seen.photo_sha256])
+        self._admission.repair(arrival, [job for job in jobs if job.photo_sha256 == seen.photo_sha256])
         self._ledger.seen.mark(replace(seen, sidecar=sidecars, keywords=keywords))
 
     def _read_again(self, inbox: Inbox, job: Job) -> None:
@@ -228,7 +228,7 @@ class Repairs:
             return  # its disk is not there
         arrival = GONE if stamp is None else self._arrival_of(inbox, job, stamp)
         if isinstance(arrival, Arrival):
-            self._admission.mend(arrival, [job])
+            self._admission.repair(arrival, [job])
         else:
             self._ledger.move(
                 job.id, JobState.HELD, JobState.FAILED, error=with_section(arrival, PhotoError.code)

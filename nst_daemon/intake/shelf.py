@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config.recipe import Style
@@ -17,7 +17,7 @@ from nst_daemon.disk import Stamp
 from nst_daemon.errors import ConditionError, FileConditionError, StyleError
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.library import Entry, Library, no_file
-from nst_daemon.intake.reader import Inspection, Unreadable
+from nst_daemon.intake.reader import Inspection, Reader, Unreadable
 from nst_daemon.ledger.jobs import Problem, problem_of
 
 logger = logging.getLogger(__name__)
@@ -27,14 +27,6 @@ UNKNOWN_SECONDS: Final = 10.0  # between looks at a style whose disk does not an
 SHOWN_SECONDS: Final = 60.0  # such a style is shown for so long after a photo has asked for it
 BROKEN_SECONDS: Final = 600.0  # … at one that cannot be read: its reader may have lacked memory
 WHEN_WHOLE: Final = "It goes on by itself once the picture is whole."
-
-
-class Reads(Protocol):
-    """Says of a file what picture it is. `inspector.Inspector` is one."""
-
-    def inspect(self, path: Path) -> Inspection:
-        """Return what it is. Raises: FileNotFoundError, ConditionError."""
-        ...
 
 
 class BrokenStyleError(StyleError):
@@ -59,7 +51,7 @@ class Shelf:
 
     library: Library
     copies: Path  # the folder of the private copies
-    reader: Reads
+    reader: Reader
     settle_seconds: float
     patience: float  # seconds for a picture that can be read, and looks as if it were still written
     clock: Callable[[], float] = time.monotonic

@@ -14,7 +14,7 @@ from nst_daemon.config.overlaps import is_inside
 from nst_daemon.config.recipe import Areas, Recipe, Style, job_key, resolve
 from nst_daemon.errors import ConditionError, ConfigError, FileConditionError, MissingError, PhotoError
 from nst_daemon.folders.copies import private_copy
-from nst_daemon.folders.library import Library
+from nst_daemon.folders.library import Library, styles_of
 from nst_daemon.folders.masks import areas_of, take_masks
 from nst_daemon.folders.networks import network_of
 from nst_daemon.folders.sidecars import find_sidecar
@@ -86,7 +86,7 @@ def choices_of(
     )
 
 
-def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
+def known_styles(blend: Blend, library: Styles) -> tuple[Style, ...]:
     """Return the pictures of a blend.
 
     Raises:
@@ -98,7 +98,7 @@ def styles_of(blend: Blend, library: Styles) -> tuple[Style, ...]:
             near = library.near(name)
             remedy = f"Did you mean {' or '.join(near)}?" if near else "`nst-daemon styles` lists them."
             raise ConfigError(f"There is no style {name}.", remedy=remedy, code="style_missing")
-    return tuple(replace(library.get(name), weight=share) for name, share in blend)
+    return styles_of(blend, library.get)
 
 
 def submit(
@@ -118,7 +118,7 @@ def submit(
     folder = config.state_dir / "photos"
     paints = [
         (
-            styles_of(choice.blend, library),
+            known_styles(choice.blend, library),
             resolve(choice.settings),
             areas_for(photo, choice.regions, library=library, folder=folder),
         )
@@ -139,7 +139,7 @@ def areas_for(photo: Path, regions: Regions, *, library: Styles, folder: Path) -
     masks = take_masks(photo, sidecar, folder)
     if masks.fault is not None:
         raise ConfigError(masks.fault, remedy="Put it there, or mend the sidecar.")
-    return areas_of(regions, masks, lambda blend: styles_of(blend, library))
+    return areas_of(regions, masks, lambda blend: known_styles(blend, library))
 
 
 def _submit(

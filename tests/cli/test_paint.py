@@ -127,14 +127,16 @@ def test_two_styles_in_the_keywords_make_two_jobs(
     ask: Ask, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tagged = replace(READABLE, keywords=("nst|mosaic", "nst|etching"))
-    monkeypatch.setattr(cli_paint, "inspected", lambda *_: tagged)
+    monkeypatch.setattr(cli_paint, "readable_photo", lambda *_: tagged)
     assert ask("submit", photo).out.split() == ["1", "2"]
 
 
 def test_a_painting_of_ours_is_not_painted_again(
     ask: Ask, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli_paint, "inspected", lambda *_: replace(READABLE, provenance={"style": "mosaic"}))
+    monkeypatch.setattr(
+        cli_paint, "readable_photo", lambda *_: replace(READABLE, provenance={"style": "mosaic"})
+    )
     answer = ask("submit", photo)
     assert (answer.code, answer.out) == (1, "")
     assert "left alone" in ask("explain", photo).err

@@ -18,7 +18,7 @@ from nst_daemon.errors import ConditionError
 from nst_daemon.folders import outbox
 from nst_daemon.intake import left
 from nst_daemon.intake.intake import Intake
-from nst_daemon.intake.reader import Inspection, Inspector
+from nst_daemon.intake.reader import Inspection, PhotoReader
 from nst_daemon.ledger.attempts import Attempts
 from nst_daemon.ledger.jobs import JobState
 
@@ -53,7 +53,7 @@ def test_a_stop_in_the_middle_of_a_photo_is_quick_and_starts_and_records_nothing
     home: Home, wait_for: WaitFor
 ) -> None:
     photo = home.drop("a.jpg")
-    daemon = daemon_of(home, make_reader=lambda config: Inspector(read=read_for_ever))
+    daemon = daemon_of(home, make_reader=lambda config: PhotoReader(read=read_for_ever))
     thread = threading.Thread(target=daemon.run)
     thread.start()
     wait_for((home.path / "reading").exists)

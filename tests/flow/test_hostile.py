@@ -1,4 +1,4 @@
-"""A corpus of hostile files through intake, inspector, ledger, worker and the engine's own process.
+"""A corpus of hostile files through intake, reader, ledger, worker and the engine's own process.
 
 Each ends as a painting, or as a clear error with its original, to the byte, in `failed/`.
 """
@@ -27,7 +27,7 @@ from support.place import SCREAM, STARRY, Place
 
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.intake.reader import Inspector
+from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.painting.disposal import Disposal
 from nst_daemon.painting.worker import Worker
@@ -232,8 +232,8 @@ def place(tmp_path: Path, clock: FakeClock) -> Iterator[Place]:
     for name in (STARRY, SCREAM):
         (made.styles / f"{name}.jpg").write_bytes(encoded("JPEG", 5))
     made.folders = [replace(made.folders[0], set=SMALL)]
-    with Inspector() as inspector:
-        made.reader = inspector  # type: ignore[assignment]
+    with PhotoReader() as reader:
+        made.reader = reader  # type: ignore[assignment]
         made.open()
         yield made
         made.close()

@@ -259,7 +259,7 @@ def test_two_daemons_on_one_inbox_make_each_photo_one_job(
     second = Intake(
         config=first.config,
         inboxes=inboxes,
-        inspector=first.reader,
+        reader=first.reader,
         ledger=ledger,
         library=first.shelf(),
         clock=clock,

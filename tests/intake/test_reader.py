@@ -17,7 +17,7 @@ from support.starts import fail_starts
 from support.waiting import hang
 
 from nst_daemon.errors import ConditionError, FileConditionError
-from nst_daemon.intake.reader import Inspection, Inspector, Readable, Unreadable, read_photo
+from nst_daemon.intake.reader import Inspection, PhotoReader, Readable, Unreadable, read_photo
 
 WaitFor = Callable[..., None]
 
@@ -43,36 +43,36 @@ def read_or_die(path: Path, max_megapixels: float) -> Inspection:
 
 
 def test_a_photo_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
-    with Inspector() as inspector:
-        assert not inspector.is_running()
-        answer = inspector.inspect(picture(tmp_path / "a.jpg"))
-        assert inspector.is_running()
+    with PhotoReader() as reader:
+        assert not reader.is_running()
+        answer = reader.inspect(picture(tmp_path / "a.jpg"))
+        assert reader.is_running()
     assert answer == Readable(width=48, height=32, format="jpeg", keywords=(), provenance=None)
-    assert not inspector.is_running()
+    assert not reader.is_running()
 
 
 def test_a_process_that_was_prepared_reads_the_photo_and_ends_when_none_comes(
     tmp_path: Path, clock: FakeClock
 ) -> None:
-    with Inspector(read=read_or_die, clock=clock, idle_seconds=5.0) as inspector:
-        inspector.prepare()
-        pid = inspector.pid
-        inspector.prepare()
-        assert inspector.inspect(tmp_path / "a.jpg") == Readable(width=1, height=2, format=f"{pid}")
+    with PhotoReader(read=read_or_die, clock=clock, idle_seconds=5.0) as reader:
+        reader.prepare()
+        pid = reader.pid
+        reader.prepare()
+        assert reader.inspect(tmp_path / "a.jpg") == Readable(width=1, height=2, format=f"{pid}")
         clock.advance(5.0)
-        inspector.rest()
-        assert not inspector.is_running()
-        inspector.prepare()
+        reader.rest()
+        assert not reader.is_running()
+        reader.prepare()
         clock.advance(4.0)
-        inspector.rest()
-        assert inspector.is_running()
+        reader.rest()
+        assert reader.is_running()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are Unicode there")
 def test_odd_names_cross_to_the_process_and_back(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.jpg").rename(tmp_path / os.fsdecode(b"caf\xe9\n.jpg"))
-    with Inspector() as inspector:
-        assert isinstance(inspector.inspect(path), Readable)
+    with PhotoReader() as reader:
+        assert isinstance(reader.inspect(path), Readable)
 
 
 def test_a_text_an_empty_file_and_half_a_picture_are_told_apart(tmp_path: Path) -> None:
@@ -81,17 +81,17 @@ def test_a_text_an_empty_file_and_half_a_picture_are_told_apart(tmp_path: Path) 
     empty.write_bytes(b"")
     whole = picture(tmp_path / "whole.jpg", (640, 480)).read_bytes()
     half.write_bytes(whole[: len(whole) // 2])
-    with Inspector() as inspector:
-        answers = {path.stem: inspector.inspect(path) for path in (text, empty, half)}
+    with PhotoReader() as reader:
+        answers = {path.stem: reader.inspect(path) for path in (text, empty, half)}
     assert all(isinstance(answer, Unreadable) for answer in answers.values())
     may_grow = {name: isinstance(a, Unreadable) and a.may_grow for name, a in answers.items()}
     assert may_grow == {"text": False, "empty": True, "half": True}
 
 
 def test_a_photo_beyond_the_limit_and_one_that_has_gone_are_unreadable(tmp_path: Path) -> None:
-    with Inspector(max_megapixels=0.001) as inspector:
-        large = inspector.inspect(picture(tmp_path / "a.jpg"))
-        gone = inspector.inspect(tmp_path / "none.jpg")
+    with PhotoReader(max_megapixels=0.001) as reader:
+        large = reader.inspect(picture(tmp_path / "a.jpg"))
+        gone = reader.inspect(tmp_path / "none.jpg")
     assert isinstance(large, Unreadable)
     assert "megapixels" in large.reason
     assert large.remedy
@@ -107,10 +107,10 @@ def test_a_photo_beyond_the_limit_and_one_that_has_gone_are_unreadable(tmp_path:
 )
 def test_a_photo_that_kills_the_process_is_unreadable_and_the_next_is_read(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"kills its decoder")
-    with Inspector(read=read_or_die, memory_left=plenty) as inspector:
-        first = inspector.inspect(tmp_path / "a.jpg")
-        answer = inspector.inspect(tmp_path / name)
-        second = inspector.inspect(tmp_path / "b.jpg")
+    with PhotoReader(read=read_or_die, memory_left=plenty) as reader:
+        first = reader.inspect(tmp_path / "a.jpg")
+        answer = reader.inspect(tmp_path / name)
+        second = reader.inspect(tmp_path / "b.jpg")
     assert isinstance(answer, Unreadable)
     assert not answer.may_grow
     assert "ended the process" in answer.reason
@@ -122,17 +122,17 @@ def test_a_photo_that_kills_the_process_is_unreadable_and_the_next_is_read(tmp_p
 def test_a_photo_that_is_not_read_in_time_is_its_disks_fault_first_and_given_up_later(tmp_path: Path) -> None:
     slow = tmp_path / "hang.jpg"
     slow.write_bytes(b"never decoded")
-    with Inspector(read=read_or_die) as inspector:
-        inspector.inspect(tmp_path / "a.jpg")  # the start of the process is not part of the time
-        inspector._time_limit = 0.3
+    with PhotoReader(read=read_or_die) as reader:
+        reader.inspect(tmp_path / "a.jpg")  # the start of the process is not part of the time
+        reader._time_limit = 0.3
         with pytest.raises(FileConditionError, match="within") as caught:
-            inspector.inspect(slow)
+            reader.inspect(slow)
         assert caught.value.path == slow
-        assert not inspector.is_running()
-        inspector._time_limit, inspector._long_limit = 60.0, 0.3
-        answer = inspector.inspect(slow)
-        inspector._long_limit = 60.0
-        assert isinstance(inspector.inspect(tmp_path / "b.jpg"), Readable)
+        assert not reader.is_running()
+        reader._time_limit, reader._long_limit = 60.0, 0.3
+        answer = reader.inspect(slow)
+        reader._long_limit = 60.0
+        assert isinstance(reader.inspect(tmp_path / "b.jpg"), Readable)
     assert isinstance(answer, Unreadable)
     assert "within" in answer.reason
 
@@ -140,27 +140,27 @@ def test_a_photo_that_is_not_read_in_time_is_its_disks_fault_first_and_given_up_
 def test_a_slow_photo_is_never_given_up_while_its_disk_does_not_give_its_bytes(tmp_path: Path) -> None:
     photo = tmp_path / "hang.jpg"
     photo.write_bytes(b"never decoded")
-    with Inspector(read=read_or_die) as inspector:
-        inspector.inspect(tmp_path / "a.jpg")
-        inspector._time_limit = inspector._long_limit = 0.3
+    with PhotoReader(read=read_or_die) as reader:
+        reader.inspect(tmp_path / "a.jpg")
+        reader._time_limit = reader._long_limit = 0.3
         with pytest.raises(FileConditionError):
-            inspector.inspect(photo)
+            reader.inspect(photo)
         photo.unlink()
         with pytest.raises(FileNotFoundError):  # the bytes are asked for before it is judged
-            inspector.inspect(photo)
+            reader.inspect(photo)
 
 
 def test_what_the_disk_and_the_memory_are_at_fault_for_is_no_verdict(tmp_path: Path) -> None:
-    with Inspector(read=read_in_need) as inspector:
+    with PhotoReader(read=read_in_need) as reader:
         with pytest.raises(FileNotFoundError):
-            inspector.inspect(tmp_path / "gone.jpg")
+            reader.inspect(tmp_path / "gone.jpg")
         with pytest.raises(FileConditionError) as caught:
-            inspector.inspect(tmp_path / "EIO.jpg")
+            reader.inspect(tmp_path / "EIO.jpg")
         assert (caught.value.path.name, caught.value.code) == ("EIO.jpg", "folder_unreachable")
         with pytest.raises(ConditionError) as short:
-            inspector.inspect(tmp_path / "memory.jpg")
+            reader.inspect(tmp_path / "memory.jpg")
         assert short.value.code == "system_busy"
-        answer = inspector.inspect(tmp_path / "bug.jpg")
+        answer = reader.inspect(tmp_path / "bug.jpg")
     assert isinstance(answer, Unreadable)
     assert "ZeroDivisionError" in answer.reason
 
@@ -180,31 +180,31 @@ def read_in_need(path: Path, max_megapixels: float) -> Inspection:
 def test_a_process_that_dies_while_memory_is_short_leaves_the_photo_where_it_is(tmp_path: Path) -> None:
     photo = tmp_path / "kill.jpg"
     photo.write_bytes(b"kills its decoder")
-    with Inspector(read=read_or_die, memory_left=lambda _: 1000) as inspector:
+    with PhotoReader(read=read_or_die, memory_left=lambda _: 1000) as reader:
         with pytest.raises(ConditionError) as caught:
-            inspector.inspect(photo)
+            reader.inspect(photo)
         assert caught.value.code == "system_busy"
-        assert isinstance(inspector.inspect(tmp_path / "b.jpg"), Readable)
+        assert isinstance(reader.inspect(tmp_path / "b.jpg"), Readable)
 
 
 def test_a_start_that_fails_costs_nothing_and_the_next_is_as_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_starts(monkeypatch, 3)
-    with Inspector(read=read_or_die) as inspector:
-        inspector.prepare()
-        inspector.prepare()
+    with PhotoReader(read=read_or_die) as reader:
+        reader.prepare()
+        reader.prepare()
         with pytest.raises(ConditionError) as caught:
-            inspector.inspect(tmp_path / "a.jpg")
+            reader.inspect(tmp_path / "a.jpg")
         assert caught.value.code == "system_busy"
-        assert isinstance(inspector.inspect(tmp_path / "a.jpg"), Readable)
+        assert isinstance(reader.inspect(tmp_path / "a.jpg"), Readable)
 
 
 def test_a_process_that_ends_before_it_has_read_any_photo_is_no_photos_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Inspector(read=DiesAsItComes()) as inspector, pytest.raises(ConditionError) as caught:
-        inspector.inspect(tmp_path / "a.jpg")
+    with PhotoReader(read=DiesAsItComes()) as reader, pytest.raises(ConditionError) as caught:
+        reader.inspect(tmp_path / "a.jpg")
     assert caught.value.code == "process_failed"
 
 
@@ -221,46 +221,46 @@ class DiesAsItComes:
 def test_close_ends_the_reading_at_once_and_nothing_is_started_afterwards(
     tmp_path: Path, wait_for: WaitFor
 ) -> None:
-    inspector = Inspector(read=read_or_die)
-    inspector.inspect(tmp_path / "a.jpg")
+    reader = PhotoReader(read=read_or_die)
+    reader.inspect(tmp_path / "a.jpg")
     raised: list[BaseException] = []
 
     def read() -> None:
         try:
-            inspector.inspect(tmp_path / "hang.jpg")
+            reader.inspect(tmp_path / "hang.jpg")
         except ConditionError as error:
             raised.append(error)
 
     thread = threading.Thread(target=read)
     thread.start()
-    wait_for(lambda: inspector._child._run is not None and inspector._child._run.calls)
-    inspector.close()
+    wait_for(lambda: reader._child._run is not None and reader._child._run.calls)
+    reader.close()
     thread.join(5.0)
     assert [str(error) for error in raised] == ["hang.jpg was not read: the daemon ends."]
-    inspector.prepare()
+    reader.prepare()
     with pytest.raises(ConditionError):
-        inspector.inspect(tmp_path / "a.jpg")
-    assert not inspector.is_running()
+        reader.inspect(tmp_path / "a.jpg")
+    assert not reader.is_running()
 
 
 def test_an_idle_process_ends_and_a_later_photo_starts_a_new_one(tmp_path: Path, clock: FakeClock) -> None:
-    with Inspector(read=read_or_die, clock=clock, idle_seconds=30) as inspector:
-        inspector.inspect(tmp_path / "a.jpg")
+    with PhotoReader(read=read_or_die, clock=clock, idle_seconds=30) as reader:
+        reader.inspect(tmp_path / "a.jpg")
         clock.advance(29)
-        inspector.rest()
-        assert inspector.is_running()
+        reader.rest()
+        assert reader.is_running()
         clock.advance(1)
-        inspector.rest()
-        assert not inspector.is_running()
-        assert isinstance(inspector.inspect(tmp_path / "a.jpg"), Readable)
+        reader.rest()
+        assert not reader.is_running()
+        assert isinstance(reader.inspect(tmp_path / "a.jpg"), Readable)
 
 
 def _daemon(folder: Path) -> None:
-    inspector = Inspector(read=read_or_die)
-    answer = inspector.inspect(folder / "a.jpg")
+    reader = PhotoReader(read=read_or_die)
+    answer = reader.inspect(folder / "a.jpg")
     assert isinstance(answer, Readable)
     (folder / "pid").write_text(answer.format)
-    inspector.inspect(folder / "hang.jpg")
+    reader.inspect(folder / "hang.jpg")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")

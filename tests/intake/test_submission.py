@@ -10,7 +10,7 @@ from nst_daemon.errors import ConfigError, MissingError, PhotoError
 from nst_daemon.folders.copies import sweep_copies
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.pairing import Paired, Unpaired
-from nst_daemon.intake.submission import choices_of, copy_of, proposal_for, styles_of
+from nst_daemon.intake.submission import choices_of, copy_of, known_styles, proposal_for
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def test_a_named_style_goes_before_one_that_is_unknown(
 
 
 def test_the_pictures_of_a_blend_carry_their_shares(library: Library) -> None:
-    styles = styles_of((("Mosaic", 1.0), ("woodcut", 0.4)), library)
+    styles = known_styles((("Mosaic", 1.0), ("woodcut", 0.4)), library)
     assert [(style.name, style.weight) for style in styles] == [("mosaic", 1.0), ("woodcut", 0.4)]
     with pytest.raises(ConfigError, match="Did you mean woodcut"):
-        styles_of((("wodcut", 1.0),), library)
+        known_styles((("wodcut", 1.0),), library)
 
 
 def test_a_private_copy_is_whole_and_known_by_its_hash(loaded: Config, tmp_path: Path) -> None:

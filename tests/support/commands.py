@@ -38,13 +38,13 @@ class Answer:
 Ask = Callable[..., Answer]
 
 
-class PlayedInspector:
+class StillReader:
     """Takes every file for a picture."""
 
     def __init__(self, **_: object) -> None:
         pass
 
-    def __enter__(self) -> "PlayedInspector":
+    def __enter__(self) -> "StillReader":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,8 +92,8 @@ def ledger(loaded: Config) -> Iterator[Ledger]:
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a photo outside the inbox, which is read without a process, as styles are."""
-    monkeypatch.setattr(cli_paint, "inspected", lambda *_: READABLE)
-    monkeypatch.setattr(reader, "Inspector", PlayedInspector)
+    monkeypatch.setattr(cli_paint, "readable_photo", lambda *_: READABLE)
+    monkeypatch.setattr(reader, "PhotoReader", StillReader)
     photo = tmp_path / "cat.jpg"
     photo.write_bytes(b"a cat")
     return photo

@@ -31,7 +31,7 @@ from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError, ExitCode, MissingError, OutOfMemoryError
 from nst_daemon.intake import intake
-from nst_daemon.intake.reader import Inspection, Inspector, Readable
+from nst_daemon.intake.reader import Inspection, PhotoReader, Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.painting import delivery, disposal, worker
@@ -62,9 +62,6 @@ class PlayedReader(FakeReader):
         if isinstance(answer, Readable) and content.startswith(b"painting:"):
             return replace(answer, provenance={"job_key": content.split(b":")[1].decode()})
         return answer
-
-    def close(self) -> None:
-        pass
 
 
 def read_played(path: Path, max_megapixels: float) -> Inspection:
@@ -292,7 +289,7 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     daemon = Daemon(
         load(source),
         make_engine=make_process if how.get("engine") == "process" else make_played(seconds, source.parent),
-        make_reader=lambda config: Inspector(read=read_played) if how.get("reader") else PlayedReader(),
+        make_reader=lambda config: PhotoReader(read=read_played) if how.get("reader") else PlayedReader(),
     )
     sys.exit(int(daemon.run(once=bool(how.get("once")))))
 

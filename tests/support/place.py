@@ -59,6 +59,9 @@ class FakeReader:
     def rest(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 @dataclass
 class Place:
@@ -105,7 +108,7 @@ class Place:
         self.intake = Intake(
             config=self.config,
             inboxes=self.inboxes,
-            inspector=self.reader,
+            reader=self.reader,
             ledger=self.ledger,
             library=self.shelf(),
             clock=self.clock,
