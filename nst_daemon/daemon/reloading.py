@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Final
 
 from nst_daemon import config as configs
@@ -19,7 +18,7 @@ from nst_daemon.ledger.jobs import Problem
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 2.0  # between two looks; an edit is read once the file stood still for as long
-NEVER: Final = (-1, -1, -1)  # a stamp that no file has
+NEVER: Final = disk.Stamp(-1, -1, -1)  # a stamp that no file has
 
 
 class ConfigWatch:
@@ -32,8 +31,8 @@ class ConfigWatch:
         self._config = config
         self._clock = clock
         self._due = clock() + LOOK_SECONDS
-        self._read: tuple[int, ...] | None = NEVER  # the stamp of the file that was read last
-        self._last: tuple[int, ...] | None = NEVER  # the stamp at the last look
+        self._read: disk.Stamp | None = NEVER  # the stamp of the file that was read last
+        self._last: disk.Stamp | None = NEVER  # the stamp at the last look
         # `run --no-tray` holds against whatever the file says. None: what differs from it was said so.
         self._keeps_tray = self._differs_in_tray() if keeps_tray is None else keeps_tray
 
@@ -52,7 +51,7 @@ class ConfigWatch:
             return None
         self._due = self._clock() + LOOK_SECONDS
         try:
-            stamp = _stamp(self._config.source)
+            stamp = disk.stamp_of(self._config.source, follow=True)
         except ConditionError as error:  # nobody knows: all stays as it is
             logger.debug("the config cannot be looked at: %s", error)
             return None
@@ -104,9 +103,3 @@ class ConfigWatch:
 
 def _differs(key: str, one: Config, other: Config) -> bool:
     return bool(getattr(one, key) != getattr(other, key))
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what changes with an edit; links are followed; None: no file. Raises: ConditionError."""
-    facts = disk.facts_of(path, follow=True)
-    return None if facts is None else (facts.st_size, facts.st_mtime_ns, facts.st_ino)

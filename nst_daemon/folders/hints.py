@@ -8,7 +8,7 @@ from typing import Final
 
 from watchdog import events
 
-from nst_daemon.folders.walk import is_foreign
+from nst_daemon.folders.gate import is_hidden
 
 MAX_HINTS: Final = 20_000  # paths kept between two ticks; beyond, the folder is read anew
 
@@ -41,7 +41,7 @@ class Collector(events.FileSystemEventHandler):
         name = os.path.basename(path)  # noqa: PTH119  on every event: twenty times faster than a Path
         if name == self.probe:
             self.was_probed.set()
-        if is_foreign(name):
+        if is_hidden(name):
             return
         with self._lock:
             if len(self._paths) < MAX_HINTS:

@@ -18,7 +18,7 @@ from nst_daemon.config.recipe import Style
 from nst_daemon.disk import Stamp
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.errors import FileConditionError, StyleError, Trouble
-from nst_daemon.folders.walk import is_foreign
+from nst_daemon.folders.gate import is_hidden
 from nst_daemon.images.endings import is_picture, is_raw
 from nst_daemon.ledger.facts import Facts
 
@@ -191,7 +191,7 @@ def _pictures(folder: Path) -> list[Path]:
     return [
         entry.path
         for entry in disk.entries_of(folder)
-        if is_picture(entry.name) and not entry.is_folder and not is_foreign(entry.name)
+        if is_picture(entry.name) and not entry.is_folder and not is_hidden(entry.name)
     ]
 
 

@@ -12,7 +12,7 @@ from nst_daemon.config import parse_sidecar
 from nst_daemon.config.recipe import Sidecar
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.folders.companions import Neighbours, companions_of, neighbours_in
-from nst_daemon.images.endings import Role
+from nst_daemon.images.endings import Role, role_of
 
 MAX_BYTES: Final = 1 << 20  # a sidecar has a few lines; what is larger is refused by the parser, unread
 
@@ -98,3 +98,9 @@ def fingerprint(photo: Path) -> str:
     """
     stamps = [(path.name, stamp_of(path)) for path in sidecars_beside(photo)]
     return "|".join(f"{name!a}:{stamp}" for name, stamp in stamps if stamp)
+
+
+def editors_part(text: str) -> list[str]:
+    """Return of a fingerprint what changes when an editor's XMP beside the photo does."""
+    names = ((part, part.rsplit(":", 3)[0].strip("'\"")) for part in text.split("|"))
+    return [part for part, name in names if role_of(name) is Role.XMP]

@@ -15,7 +15,6 @@ from nst_daemon.errors import FileConditionError
 from nst_daemon.folders.gate import (
     SILENT,
     Left,
-    is_hidden,
     is_spoken_for,
     left_by_name,
     stems_of_pictures,
@@ -53,11 +52,6 @@ class Scan:
     def is_complete(self) -> bool:
         """Whether a file that was not found is not there."""
         return not self.unknown
-
-
-def is_foreign(name: str) -> bool:
-    """Return whether a file or folder is hidden, temporary, or the system's own."""
-    return is_hidden(name)
 
 
 def kind_of(relative: PurePath, ignore: Sequence[str] = ()) -> Kind:

@@ -16,7 +16,7 @@ from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.gate import Left
 from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.masks import namers_of
-from nst_daemon.folders.sidecars import fingerprint, masks_named_in, sidecars_beside
+from nst_daemon.folders.sidecars import editors_part, fingerprint, masks_named_in, sidecars_beside
 from nst_daemon.folders.walk import Kind, Scan, has_speaker
 from nst_daemon.images.endings import Role, role_of
 from nst_daemon.intake.admission import (
@@ -206,7 +206,7 @@ class Repairs:
         if seen is None or stamp is None or stamp != seen.stamp or pending is None:
             return
         sidecars, keywords = fingerprint(photo), seen.keywords
-        if _xmp(sidecars) != _xmp(seen.sidecar):
+        if editors_part(sidecars) != editors_part(seen.sidecar):
             answer = self._reader.inspect(photo)
             keywords = answer.keywords if isinstance(answer, Readable) else keywords
         arrival = Arrival(
@@ -273,7 +273,3 @@ def _age(path: Path) -> float:
     """Return for how many seconds a file has not been written. Raises: ConditionError."""
     facts = disk.facts_of(path)
     return 0.0 if facts is None else time.time() - facts.st_mtime
-
-
-def _xmp(sidecars: str) -> list[str]:
-    return [part for part in sidecars.split("|") if ".xmp'" in part.lower()]

@@ -1,4 +1,4 @@
-"""The ledger as the rest of the program knows it: jobs added, claimed and moved.
+"""The ledger as the rest of the program knows it: its parts, and jobs added and moved.
 
 Every method is one transaction: once it has returned, a crash does not undo it. Moves between states
 are those of `jobs.TRANSITIONS` and happen only if the job still is where the caller believes it to be.

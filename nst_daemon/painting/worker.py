@@ -45,7 +45,6 @@ SWEEP_SECONDS: Final = 5.0  # between looks for checkpoints that no job needs
 KEEP_SECONDS: Final = (
     30 * 24 * 3600.0
 )  # for the checkpoint of a job that its engine failed: it may be retried
-CHECKPOINT: Final = ".checkpoint"
 
 
 class Worker:

@@ -13,6 +13,7 @@ from nst_daemon.folders import companions
 from nst_daemon.folders.companions import companions_of, neighbours_in, photos_of
 from nst_daemon.folders.masks import namers_of, take_masks
 from nst_daemon.folders.sidecars import (
+    editors_part,
     find_sidecar,
     fingerprint,
     foreign_beside,
@@ -225,3 +226,15 @@ def test_the_disk_is_asked_for_what_a_companion_is(tmp_path: Path) -> None:
     there = neighbours_in(tmp_path)
     disk.remove(tmp_path / "a.yaml")
     assert there.companions_of(photo.name) == []
+
+
+def test_a_fingerprint_tells_what_the_editors_wrote_from_what_we_are_told(tmp_path: Path) -> None:
+    photo = put(tmp_path, "a.jpg", "a.yaml", "a.jpg.XMP", "a.mask.png")
+    before = fingerprint(photo)
+    assert len(editors_part(before)) == 1
+    put(tmp_path, "a.yaml", content=b"style: mosaic")
+    assert fingerprint(photo) != before
+    assert editors_part(fingerprint(photo)) == editors_part(before)
+    put(tmp_path, "a.jpg.XMP", content=b"another")
+    assert editors_part(fingerprint(photo)) != editors_part(before)
+    assert editors_part("") == []
