@@ -47,9 +47,13 @@ SYSTEM_NAMES: Final = frozenset(
     | {"system volume information", "network trash folder", "temporary items", "thevolumesettingsfolder"}
 )  # of file managers, NAS boxes and file systems
 CHKDSK: Final = re.compile(r"found\.\d{3}")  # where it puts what it has found
+PARTNER_ENDS: Final = (
+    *(".part", ".partial", ".crdownload", ".download", ".filepart", ".opdownload", ".aria2", ".!ut", ".!qb"),
+    *(".tmp", ".temp", "_exiftool_tmp"),
+)  # what a download, a copy or an editor has beside the name that it will give its file
 TEMPORARY_ENDS: Final = (
-    *(".part", ".tmp", ".temp", ".crdownload", ".download", ".partial", ".filepart", ".opdownload"),
-    *(".!ut", ".!qb", ".!sync", ".bts", ".swp", ".bak", "~", "_exiftool_tmp", ".icloud", ".nst-tmp"),
+    *PARTNER_ENDS,
+    *(".!sync", ".bts", ".swp", ".bak", "~", ".icloud", ".nst-tmp"),
     ".error.txt",  # our own word on a photo that failed, put back with it
 )  # of browsers, editors, rsync, sync programs, exiftool: the file gets its name when it is whole
 MARKS: Final = ("@", "#", "$")  # a NAS or a system begins the names of its own folders so; photos are photos

@@ -9,17 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
+from nst_daemon.folders.gate import PARTNER_ENDS
 from nst_daemon.intake.reader import Readable, Unreadable
 from nst_daemon.ledger.jobs import Problem, shown
-
-PARTNER_ENDS: Final = (
-    *(".part", ".partial", ".crdownload", ".download", ".filepart", ".opdownload", ".aria2", ".!ut", ".!qb"),
-    *(".tmp", ".temp", "_exiftool_tmp"),
-)  # what a download, a copy or an editor has beside the name that it will give its file
 
 
 class Fate(StrEnum):

@@ -56,7 +56,7 @@ class Intake:
     ) -> None:
         self.config = config
         self._inboxes = inboxes
-        self._inspector = reader
+        self._reader = reader
         self._ledger = ledger
         self._library = library
         self._clock = clock
@@ -128,7 +128,7 @@ class Intake:
                 self._condition = None
         with self._conditions():
             self._ledger.problems.set("intake", self.problems())
-        self._inspector.rest()
+        self._reader.rest()
         self._is_idle = self._has_nothing_to_do()
         return bool(self._in_hand.settled) and self._clock() >= self._blocked_until
 
@@ -209,7 +209,7 @@ class Intake:
 
     def _notice(self, path: Path, stamp: Stamp, *, was_written: bool = False) -> None:
         if self._in_hand.notice(path, stamp, was_written=was_written):
-            self._inspector.prepare()
+            self._reader.prepare()
 
     def _rescan(self, inbox: Inbox) -> None:
         """Hold everything that lies in an inbox against what the ledger has seen."""
@@ -298,7 +298,7 @@ class Intake:
         if self._in_hand.incomplete.is_being_written(path):
             return self._in_hand.incomplete.put(path, stamp, None)
         try:
-            answer = self._inspector.inspect(path)
+            answer = self._reader.inspect(path)
         except FileNotFoundError:
             return self._in_hand.settler.notice(path)
         if stamp_of(path) != stamp:  # it was written while it was read

@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 import pytest
 
-from nst_daemon.folders.gate import Left, folder_left, left_by_name
+from nst_daemon.folders.gate import PARTNER_ENDS, Left, folder_left, left_by_name
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,6 @@ def test_what_is_nothing_that_is_painted_is_known_as_such(name: str) -> None:
 
 def test_hidden_and_ignored_files_are_told_apart() -> None:
     assert left_by_name(PurePath(".a.psd")) is Left.HIDDEN
+    assert {left_by_name(PurePath(f"a.jpg{ending}")) for ending in PARTNER_ENDS} == {Left.HIDDEN}
     assert left_by_name(PurePath("drafts/a.jpg"), ["drafts/**"]) is Left.IGNORED
     assert left_by_name(PurePath("a.psd"), ["*.psd"]) is Left.IGNORED
