@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from support import waiting
+from support import syncing, waiting
 from support.clock import FakeClock
 from support.faults import Faults
 from support.skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
@@ -72,6 +72,13 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Faults:
 def wait_for() -> Callable[..., None]:
     """Return the function that waits until a condition holds, and fails at its deadline."""
     return waiting.wait_for
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_syncing() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        syncing.spare_the_disk(patch.setattr)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 import pytest
+from support import syncing
 from support.clock import FakeClock
 from support.faults import Faults
 from support.new_jobs import PROGRESS, held_job, new_job
@@ -642,12 +643,14 @@ def test_a_full_disk_is_a_condition_and_undoes_the_whole_move(ledger: Ledger) ->
     assert isinstance(ledger.add(new_job("after")), Added)
 
 
-def test_moves_are_on_the_disk_and_progress_spares_it(ledger: Ledger) -> None:
-    with ledger.file.write() as db:
-        assert db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
-        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    with ledger.file.write(durable=False) as db:
-        assert db.execute("PRAGMA synchronous").fetchone()[0] == 1  # NORMAL
+def test_moves_are_on_the_disk_and_progress_spares_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncing.sync_ledgers(monkeypatch.setattr)
+    with Ledger(path) as ledger:
+        with ledger.file.write() as db:
+            assert db.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+            assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        with ledger.file.write(durable=False) as db:
+            assert db.execute("PRAGMA synchronous").fetchone()[0] == 1  # NORMAL
 
 
 def _open_and_add(path: Path, number: int) -> None:

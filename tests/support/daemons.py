@@ -37,6 +37,7 @@ from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.painting import delivery, disposal, worker
 from nst_daemon.painting.attempt import Engine
 from nst_daemon.system.crash import VARIABLE
+from support import syncing
 from support.place import FakeReader
 from support.waiting import WAIT_SECONDS, comes_true, hang, take
 
@@ -276,6 +277,7 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     """Run a daemon; in its process."""
     os.setsid()
     os.environ[VARIABLE] = crash_at
+    syncing.spare_the_disk()
     for module in (worker, disposal, delivery):
         module.CONDITION_SECONDS = 0.3  # type: ignore[attr-defined]
     intake.BLOCK_SECONDS = 0.3  # type: ignore[misc]
