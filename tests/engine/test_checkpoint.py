@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ from nst_daemon.errors import CancelledError
 Picture = NDArray[np.float32]
 
 SIZE = (64, 48)
+SMALL: dict[str, object] = {"size": 48, "pyramid": 24}  # for SMALL_SIZE; as many scales
+SMALL_SIZE = (48, 36)
 TINY_MEMORY = devices.FIXED_BYTES  # nothing is left for a whole picture: painted in tiles
 STATE = State(scale=2, seconds=7.5, memory=None, numbers={"step": 3}, tensors={"variable": torch.ones(2)})
 
@@ -54,6 +57,7 @@ def _paint(
     checkpoint: Checkpoint | None = None,
     stop_after: int | None = None,
     memory: int | None = None,
+    size: tuple[int, int] = SIZE,
 ) -> tuple[Picture, list[Progress]]:
     """Paint a small picture; an empty one where it was stopped after so many steps."""
     seen = checkpoint.history if checkpoint else []
@@ -65,10 +69,10 @@ def _paint(
 
     try:
         painted = painter.paint(
-            _noise(0, 48, 64, 3),
+            _noise(0, size[1], size[0], 3),
             [StyleSource(_noise(1, 80, 80, 3), 1.0, "noise")],
             resolve({"steps": 12, "pyramid": 32, **settings}),
-            size=SIZE,
+            size=size,
             on_progress=seen.append,
             should_stop=should_stop,
             memory=memory,
@@ -77,6 +81,23 @@ def _paint(
     except CancelledError:
         return np.zeros((0, 0, 3), np.float32), seen
     return painted, seen
+
+
+Whole = Callable[..., tuple[Picture, list[Progress]]]
+
+
+@pytest.fixture(scope="module")
+def whole_of(painter: Painter) -> Whole:
+    """Return what paints without a stop, and each painting once."""
+    known: dict[str, tuple[Picture, list[Progress]]] = {}
+
+    def whole(settings: dict[str, object], **how: Any) -> tuple[Picture, list[Progress]]:
+        key = repr((settings, how))
+        if key not in known:
+            known[key] = _paint(painter, settings, **how)
+        return known[key]
+
+    return whole
 
 
 @pytest.mark.parametrize("stop_after", [1, 4, 7, 11])
@@ -93,14 +114,17 @@ def _paint(
 )
 @pytest.mark.usefixtures("eager")
 def test_a_painting_that_goes_on_ends_in_the_same_bytes(
-    painter: Painter, tmp_path: Path, settings: dict[str, object], stop_after: int
+    painter: Painter, whole_of: Whole, tmp_path: Path, settings: dict[str, object], stop_after: int
 ) -> None:
-    whole, curve = _paint(painter, settings)
+    settings = SMALL | settings
+    whole, curve = whole_of(settings, size=SMALL_SIZE)
     path = tmp_path / "a.checkpoint"
-    stopped, _ = _paint(painter, settings, checkpoint=Checkpoint(path, "key"), stop_after=stop_after)
+    stopped, _ = _paint(
+        painter, settings, checkpoint=Checkpoint(path, "key"), stop_after=stop_after, size=SMALL_SIZE
+    )
     assert stopped.size == 0
-    assert whole.shape == (48, 64, 3)
-    gone_on, resumed_curve = _paint(painter, settings, checkpoint=Checkpoint(path, "key"))
+    assert whole.shape == (36, 48, 3)
+    gone_on, resumed_curve = _paint(painter, settings, checkpoint=Checkpoint(path, "key"), size=SMALL_SIZE)
     assert np.array_equal(gone_on, whole)
     curves = [[(each.step, each.losses) for each in each_curve] for each_curve in (curve, resumed_curve)]
     assert curves[0] == curves[1]
@@ -115,8 +139,10 @@ def test_no_step_is_taken_twice(painter: Painter, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_painting_in_tiles_goes_on_in_the_tiles_it_began_with(painter: Painter, tmp_path: Path) -> None:
-    whole, _ = _paint(painter, {}, memory=TINY_MEMORY)
+def test_a_painting_in_tiles_goes_on_in_the_tiles_it_began_with(
+    painter: Painter, whole_of: Whole, tmp_path: Path
+) -> None:
+    whole, _ = whole_of({}, memory=TINY_MEMORY)
     path = tmp_path / "a.checkpoint"
     _paint(painter, {}, checkpoint=Checkpoint(path, "key"), stop_after=10, memory=TINY_MEMORY)
     gone_on, _ = _paint(painter, {}, checkpoint=Checkpoint(path, "key"), memory=100 * TINY_MEMORY)
@@ -125,11 +151,11 @@ def test_a_painting_in_tiles_goes_on_in_the_tiles_it_began_with(painter: Painter
 
 @pytest.mark.usefixtures("eager")
 def test_with_less_memory_than_before_it_begins_anew_where_its_plan_is_another(
-    painter: Painter, tmp_path: Path
+    painter: Painter, whole_of: Whole, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.checkpoint"
     _paint(painter, {}, checkpoint=Checkpoint(path, "key"), stop_after=4, memory=None)
-    whole, _ = _paint(painter, {}, memory=TINY_MEMORY)  # L-BFGS does not fit: other scales
+    whole, _ = whole_of({}, memory=TINY_MEMORY)  # L-BFGS does not fit: other scales
     begun_anew, _ = _paint(painter, {}, checkpoint=Checkpoint(path, "key"), memory=TINY_MEMORY)
     assert np.array_equal(begun_anew, whole)
 
@@ -258,9 +284,9 @@ def test_a_checkpoint_that_takes_long_is_written_less_often(
 
 @pytest.mark.usefixtures("eager")
 def test_a_painting_stopped_between_two_tiles_goes_on_from_its_last_step(
-    painter: Painter, tmp_path: Path
+    painter: Painter, whole_of: Whole, tmp_path: Path
 ) -> None:
-    whole, _ = _paint(painter, {}, memory=TINY_MEMORY)
+    whole, _ = whole_of({}, memory=TINY_MEMORY)
     path = tmp_path / "a.checkpoint"
     stopped, seen = _paint(painter, {}, checkpoint=Checkpoint(path, "key"), stop_after=31, memory=TINY_MEMORY)
     assert stopped.size == 0

@@ -20,7 +20,7 @@ from nst_daemon.errors import CancelledError, EngineError
 Picture = NDArray[np.float32]
 
 SIZE = (64, 48)
-FEW = {"steps": 6, "pyramid": 32, "content_weight": 2.0}
+FEW = {"steps": 3, "pyramid": 32, "content_weight": 2.0}
 
 
 def _photo() -> Picture:
@@ -105,7 +105,7 @@ def test_every_preset_lowers_its_loss_and_paints_within_0_and_1(painter: Painter
         {"style_scale": 0.4},
         {"optimizer": "adam"},
         {"learning_rate": 0.01},
-        {"steps": 9},
+        {"steps": 5},
         {"pyramid": 0},
         {"init": "noise"},
         {"init": "style"},

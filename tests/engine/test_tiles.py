@@ -89,7 +89,7 @@ def test_regions_are_tiled_as_the_whole_picture_is(trunk: Trunk) -> None:
     picture, photo = _noise(128, 160, 1), _noise(128, 160, 2)
     style = _style(trunk, recipe, [left, 1 - left])
     losses, gradient = _whole(trunk, picture, photo, style, recipe)
-    our_losses, our_gradient = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, side=32)(picture)
+    our_losses, our_gradient = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, side=64)(picture)
     torch.testing.assert_close(our_losses, losses, rtol=1e-4, atol=0)
     assert (our_gradient - gradient).norm() / gradient.norm() < 1e-4
 
@@ -104,7 +104,7 @@ def test_what_counts_more_counts_so_in_tiles_too(trunk: Trunk) -> None:
     }
     style = _style(trunk, recipe, [None])
     whole = WholeLosses(trunk, photo, style, recipe, content_weight=0.3, content_guides=small)
-    tiled = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, content_guides=small, side=32)
+    tiled = TiledLosses(trunk, photo, style, recipe, content_weight=0.3, content_guides=small, side=64)
     plain = WholeLosses(trunk, photo, style, recipe, content_weight=0.3)
     losses, gradient = whole(picture)
     our_losses, our_gradient = tiled(picture)
