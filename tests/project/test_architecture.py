@@ -79,11 +79,10 @@ FLOORS_WITHIN = {
     ),
     "folders": (
         "companions copies gate mounts networks outbox",
-        "lease leftovers places sidecars walk",
-        "hints library masks",
-        "belongings watching",
-        "inbox originals",
-        "inboxes",
+        "hints lease leftovers library places sidecars walk",
+        "masks watching",
+        "belongings inbox",
+        "inboxes originals",
     ),
     "service": (
         "files kinds systemd",
@@ -100,8 +99,8 @@ FLOORS_WITHIN = {
     "intake": (
         "delays first_look pairing reader second_looks settling",
         "growing shelf",
-        "arrivals",
-        "admission in_hand submission",
+        "arrivals submission",
+        "admission in_hand",
         "departures",
         "repairing",
         "intake",
