@@ -1,9 +1,9 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -23,15 +23,16 @@ FULL = Problem(code="disk_full", message="The disk is full.", remedy="Free some 
 
 
 def job(number: int, state: JobState, error: str | None = None, style: str = "mosaic") -> Job:
-    new = new_job(Path("/pictures/inbox"), f"{number}.jpg")
-    facts = {name: getattr(new, name) for name in new.__slots__ if name not in ("state", "error", "styles")}
-    facts = {name: value for name, value in facts.items() if name in Job.__slots__}
-    return Job(
-        **facts | {"photo": f"{number}.jpg"},
-        id=number,
+    new = replace(
+        new_job(Path("/pictures/inbox"), f"{number}.jpg"),
+        path=PurePath(f"{number}.jpg"),
         state=state,
         error=error,
         styles=(Style(name=style, path=Path("/s.jpg"), sha256="1" * 64),),
+    )
+    return Job(
+        **{each.name: getattr(new, each.name) for each in fields(new)},
+        id=number,
         attempts=1,
         created=datetime.now(UTC),
         result=FOLDER / "trip" / f"{number}.png" if state is JobState.DONE else None,

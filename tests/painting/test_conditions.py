@@ -131,7 +131,8 @@ def test_a_full_state_folder_stops_the_intake_shows_and_is_waited_for(
     mount(state, 4 * MEGABYTE)
     state.chmod(0o700)  # a new tmpfs is everybody's, and that shows
     with running(home):
-        wait_for(lambda: (state / "ledger.db").exists() and home.snapshot().pid, what="the daemon")
+        reserve = state / "ledger.reserve"  # without it there is no room to say so
+        wait_for(lambda: reserve.exists() and reserve.stat().st_size == RESERVE_BYTES, what="the daemon")
         filler = fill(state)
         home.drop("a.jpg", bytes(2 * RESERVE_BYTES))
         wait_for(lambda: set(codes(home)) == {"disk_full"}, seconds=WAIT_SECONDS, what="disk_full")
