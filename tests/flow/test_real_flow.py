@@ -1,6 +1,7 @@
 """The whole flow with the real watcher, the real network and real files, small."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -13,7 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.real import command, files_in, home, jobs_of, picture, run_once, running
+from support.real import (
+    KeptEngine,
+    command,
+    end_in_the_middle,
+    files_in,
+    home,
+    jobs_of,
+    kept,
+    picture,
+    run_once,
+    running,
+)
 from support.waiting import WAIT_SECONDS
 
 from nst_daemon.cli import paint as cli_paint
@@ -23,26 +35,28 @@ from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 
-__all__ = ["home"]  # a fixture
+__all__ = ["home", "kept"]  # fixtures
 
 
 def test_a_worker_that_rests_is_woken_by_a_new_job_and_by_the_end(
-    home: Path, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
+    home: Path, kept: KeptEngine, monkeypatch: pytest.MonkeyPatch, wait_for: Callable[..., None]
 ) -> None:
     monkeypatch.setattr(daemon, "WORKER_SECONDS", 3600.0)
-    with running(home):
+    with running(home, kept):
         picture(home / "inbox" / "cat.png")
         wait_for(lambda: files_in(home / "archive"), seconds=WAIT_SECONDS, what="an original put away")
     assert files_in(home / "outbox") == ["cat.stripes.png"]
 
 
-def test_a_photo_and_its_sidecar_become_a_painting_and_the_original_is_in_the_archive(home: Path) -> None:
+def test_a_photo_and_its_sidecar_become_a_painting_and_the_original_is_in_the_archive(
+    home: Path, kept: KeptEngine
+) -> None:
     picture(home / "inbox" / "trip" / "cat.png")
     (home / "inbox" / "trip" / "cat.png.yaml").write_text(
         "style: [stripes, {mosaic: 0.5}]\nset: {size: 40}\n"
     )
 
-    assert run_once(home) is ExitCode.FINE
+    assert run_once(home, kept) is ExitCode.FINE
 
     assert files_in(home / "outbox") == ["trip/cat.stripes+mosaic.png"]
     with Image.open(home / "outbox" / "trip" / "cat.stripes+mosaic.png") as painted:
@@ -52,9 +66,9 @@ def test_a_photo_and_its_sidecar_become_a_painting_and_the_original_is_in_the_ar
     assert files_in(home / "failed") == []
 
 
-def test_status_and_jobs_say_what_the_contract_says(home: Path) -> None:
+def test_status_and_jobs_say_what_the_contract_says(home: Path, kept: KeptEngine) -> None:
     picture(home / "inbox" / "cat.png")
-    assert run_once(home) is ExitCode.FINE
+    assert run_once(home, kept) is ExitCode.FINE
 
     code, text = command(home, "status", "--json")
     status: dict[str, Any] = json.loads(text)
@@ -88,6 +102,7 @@ def test_status_and_jobs_say_what_the_contract_says(home: Path) -> None:
 def test_photos_dropped_one_after_another_are_painted_by_one_engine(
     home: Path, wait_for: Callable[..., None]
 ) -> None:
+    others = _engines()
     with running(home):
         pids = set()
         for number in range(3):
@@ -95,22 +110,22 @@ def test_photos_dropped_one_after_another_are_painted_by_one_engine(
             picture(home / "inbox" / name, seed=number)
             target = home / "outbox" / f"photo{number}.stripes.png"
             wait_for(target.exists, seconds=WAIT_SECONDS, what=f"{target.name}")
-            pids |= {child.pid for child in _engines()}
+            pids |= _engines() - others
         assert len(pids) == 1
         status = json.loads(command(home, "status", "--json")[1])
         assert status["running"]
         assert status["pid"] == os.getpid()
         assert (status["engine"]["state"], status["engine"]["device"]) == ("warm", "cpu")
-    assert not _engines()
+    assert _engines() == others
 
 
-def _engines() -> list[Any]:
-    import multiprocessing
-
-    return [child for child in multiprocessing.active_children() if child.name == "nst-engine"]
+def _engines() -> set[int | None]:
+    return {child.pid for child in multiprocessing.active_children() if child.name == "nst-engine"}
 
 
-def test_nothing_bad_is_lost_and_each_says_why(home: Path, wait_for: Callable[..., None]) -> None:
+def test_nothing_bad_is_lost_and_each_says_why(
+    home: Path, kept: KeptEngine, wait_for: Callable[..., None]
+) -> None:
     inbox, config = home / "inbox", home / "config.yaml"
     config.write_text(config.read_text().replace("watch: {", "watch: {max_wait_seconds: 1, "))
     (inbox / "empty.jpg").touch()
@@ -124,7 +139,7 @@ def test_nothing_bad_is_lost_and_each_says_why(home: Path, wait_for: Callable[..
     picture(inbox / "good.png", seed=4)
     before = set(files_in(inbox))
 
-    with running(home):
+    with running(home, kept):
         wait_for(lambda: len(jobs_of(home)) == 5 and not _unfinished(home), seconds=WAIT_SECONDS)
         wait_for(lambda: not _undisposed(home), seconds=WAIT_SECONDS, what="every original in its place")
         assert _problem_codes(home) == ["photo_incomplete"]  # the empty one may be written yet
@@ -139,8 +154,8 @@ def test_nothing_bad_is_lost_and_each_says_why(home: Path, wait_for: Callable[..
     }
     assert "stripes" in (jobs["unknown.png"].error or "")  # the near name
     assert "odd.png.yaml" in (jobs["odd.png"].error or "")
-    kept = {*files_in(inbox), *files_in(home / "failed"), *files_in(home / "archive")}
-    assert before <= kept
+    still_there = {*files_in(inbox), *files_in(home / "failed"), *files_in(home / "archive")}
+    assert before <= still_there
     for name in ("text.jpg", "cut.jpg"):
         assert (home / "failed" / f"{name}.error.txt").read_text().startswith(name)
     assert (home / "failed" / "cut.jpg").read_bytes() == whole[: len(whole) // 2]
@@ -160,23 +175,27 @@ def _unfinished(home: Path) -> bool:
     return bool({JobState.QUEUED, JobState.RUNNING} & set(_states(home)))
 
 
-def test_a_held_photo_is_painted_once_its_style_appears(home: Path, wait_for: Callable[..., None]) -> None:
+def test_a_held_photo_is_painted_once_its_style_appears(
+    home: Path, kept: KeptEngine, wait_for: Callable[..., None]
+) -> None:
     picture(home / "inbox" / "cat.png")
     (home / "inbox" / "cat.yaml").write_text("style: dots\n")
-    with running(home):
+    with running(home, kept):
         wait_for(lambda: _states(home) == [JobState.HELD], seconds=WAIT_SECONDS)
         picture(home / "styles" / "dots.png", seed=7)
         wait_for((home / "outbox" / "cat.dots.png").exists, seconds=WAIT_SECONDS)
 
 
-def test_a_failed_job_gives_exit_code_1(home: Path) -> None:
+def test_a_failed_job_gives_exit_code_1(home: Path, kept: KeptEngine) -> None:
     (home / "inbox" / "text.jpg").write_text("no picture")
-    assert run_once(home) is ExitCode.JOB_FAILED
+    assert run_once(home, kept) is ExitCode.JOB_FAILED
 
 
-def test_a_missing_inbox_is_a_problem_and_not_a_crash(home: Path, wait_for: Callable[..., None]) -> None:
+def test_a_missing_inbox_is_a_problem_and_not_a_crash(
+    home: Path, kept: KeptEngine, wait_for: Callable[..., None]
+) -> None:
     (home / "inbox").rmdir()
-    with running(home):
+    with running(home, kept):
         wait_for(lambda: _problem_codes(home) == ["inbox_missing"], seconds=WAIT_SECONDS)
         (home / "inbox").mkdir()
         picture(home / "inbox" / "cat.png")
@@ -198,7 +217,7 @@ def test_weights_that_are_missing_end_a_single_run_with_exit_code_3(home: Path) 
 
 
 def test_sigterm_hands_the_job_back_and_the_next_run_finishes_it(
-    home: Path, wait_for: Callable[..., None]
+    home: Path, kept: KeptEngine, wait_for: Callable[..., None]
 ) -> None:
     picture(home / "inbox" / "cat.png")
     (home / "inbox" / "cat.yaml").write_text("set: {steps: 100000}\n")
@@ -212,41 +231,25 @@ def test_sigterm_hands_the_job_back_and_the_next_run_finishes_it(
     assert files_in(home / "outbox") == []
 
     (home / "inbox" / "cat.yaml").write_text("set: {steps: 2}\n")
-    assert run_once(home) is ExitCode.FINE
+    assert run_once(home, kept) is ExitCode.FINE
     assert files_in(home / "outbox") == ["cat.stripes.png"]
 
 
 def test_a_painting_that_was_stopped_and_killed_ends_in_the_bytes_of_one_that_was_not(
-    home: Path, wait_for: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+    home: Path, kept: KeptEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    (home / "inbox" / "cat.yaml").write_text("set: {preset: classic, steps: 400}\n")
+    (home / "inbox" / "cat.yaml").write_text("set: {preset: classic, steps: 60}\n")
     picture(home / "inbox" / "cat.png")
     other = Path(shutil.copytree(home, tmp_path_factory.mktemp("other") / "home"))
-    assert run_once(home) is ExitCode.FINE
-    words = [sys.executable, "-m", "nst_daemon", "run", "--no-tray", "--config", str(other / "config.yaml")]
-    for end, seconds in ((signal.SIGTERM, 2.2), (signal.SIGKILL, 0.5)):
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as daemon:
-            try:
-                painted = _seconds_painted(other)
-                wait_for(lambda: _seconds_painted(other) > painted + seconds, seconds=WAIT_SECONDS)  # noqa: B023
-                daemon.send_signal(end)
-                daemon.wait(WAIT_SECONDS)
-            finally:
-                daemon.kill()
+    assert run_once(home, kept) is ExitCode.FINE
+    for end, step in ((signal.SIGTERM, 10), (signal.SIGKILL, 20)):
+        end_in_the_middle(other, end, at_step=step)
         assert len(files_in(other / "state" / "checkpoints")) == 1
-    assert run_once(other) is ExitCode.FINE
+    assert run_once(other, kept) is ExitCode.FINE
     results = [np.asarray(Image.open(each / "outbox" / "cat.stripes.png")) for each in (home, other)]
     assert np.array_equal(results[0], results[1])
     assert files_in(other / "state" / "checkpoints") == []
     assert "going on from" in (other / "state" / "nst-daemon.log").read_text()
-
-
-def _seconds_painted(home: Path) -> float:
-    if not (home / "state" / "ledger.db").exists():
-        return 0.0
-    with Ledger(home / "state" / "ledger.db") as ledger:
-        current = ledger.snapshot(running=True).current
-        return max((each.progress.seconds for each in current if each.progress), default=0.0)
 
 
 def _is_painting(home: Path) -> bool:
@@ -256,31 +259,32 @@ def _is_painting(home: Path) -> bool:
         return any(current.progress for current in ledger.snapshot(running=True).current)
 
 
-def test_a_pause_survives_a_restart_and_resume_ends_it(home: Path) -> None:
+def test_a_pause_survives_a_restart_and_resume_ends_it(home: Path, kept: KeptEngine) -> None:
     assert command(home, "pause")[0] == ExitCode.FINE
     picture(home / "inbox" / "cat.png")
-    assert run_once(home) is ExitCode.JOB_FAILED  # it is left
+    assert run_once(home, kept) is ExitCode.JOB_FAILED  # it is left
     assert jobs_of(home)["cat.png"].state is JobState.QUEUED
     assert command(home, "resume")[0] == ExitCode.FINE
-    assert run_once(home) is ExitCode.FINE
+    assert run_once(home, kept) is ExitCode.FINE
     assert jobs_of(home)["cat.png"].state is JobState.DONE
 
 
-def test_a_painting_that_comes_back_into_the_inbox_is_not_painted_again(home: Path) -> None:
+def test_a_painting_that_comes_back_into_the_inbox_is_not_painted_again(home: Path, kept: KeptEngine) -> None:
     picture(home / "inbox" / "cat.png")
-    assert run_once(home) is ExitCode.FINE
+    assert run_once(home, kept) is ExitCode.FINE
     result = home / "outbox" / "cat.stripes.png"
     (home / "inbox" / "again.png").write_bytes(result.read_bytes())
-    assert run_once(home) is ExitCode.FINE
+    assert run_once(home, kept) is ExitCode.FINE
     assert files_in(home / "outbox") == ["cat.stripes.png"]
     assert (home / "inbox" / "again.png").exists()
 
 
 def test_the_demo_paints_the_sample_photo_and_prints_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Callable[[Path], Path]
 ) -> None:
     from typer.testing import CliRunner
 
+    cache(tmp_path / "demo" / "state" / "weights")
     monkeypatch.setattr(cli_paint, "DEMO_SETTINGS", {"size": 48, "steps": 2})
     result = CliRunner().invoke(app, ["demo", "--dir", str(tmp_path / "demo")])
     assert result.exit_code == ExitCode.FINE, result.output

@@ -1,10 +1,14 @@
 """A home for the real daemon with the real network, small."""
 
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +16,19 @@ import pytest
 from PIL import Image
 
 from nst_daemon.config import Config, load
+from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon.daemon import Daemon
+from nst_daemon.engine.child import serve
+from nst_daemon.engine.process import EngineProcess, OnFacts
+from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job
-from support.waiting import WAIT_SECONDS
+from nst_daemon.painting.attempt import Engine
+from nst_daemon.painting.pool import make_engine
+from support.waiting import WAIT_SECONDS, take, wait_for
 
+STEP_SECONDS = 0.1  # of an engine that is to be ended in the middle
 SETTINGS = "set: {size: 48, steps: 3, pyramid: 0}"
 
 
@@ -52,8 +63,57 @@ def jobs_of(home: Path) -> dict[str, Job]:
         return {job.photo: job for job in ledger.jobs.all()}
 
 
-def run_once(home: Path) -> ExitCode:
-    return Daemon(config_of(home)).run(once=True)
+class KeptEngine:
+    """One engine's process for the daemons of several tests: each leaves it, and the next finds it warm."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        settings = EngineSettings(device="cpu", cache_dir=cache_dir)
+        self._process = EngineProcess(settings, on_facts=lambda facts: self._on_facts(facts))
+        self._on_facts: OnFacts = lambda _: None
+        self._process.warm_up()
+
+    def made(self, settings: EngineSettings, on_facts: OnFacts) -> Engine:
+        """Stand in for what makes a daemon's engine."""
+        self._on_facts = on_facts
+        return self
+
+    @property
+    def facts(self) -> EngineFacts:
+        return self._process.facts
+
+    @property
+    def is_warm(self) -> bool:
+        return self._process.is_warm
+
+    def warm_up(self, should_stop: Callable[[], bool]) -> object:
+        return self._process.warm_up(should_stop)
+
+    def paint(
+        self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> Painting:
+        return self._process.paint(order, on_progress=on_progress, should_stop=should_stop)
+
+    def end(self) -> None:
+        """Leave the process to the next daemon."""
+        self._on_facts = lambda _: None
+
+    def close(self) -> None:
+        self._process.end()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, cache: Callable[[Path], Path]) -> Iterator[KeptEngine]:
+    engine = KeptEngine(cache(tmp_path_factory.mktemp("kept")))
+    yield engine
+    engine.close()
+
+
+def daemon_of(home: Path, engine: KeptEngine | None) -> Daemon:
+    return Daemon(config_of(home), make_engine=make_engine if engine is None else engine.made)
+
+
+def run_once(home: Path, engine: KeptEngine | None = None) -> ExitCode:
+    return daemon_of(home, engine).run(once=True)
 
 
 def command(home: Path, *words: str) -> tuple[int, str]:
@@ -69,9 +129,9 @@ def command(home: Path, *words: str) -> tuple[int, str]:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[Daemon]:
+def running(home: Path, engine: KeptEngine | None = None) -> Iterator[Daemon]:
     """Run the daemon on a thread of its own."""
-    daemon = Daemon(config_of(home))
+    daemon = daemon_of(home, engine)
     thread = threading.Thread(target=daemon.run)
     thread.start()
     try:
@@ -83,3 +143,48 @@ def running(home: Path) -> Iterator[Daemon]:
 
 def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def end_in_the_middle(home: Path, number: signal.Signals, *, at_step: int) -> None:
+    """Let a daemon paint in a process of its own, and end it by a signal when it has come so far."""
+    process = multiprocessing.get_context("spawn").Process(target=_run_slowly, args=(home,))
+    process.start()
+    try:
+        wait_for(lambda: _step(home) >= at_step, seconds=WAIT_SECONDS, what=f"step {at_step}")
+        os.kill(process.pid or 0, number)
+        process.join(WAIT_SECONDS)
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+
+
+def _step(home: Path) -> int:
+    if not (home / "state" / "ledger.db").exists():
+        return 0
+    with Ledger(home / "state" / "ledger.db") as ledger:
+        current = ledger.snapshot(running=True).current
+        return max((each.progress.step for each in current if each.progress), default=0)
+
+
+def _run_slowly(home: Path) -> None:
+    def make(settings: EngineSettings, on_facts: OnFacts) -> Engine:
+        return EngineProcess(settings, on_facts=on_facts, serve=_serve_slowly)
+
+    Daemon(config_of(home), make_engine=make).run()
+
+
+def _serve_slowly(pipe: Connection, settings: EngineSettings) -> None:
+    """Paint as ever, but slowly enough for a signal, and worth a checkpoint from the first step."""
+    from nst_daemon.engine import checkpoint
+    from nst_daemon.engine.descent import Descent
+
+    step: Callable[[Descent], object] = Descent._step
+
+    def slowly(descent: Descent) -> object:
+        take(STEP_SECONDS)
+        return step(descent)
+
+    Descent._step = slowly  # type: ignore[method-assign, assignment]
+    checkpoint.WORTH_SECONDS = 0.0  # type: ignore[misc]
+    serve(pipe, settings)

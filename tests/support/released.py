@@ -3,29 +3,21 @@
 A release writes its own, in a checkout of it: `cd tests && python -m support.released flow/released/VERSION`.
 """
 
-import multiprocessing
-import os
 import re
 import shutil
 import signal
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import closing
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from nst_daemon import config
 from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.disk import Stamp
-from nst_daemon.engine.child import serve
-from nst_daemon.engine.process import EngineProcess
-from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger import Ledger, Request
-from support.real import jobs_of, picture
-from support.waiting import WAIT_SECONDS, wait_for
+from support.real import end_in_the_middle, jobs_of, picture
 
 HOME = "{home}"  # stands in the ledger's text for the folder that it lay in
 DUMP = "ledger.sql"
@@ -91,8 +83,8 @@ def make(target: Path) -> None:
     with Ledger(home / "state" / "ledger.db") as ledger:
         ledger.cancel(jobs["cancelled.png"])
         ledger.requests.resume()
-    _end(home, signal.SIGTERM, at_step=15)
-    _end(home, signal.SIGKILL, at_step=18)
+    end_in_the_middle(home, signal.SIGTERM, at_step=15)
+    end_in_the_middle(home, signal.SIGKILL, at_step=18)
     with Ledger(home / "state" / "ledger.db") as ledger:
         ledger.queue.claim()  # the next job, whose worker is killed before its engine has it …
         ledger.cancel(jobs["asked.png"])  # … and whose user does not want it any more
@@ -108,45 +100,6 @@ def _taken_in(home: Path, jobs: int) -> None:
         ledger.requests.pause()
     Daemon(config.load(home / "config.yaml")).run(once=True)
     assert len(jobs_of(home)) == jobs
-
-
-def _end(home: Path, number: signal.Signals, *, at_step: int) -> None:
-    """Let a daemon paint, and end it by a signal in the middle."""
-    process = multiprocessing.get_context("spawn").Process(target=_run, args=(home,))
-    process.start()
-    assert process.pid is not None
-    wait_for(lambda: _step(home) >= at_step, seconds=WAIT_SECONDS)
-    os.kill(process.pid, number)
-    process.join(WAIT_SECONDS)
-
-
-def _step(home: Path) -> int:
-    with Ledger(home / "state" / "ledger.db") as ledger:
-        current = ledger.snapshot(running=True).current
-        return max((each.progress.step for each in current if each.progress), default=0)
-
-
-def _run(home: Path) -> None:
-    Daemon(
-        config.load(home / "config.yaml"),
-        make_engine=lambda settings, on_facts: EngineProcess(settings, on_facts=on_facts, serve=serve_slowly),
-    ).run()
-
-
-def serve_slowly(pipe: Connection, settings: EngineSettings) -> None:
-    """Paint as ever, but slowly enough for a signal, and worth a checkpoint from the first step."""
-    from nst_daemon.engine import checkpoint
-    from nst_daemon.engine.descent import Descent
-
-    step: Callable[[Descent], object] = Descent._step
-
-    def slowly(descent: Descent) -> object:
-        multiprocessing.connection.wait([], 0.2)
-        return step(descent)
-
-    Descent._step = slowly  # type: ignore[method-assign, assignment]
-    checkpoint.WORTH_SECONDS = 0.0  # type: ignore[misc]
-    serve(pipe, settings)
 
 
 def _write(home: Path, target: Path) -> None:
