@@ -453,3 +453,16 @@ def test_threads_begin_in_few_places() -> None:
 
 def test_signals_are_handled_in_few_places() -> None:
     assert callers_of("signal") == {"daemon.daemon", "desktop.process", "system.child"}
+
+
+TESTS = Path(__file__).parents[1]
+
+
+def test_the_tests_wait_in_one_place() -> None:
+    sleepers = {
+        str(path.relative_to(TESTS))
+        for path in TESTS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep")
+    }
+    assert sleepers == {"support/waiting.py"}

@@ -217,6 +217,11 @@ class Home:
     def states(self) -> dict[str, JobState]:
         return {job.photo: job.state for job in self.jobs()}
 
+    def undisposed(self) -> list[int]:
+        """Return the jobs whose originals still have to be put away."""
+        with Ledger(self.path / "state" / "ledger.db") as ledger:
+            return ledger.jobs.undisposed()
+
     def snapshot(self) -> Snapshot:
         with Ledger(self.path / "state" / "ledger.db") as ledger:
             return ledger.snapshot(running=True)
