@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from support.daemons import CONFIG, Home, ended, hang_up, left_overs
 from support.daemons import running as played
-from support.real import command, picture, run_once, running
+from support.real import answer, picture, run_once, running
 from support.real import home as real_home
 from support.waiting import WAIT_SECONDS
 
@@ -201,7 +201,7 @@ def test_two_real_engines_paint_at_once_and_what_one_would_paint(
         statuses: list[dict[str, list[object]]] = []
 
         def are_two() -> bool:
-            statuses.append(json.loads(command(real_home, "status", "--json")[1]))
+            statuses.append(json.loads(answer(real_home, "status", "--json")))
             return len(statuses[-1]["current"]) == 2
 
         wait_for(are_two, seconds=WAIT_SECONDS, what="two at a time")

@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from nst_daemon.cli.app import app
 from nst_daemon.config import Config, load
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon.daemon import Daemon
@@ -126,6 +128,11 @@ def command(home: Path, *words: str) -> tuple[int, str]:
         timeout=WAIT_SECONDS,
     )
     return done.returncode, done.stdout
+
+
+def answer(home: Path, *words: str) -> str:
+    """Return what a command writes to stdout; in this process, for who asks often."""
+    return CliRunner().invoke(app, [*words, "--config", str(home / "config.yaml")]).stdout
 
 
 @contextmanager
