@@ -35,7 +35,9 @@ from nst_daemon.ledger.jobs import PENDING, Job, JobState
 
 logger = logging.getLogger(__name__)
 
-HOLD_BACK_SECONDS: Final = 2.0  # for the tick that pairs a photo anew, once its sidecar has settled
+# For the tick that pairs a photo anew, once its sidecar has settled: on a busy machine, or behind a slow disk, it
+# may come late. Then the hold ends at once.
+HOLD_BACK_SECONDS: Final = 15.0
 HELD_SECONDS: Final = 2.0  # between looks at the style library for those that wait for a style
 
 
@@ -220,6 +222,7 @@ class Repairs:
         )
         self._admission.repair(arrival, [job for job in jobs if job.photo_sha256 == seen.photo_sha256])
         self._ledger.seen.mark(replace(seen, sidecar=sidecars, keywords=keywords))
+        self._ledger.queue.release(photo)
 
     def _read_again(self, inbox: Inbox, job: Job) -> None:
         """Read a photo for a job that was retried before it ever had a style; it may be in `failed`."""

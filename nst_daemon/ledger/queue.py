@@ -70,6 +70,15 @@ class Queue:
                 (self._file.clock() + seconds, path_in(original), JobState.QUEUED),
             )
 
+    def release(self, original: Path) -> None:
+        """Let the queued jobs of a photo begin that only `postpone` kept waiting: none has been tried."""
+        with self._file.write(durable=False) as db:
+            db.execute(
+                "UPDATE jobs SET not_before = 0 WHERE original = ? AND state = ? AND attempts = 0",
+                (path_in(original), JobState.QUEUED),
+            )
+        self.additions.tell()
+
     def set_foreign(self, inboxes: Collection[Path]) -> None:
         """Replace the inboxes that another daemon works on: their jobs wait, for it may be painting them."""
         rows = {path_in(inbox) for inbox in inboxes}

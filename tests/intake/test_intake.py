@@ -907,3 +907,29 @@ def test_ten_thousand_kept_photos_cost_a_look_each_and_no_reading(place: Place) 
     place.run(61, step=61)
     assert time.perf_counter() - begun < 5.0
     assert len(place.reader.read) == count
+
+
+def test_a_job_is_held_back_until_its_sidecar_was_read_however_late_that_is(place: Place) -> None:
+    place.drop("a.jpg")
+    place.run()
+    place.close()
+    place.drop("a.yaml", f"style: {SCREAM}".encode())
+    place.open()
+    place.advance(10.0)  # a busy machine, on which nothing ticks
+    assert place.ledger.queue.claim() is None
+    place.tick()
+    job = place.ledger.queue.claim()
+    assert job is not None
+    assert job.style == SCREAM
+
+
+def test_a_job_whose_sidecar_asks_for_the_same_is_held_back_no_longer_than_it_settles(place: Place) -> None:
+    place.drop("a.jpg")
+    place.drop("a.yaml", f"style: {SCREAM}".encode())
+    place.run()
+    place.close()
+    place.drop("a.yaml", f"style: {SCREAM}  # still".encode())
+    place.open()
+    assert place.ledger.queue.claim() is None
+    place.run(place.watch.settle_seconds + 0.5)
+    assert place.ledger.queue.claim() is not None
