@@ -35,6 +35,7 @@ WHY: Final[Mapping[str, str]] = {
     "tray": "an icon in the task bar, by the extra desktop: auto, on, off",
     "notify": "what a notification is shown for, by the extra desktop: all, failures, off",
     "state_dir": "ledger, log and private copies; empty: the platform's folder",
+    "exchange": "the folder that editors' plug-ins use: auto (in your pictures folder), off, or a path",
     "max_megapixels": "a larger photo fails with a clear error, and a larger style holds its photos",
     "watch.settle_seconds": "a file is finished when it stood still for this long",
     "watch.rescan_seconds": "the folders are read anew this often, whatever was reported",

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from nst_daemon import disk
 from nst_daemon.config.blends import blend_of
 from nst_daemon.config.model import Config, ConfigText, EngineConfig, Folder, FolderText, RuleText, keys_of
-from nst_daemon.config.overlaps import overlaps
+from nst_daemon.config.overlaps import Place, overlaps
 from nst_daemon.config.recipe import Rule
 from nst_daemon.config.refusals import adapter, faults_of
 from nst_daemon.config.settings import settings_and_faults
@@ -26,6 +26,8 @@ from nst_daemon.errors import ConditionError, ConfigError
 APP: Final = "nst-daemon"
 ENVIRONMENT: Final = "NST_DAEMON_CONFIG"
 UNREADABLE: Final = "config_unreadable"
+AUTO: Final = "auto"
+OFF: Final = "off"
 
 
 def absolute(text: str | Path, base: Path | None = None) -> Path:
@@ -100,6 +102,8 @@ def parse(text: str | bytes, source: Path) -> Config:
     config = _complete(written, source)
     if faults := list(_folder_faults(config, raw)):
         raise document.error(faults)
+    if written.exchange.lower() == AUTO and list(_exchange_faults(config)):
+        return replace(config, exchange=None)  # all the pictures are an inbox: nobody asked for plug-ins
     return config
 
 
@@ -166,6 +170,7 @@ def _complete(written: ConfigText, source: Path) -> Config:
         engine=engine,
         tray=written.tray,
         notify=written.notify,
+        exchange=_exchange(written.exchange, base),
         max_megapixels=written.max_megapixels,
     )
 
@@ -216,10 +221,25 @@ def _state_dir(source: Path) -> Path:
     return state / "configs" / f"{source.parent.name or 'root'}-{mark}"
 
 
+def _exchange(written: str, base: Path) -> Path | None:
+    """Return the folder that editors' plug-ins use, there or not; `auto` is among the pictures."""
+    if written.lower() == OFF:
+        return None
+    if written.lower() == AUTO:
+        return platformdirs.user_pictures_path() / APP / "editors"
+    return absolute(written, base)
+
+
 def _device_faults(engine: EngineConfig, raw: Mapping[str, Any]) -> Iterator[Fault]:
     is_said = "device" in raw.get("engine", {})
     if is_said and engine.devices is not None and engine.devices != (engine.device,):
         yield Fault(("engine", "devices"), f"engine.device says {engine.device}: give one of the two")
+
+
+def _exchange_faults(config: Config) -> Iterator[Fault]:
+    if config.exchange is not None:
+        inboxes: list[Place] = [(("inbox",), folder.inbox) for folder in config.folders]
+        yield from overlaps(inboxes, [(("exchange",), config.exchange)])
 
 
 def _folder_faults(config: Config, raw: Mapping[str, Any]) -> Iterator[Fault]:
@@ -234,3 +254,5 @@ def _folder_faults(config: Config, raw: Mapping[str, Any]) -> Iterator[Fault]:
     for top, folder in zip(tops, config.folders, strict=True):
         others += [((*top, key), getattr(folder, key)) for key in ("outbox", "archive", "failed")]
     yield from overlaps(inboxes, others)
+    if raw.get("exchange", AUTO) != AUTO:
+        yield from _exchange_faults(config)

@@ -147,6 +147,7 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
     tray: TrayMode = TrayMode.AUTO
     notify: Notify = Notify.FAILURES
+    exchange: Path | None = None  # the folder that editors' plug-ins share with the daemon; None: off
     max_megapixels: Megapixels = MAX_MEGAPIXELS  # larger photos fail with a clear error
 
 
@@ -196,6 +197,7 @@ class ConfigText:
     tray: Annotated[TrayMode, WORD] = TrayMode.AUTO
     notify: Annotated[Notify, WORD] = Notify.FAILURES
     state_dir: str | None = None
+    exchange: str = "auto"
     max_megapixels: Megapixels = MAX_MEGAPIXELS
 
 

@@ -272,6 +272,8 @@ class Sidecar:
     set: Mapping[str, object] = field(default_factory=dict)
     mask: str | None = None  # a file beside the photo
     regions: Regions = ()
+    title: str | None = None  # what people call the photo
+    attended: bool = False  # an editor's: it gives signs of life while somebody waits
     fault: str | None = None  # why it cannot be used; then its photo is held
     is_ours: bool = True  # false: another program's, which asks for nothing
 

@@ -21,7 +21,8 @@ from nst_daemon.errors import ConfigError
 
 LAYER_SETTINGS: Final = ("content_layers", "style_layers")
 HEAD: Final = 20_000  # characters of a text that is no YAML, by whose keys it is known for another program's
-SIDECAR_KEYS: Final = ("style", "set", "mask", "regions")
+SIDECAR_KEYS: Final = ("style", "set", "mask", "regions", "title", "attended", "whole")
+MAX_TITLE: Final = 500  # characters
 T = TypeVar("T")
 
 
@@ -179,10 +180,34 @@ def _sidecar(document: Document, value: Mapping[str, object], path: Path) -> Sid
     blend = _asked(blend_of, "style", value, faults)
     mask = _asked(mask_name, "mask", value, faults)
     regions = _asked(regions_of, "regions", value, faults)
+    title = _asked(_title, "title", value, faults)
+    attended = _asked(_yes_or_no, "attended", value, faults)
+    _asked(_yes_or_no, "whole", value, faults)
     settings, wrong = settings_and_faults(value.get("set") or {}, ("set",))
     if faults or wrong:
         return Sidecar(path=path, fault="; ".join(document.describe(f) for f in [*faults, *wrong]))
-    return Sidecar(path=path, style=blend, set=settings, mask=mask, regions=regions or ())
+    return Sidecar(
+        path=path,
+        style=blend,
+        set=settings,
+        mask=mask,
+        regions=regions or (),
+        title=title,
+        attended=bool(attended),
+    )
+
+
+def _title(value: object) -> str:
+    """Return what people call a picture. Raises: ValueError: it is no text, or too long."""
+    if not isinstance(value, (str, int, float)) or len(str(value)) > MAX_TITLE:
+        raise ValueError(f"got {reprlib.repr(value)}, allowed is a text of up to {MAX_TITLE} characters")
+    return str(value)
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"got {reprlib.repr(value)}, allowed is true or false")
+    return value
 
 
 def _asked(

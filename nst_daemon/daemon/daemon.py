@@ -22,6 +22,7 @@ from nst_daemon.daemon.once import verdict as judged
 from nst_daemon.daemon.reloading import ConfigWatch
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.disk import locks, logs
+from nst_daemon.editors.part import Editors, MakeEditorsReader, make_editors_reader
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.folders import inbox, outbox
 from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
@@ -61,12 +62,14 @@ class Daemon:
         *,
         make_engine: MakeEngine = make_engine,
         make_reader: MakeReader = make_reader,
+        make_editors_reader: MakeEditorsReader = make_editors_reader,
         keeps_tray: bool = False,  # the command line has the last word on the tray
     ) -> None:
         self.config = config
         self._keeps_tray = keeps_tray
         self._make_engine = make_engine
         self._make_reader = make_reader
+        self._make_editors_reader = make_editors_reader
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._failure: BaseException | None = None
@@ -106,17 +109,11 @@ class Daemon:
             if begun is None:
                 return ExitCode.FINE
             stack.callback(self._leave, ledger)
-            desktop = None if once else stack.enter_context(DesktopKeeper(self.config))
-            left = stack.enter_context(LeftHalf(self.config, ledger, self._make_reader))
-            left.keeps_unfinished = once
-            right = stack.enter_context(
-                RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop)
-            )
-            parts = Parts(ledger, left, right, desktop, supervision)
+            parts = self._parts(stack, ledger, supervision, once=once)
             stack.callback(self._join, parts, hold)
             self._watch(parts, once=once, on_change=on_change)
             if once and self._failure is None:
-                verdict = judged(ledger, left, begun=begun)
+                verdict = judged(ledger, parts.left, begun=begun)
         if self._failure is not None:
             raise self._failure
         # A daemon that was told to stop has done its work, whatever became of single photos.
@@ -149,6 +146,19 @@ class Daemon:
                 supervision.not_ready(said, WAIT_SECONDS)
                 self._stop.wait(WAIT_SECONDS)
         return None
+
+    def _parts(self, stack: ExitStack, ledger: Ledger, supervision: Supervision, *, once: bool) -> "Parts":
+        """Build what the daemon consists of; the stack ends it."""
+        desktop = None if once else stack.enter_context(DesktopKeeper(self.config))
+        left = stack.enter_context(LeftHalf(self.config, ledger, self._make_reader))
+        left.keeps_unfinished = once
+        right = stack.enter_context(
+            RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop)
+        )
+        plug_ins = None
+        if not once:
+            plug_ins = stack.enter_context(Editors(self.config, ledger, self._make_editors_reader))
+        return Parts(ledger, left, right, plug_ins, desktop, supervision)
 
     def _begin(self, ledger: Ledger) -> float:
         """Give back what a crash left, and say that we are here; return the time."""
@@ -192,6 +202,8 @@ class Daemon:
             ("intake", lambda: self._take_in(left)),
             (SWEEPER, lambda: self._sweep(ledger)),
         ]
+        if (plug_ins := parts.editors) is not None:
+            self._to_begin.append(("editors", lambda: self._serve(plug_ins)))
         self._tend(parts)
         while not self._stop.wait(BEAT_SECONDS if not on_change else BEAT_SECONDS / 4):
             self._speak(parts)
@@ -240,6 +252,8 @@ class Daemon:
             self.config = config
             parts.left.follow(config)
             parts.right.follow(config)
+            if parts.editors is not None:
+                parts.editors.follow(config)
             if parts.desktop is not None:
                 parts.desktop.follow(config)
         parts.ledger.problems.set("config", edits.problems)
@@ -264,6 +278,11 @@ class Daemon:
                 self._is_ready.set()  # the inboxes are watched, and were read once
             if not is_more:
                 self._stop.wait(min(max(left.due_in(), LEAST_SECONDS), INTAKE_SECONDS))
+
+    def _serve(self, plug_ins: Editors) -> None:
+        """Answer editors' plug-ins. Not watched by the pulse: a dead share there is nobody else's trouble."""
+        while not self._stop.is_set():
+            self._stop.wait(plug_ins.tick())
 
     def _work(self, worker: Worker, ledger: Ledger) -> None:
         """Paint, once the intake has seen which photos have gone and which inboxes are another daemon's."""
@@ -318,6 +337,8 @@ class Daemon:
         """Wait for all threads; where one does not end, our lock is kept until this process does."""
         self._stop.set()
         parts.left.interrupt()
+        if parts.editors is not None:
+            parts.editors.interrupt()
         parts.ledger.queue.additions.tell()  # a worker that rests
         deadline = time.monotonic() + GRACE_SECONDS
         for thread in self._threads:
@@ -358,6 +379,7 @@ class Parts:
     ledger: Ledger
     left: LeftHalf
     right: RightHalf
+    editors: Editors | None
     desktop: DesktopKeeper | None
     supervision: Supervision
 

@@ -55,6 +55,16 @@ def existing_results(new: NewJob) -> Iterator[Path]:
             yield target
 
 
+def free_target(new: NewJob, suffix: str) -> Path:
+    """Return the first of the names that the result of a job may have, and no file has.
+
+    Raises:
+        ConditionError: nobody knows.
+    """
+    targets = _targets(new, blend_name(new.styles), suffix)
+    return next(target for target in targets if not disk.is_there(target))
+
+
 def report_target(target: Path) -> Path:
     """Return the path of the report beside a result: `<stem>.<style>.report.png`."""
     return target.with_name(f"{target.stem}.report.png")

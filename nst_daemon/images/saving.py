@@ -112,9 +112,20 @@ def save_preview(rgb: Picture, path: Path) -> None:
     Raises:
         ConditionError: it cannot be written now.
     """
+    _write(path, _small_jpeg(Image.fromarray(stored(rgb, 8))))
+
+
+def thumbnail(rgb: Picture, longest: int) -> bytes:
+    """Return a small JPEG of a picture, in sRGB, no longer than so many px. Shapes: (H, W, 3), 0..1."""
+    picture = Image.fromarray(stored(rgb, 8))
+    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return _small_jpeg(picture)
+
+
+def _small_jpeg(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(stored(rgb, 8)).save(stream, "JPEG", quality=PREVIEW_QUALITY)
-    _write(path, stream.getvalue())
+    picture.save(stream, "JPEG", quality=PREVIEW_QUALITY)
+    return stream.getvalue()
 
 
 def choose_format(photo: Photo, format: Format, width: int, height: int) -> tuple[str, tuple[str, ...]]:

@@ -18,7 +18,14 @@ from typing import Final, Protocol, Self
 
 from nst_daemon import disk
 from nst_daemon.config import MAX_MEGAPIXELS
-from nst_daemon.errors import ConditionError, FileConditionError, IncompletePhotoError, PhotoError, Trouble
+from nst_daemon.errors import (
+    ConditionError,
+    FileConditionError,
+    IncompletePhotoError,
+    PhotoError,
+    StyleError,
+    Trouble,
+)
 from nst_daemon.folders.sidecars import xmp_beside
 from nst_daemon.system.child import Child, ClosedError, EndedError
 
@@ -30,6 +37,7 @@ START_LIMIT: Final = 120.0  # for the process to load its decoders, from a disk 
 IDLE_SECONDS: Final = 30.0  # then the process ends: it holds the memory of its largest photo
 ATTEMPTS: Final = 2  # the kernel may have killed the process for somebody else's memory
 SEEN: Final = 16  # px that are left of a decoded photo: nobody looks at them
+THUMBNAIL: Final = 192  # px, longer side, of a style in a list: sharp on a screen of twice the pixels
 SAMPLE_SECONDS: Final = 0.5  # between two looks at the memory that is left
 ENOUGH_BYTES: Final = 1 << 30  # of memory that is left: with less, the death of a process is no photo's fault
 BLOCK: Final = 1 << 20  # bytes
@@ -85,6 +93,7 @@ class Task(StrEnum):
 
     READ = "read"  # decode it
     LOOK = "look"  # read its bytes: can its disk give them at all?
+    SHRINK = "shrink"  # make a small picture of it
 
 
 class PhotoReader:
@@ -147,6 +156,28 @@ class PhotoReader:
             raise ConditionError(f"{path.name} was not read: the daemon ends.", code="cancelled") from error
         finally:
             self._last_use = self._clock()
+
+    def thumbnail(self, path: Path) -> bytes | None:
+        """Return a small JPEG of a picture, for a list to choose from; None: it is no picture.
+
+        Raises:
+            FileNotFoundError, ConditionError: as `inspect`.
+        """
+        self._last_use = self._clock()
+        self._get_ready()
+        try:
+            self._child.send((Task.SHRINK, path, self._max_megapixels))
+            if self._child.poll(self._time_limit):
+                answer: bytes | Exception | None = self._child.receive()
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+        except ClosedError as error:
+            raise ConditionError(f"{path.name} was not read: the daemon ends.", code="cancelled") from error
+        except EndedError as error:
+            raise _has_failed(error) from error
+        self._child.end()
+        raise _slow_disk(path, self._time_limit)
 
     def rest(self) -> None:
         """End the process if nobody needed it for a while."""
@@ -308,7 +339,11 @@ def _serve(pipe: Connection, read: Read) -> None:
             task, path, max_megapixels = pipe.recv()
         except (EOFError, OSError):
             return
-        answer = _look(path) if task is Task.LOOK else _answer(read, path, max_megapixels)
+        answer: object
+        if task is Task.READ:
+            answer = _answer(read, path, max_megapixels)
+        else:
+            answer = _look(path) if task is Task.LOOK else _shrunk(path, max_megapixels)
         try:
             pipe.send(answer)
         except OSError:
@@ -346,6 +381,21 @@ def _look(path: Path) -> bool | Exception:
     except (ConditionError, FileNotFoundError) as error:
         return error
     return True
+
+
+def _shrunk(path: Path, max_megapixels: float) -> bytes | Exception | None:
+    """Return a small JPEG of a picture; None: it is none; or what stands between it and us."""
+    from nst_daemon.images.loading import load_style
+    from nst_daemon.images.saving import thumbnail
+
+    try:
+        picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=THUMBNAIL)
+        return thumbnail(picture, THUMBNAIL)
+    except (ConditionError, FileNotFoundError) as error:
+        return error
+    except StyleError as error:
+        logger.info("%s", error)
+        return None
 
 
 def read_photo(path: Path, max_megapixels: float) -> Inspection:

@@ -62,6 +62,14 @@ class Queue:
             work = f"{WORK} {but(self._jobs.unreadable)} LIMIT 1"
             return db.execute(work, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
+    def before(self, job: int) -> int:
+        """Return how many jobs wait that will be painted before this one."""
+        with self._file.read() as db:
+            row = db.execute(
+                "SELECT count(*) AS count FROM jobs WHERE state = ? AND id < ?", (JobState.QUEUED, job)
+            ).fetchone()
+        return int(row["count"])
+
     def postpone(self, original: Path, seconds: float) -> None:
         """Let the queued jobs of a photo wait: its sidecar is just being written."""
         with self._file.write(durable=False) as db:
