@@ -21,7 +21,9 @@ from nst_daemon.errors import ConfigError
 
 LAYER_SETTINGS: Final = ("content_layers", "style_layers")
 HEAD: Final = 20_000  # characters of a text that is no YAML, by whose keys it is known for another program's
-SIDECAR_KEYS: Final = ("style", "set", "mask", "regions", "title", "attended", "whole")
+ASKING_KEYS: Final = ("style", "set", "mask", "regions")
+OWN_KEYS: Final = (*ASKING_KEYS, "attended", "whole")  # by which a sidecar is known for ours
+SIDECAR_KEYS: Final = (*OWN_KEYS, "title")  # which many programs write beside photos
 MAX_TITLE: Final = 500  # characters
 T = TypeVar("T")
 
@@ -149,11 +151,11 @@ def _is_foreign(value: object, path: Path) -> bool:
 
 
 def _are_ours(keys: Collection[str]) -> bool:
-    return not set(SIDECAR_KEYS).isdisjoint(keys) or (bool(keys) and all(map(_is_nearly_ours, keys)))
+    return not set(OWN_KEYS).isdisjoint(keys) or (bool(keys) and all(map(_is_nearly_ours, keys)))
 
 
 def _is_nearly_ours(key: str) -> bool:
-    words = (*SIDECAR_KEYS, *SETTINGS)
+    words = (*ASKING_KEYS, *SETTINGS)
     return key.lower() in words or bool(nearest(key.lower(), words, cutoff=0.75))
 
 
@@ -173,7 +175,7 @@ def _looks_foreign(text: str | bytes) -> bool:
 
 def _sidecar(document: Document, value: Mapping[str, object], path: Path) -> Sidecar:
     faults = [
-        Fault((str(key),), f"is no key of a sidecar{nearest(str(key), SIDECAR_KEYS)}")
+        Fault((str(key),), f"is no key of a sidecar{nearest(str(key), ASKING_KEYS)}")
         for key in value
         if key not in SIDECAR_KEYS
     ]

@@ -22,7 +22,7 @@ from nst_daemon.daemon.once import verdict as judged
 from nst_daemon.daemon.reloading import ConfigWatch
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.disk import locks, logs
-from nst_daemon.editors.part import Editors, MakeEditorsReader, make_editors_reader
+from nst_daemon.editors.part import Editors
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
 from nst_daemon.folders import inbox, outbox
 from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
@@ -62,14 +62,12 @@ class Daemon:
         *,
         make_engine: MakeEngine = make_engine,
         make_reader: MakeReader = make_reader,
-        make_editors_reader: MakeEditorsReader = make_editors_reader,
         keeps_tray: bool = False,  # the command line has the last word on the tray
     ) -> None:
         self.config = config
         self._keeps_tray = keeps_tray
         self._make_engine = make_engine
         self._make_reader = make_reader
-        self._make_editors_reader = make_editors_reader
         self._stop = threading.Event()
         self._reload = threading.Event()
         self._failure: BaseException | None = None
@@ -157,7 +155,7 @@ class Daemon:
         )
         plug_ins = None
         if not once:
-            plug_ins = stack.enter_context(Editors(self.config, ledger, self._make_editors_reader))
+            plug_ins = stack.enter_context(Editors(self.config, ledger, self._make_reader))
         return Parts(ledger, left, right, plug_ins, desktop, supervision)
 
     def _begin(self, ledger: Ledger) -> float:

@@ -45,6 +45,7 @@ SWEEP_SECONDS: Final = 3600.0
 UNSENT_SECONDS: Final = 24 * 3600.0  # then a picture whose sidecar never came is swept
 UNFETCHED_SECONDS: Final = 7 * 24 * 3600.0  # … and a painting that nobody fetched
 FORMATS: Final = (Format.SAME, Format.TIFF, Format.PNG, Format.JPEG)  # what every plug-in loads
+ELSEWHERE: Final = ("inbox", "photo", "archive", "failed", "events", "watch")  # problems of other ways
 NOBODY_WAITS: Final = "the editor has gone"
 BY_EDITOR: Final = "cancelled in the editor"
 
@@ -296,8 +297,8 @@ class Answering:
         ahead = len(snapshot.current) + self._ledger.queued_before(job.id)
         if snapshot.paused:
             return {"ahead": ahead, "error": "Painting is paused.", "remedy": "`nst-daemon resume` goes on."}
-        if job.error is None and snapshot.alarms:
-            alarm = snapshot.alarms[0]
+        alarm = next((each for each in snapshot.alarms if not each.code.startswith(ELSEWHERE)), None)
+        if job.error is None and alarm is not None:
             return {"ahead": ahead, "error": alarm.message, "remedy": alarm.remedy}
         return {"ahead": ahead}
 

@@ -5,9 +5,7 @@ large photo is read in the left half, a plug-in is answered all the same.
 """
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from nst_daemon.config import Config
 from nst_daemon.editors.answering import Answering
@@ -16,8 +14,7 @@ from nst_daemon.errors import ConditionError
 from nst_daemon.folders.exchange import Exchange
 from nst_daemon.folders.lease import Lease
 from nst_daemon.folders.library import Library
-from nst_daemon.intake.left import ClosableReader
-from nst_daemon.intake.reader import Inspector
+from nst_daemon.intake.left import ClosableReader, MakeReader
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import problem_of
@@ -29,32 +26,16 @@ REST_SECONDS: Final = 0.5  # … and while none does
 ABSENT_SECONDS: Final = 2.0  # … where there is no exchange folder
 
 
-class EditorsReader(ClosableReader, Protocol):
-    """A reader that makes small pictures as well."""
-
-    def thumbnail(self, path: Path) -> bytes | None:
-        """Return a small JPEG of a picture; None: it is none."""
-        ...
-
-
-MakeEditorsReader = Callable[[Config], EditorsReader]
-
-
-def make_editors_reader(config: Config) -> EditorsReader:
-    """Return the reader that decodes pictures in a process of its own."""
-    return Inspector(max_megapixels=config.max_megapixels)
-
-
 class Editors:
     """Exchange folder to ledger, and back. `tick` belongs to one thread; any other may ask and tell."""
 
-    def __init__(self, config: Config, ledger: Ledger, make: MakeEditorsReader) -> None:
+    def __init__(self, config: Config, ledger: Ledger, make: MakeReader) -> None:
         self._ledger = ledger
         self._make = make
         self._config = self._wanted = config
         self._is_over = False
         self._is_idle = config.exchange is None
-        self._parts: tuple[EditorsReader, Exchange, Lease, Answering, Stock] | None = None
+        self._parts: tuple[ClosableReader, Exchange, Lease, Answering, Stock] | None = None
         self._said = ""
 
     def __enter__(self) -> Self:

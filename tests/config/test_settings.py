@@ -165,3 +165,22 @@ def test_a_sidecar_is_read_in_every_encoding_of_unicode(name: str, text: str, en
     if encoding.endswith(("le", "be")):
         text = f"\ufeff{text}"
     assert config.parse_sidecar(text.encode(encoding), name).style == (("étude", 1.0),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"title": "IMG_1.jpg", "description": ""}', "title: My trip\n", "title: My trip\ndate: 2026-11-29\n"],
+)
+def test_a_title_alone_is_another_programs(text: str) -> None:
+    name = "a.jpg.json" if text.startswith("{") else "a.yaml"
+    assert not config.parse_sidecar(text, name).is_ours
+
+
+def test_a_sidecar_says_what_people_call_the_photo_and_that_somebody_waits() -> None:
+    sidecar = config.parse_sidecar('style: mosaic\ntitle: "a\'b"\nattended: true\nwhole: true\n', "a.yaml")
+    assert (sidecar.title, sidecar.attended, sidecar.fault) == ("a'b", True, None)
+
+
+@pytest.mark.parametrize("line", ["whole: 1", "attended: perhaps", "title: [a]", f"title: {'a' * 501}"])
+def test_an_editors_key_that_is_wrong_is_a_fault(line: str) -> None:
+    assert config.parse_sidecar(f"style: mosaic\n{line}\n", "a.yaml").fault is not None

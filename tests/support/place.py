@@ -29,6 +29,7 @@ class FakeReader:
     def __init__(self) -> None:
         self.keywords: dict[str, tuple[str, ...]] = {}
         self.read: list[str] = []
+        self.shown: list[str] = []  # as small pictures
         self.prepared = 0
         self.odd: set[str] = set()  # names of pictures that look as if somebody were still writing them
         self.on_read: Callable[[Path], None] = lambda path: None
@@ -55,6 +56,11 @@ class FakeReader:
             provenance=provenance,
             may_grow=path.name in self.odd,
         )
+
+    def thumbnail(self, path: Path) -> bytes | None:
+        self.shown.append(path.name)
+        content = disk.read_bytes(path)
+        return None if content.startswith(b"text") else b"small " + content
 
     def rest(self) -> None:
         pass
