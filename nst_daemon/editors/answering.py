@@ -179,7 +179,7 @@ class Answering:
     def _take(self, commission: Commission) -> None:
         """Bring a commission into the ledger, or say why not."""
         photo = commission.slip.photo
-        if known := self._ledger.jobs_of_photo(photo):  # taken before we were restarted
+        if known := self._ledger.jobs.of_photo(photo):  # taken before we were restarted
             commission.job = known[-1].id
             return
         news = self._library.news() if commission.news is not None else None
@@ -233,7 +233,7 @@ class Answering:
 
     def _added(self, new: NewJob) -> int:
         """Add a job that is answered whatever was painted before: by the same painting, or by a new one."""
-        known = self._ledger.job_of_key(new.key)
+        known = self._ledger.jobs.of_key(new.key)
         if known is None:
             return self._ledger.add(new).job
         own = replace(new, key=f"{new.key}:{new.original}")
@@ -264,7 +264,7 @@ class Answering:
 
     def _follow(self, commission: Commission, snapshot: Snapshot) -> None:
         """Answer what has become of a commission's job."""
-        job = None if commission.job is None else self._ledger.job(commission.job)
+        job = None if commission.job is None else self._ledger.jobs.get(commission.job)
         if job is None:
             self._end(commission, JobState.FAILED, error="Its job was forgotten.", remedy="Paint it again.")
         elif job.state is JobState.DONE:
@@ -294,7 +294,7 @@ class Answering:
             return self._painted(job, current)
         if job.state is not JobState.QUEUED:
             return {}
-        ahead = len(snapshot.current) + self._ledger.queued_before(job.id)
+        ahead = len(snapshot.current) + self._ledger.queue.before(job.id)
         if snapshot.paused:
             return {"ahead": ahead, "error": "Painting is paused.", "remedy": "`nst-daemon resume` goes on."}
         alarm = next((each for each in snapshot.alarms if not each.code.startswith(ELSEWHERE)), None)

@@ -91,7 +91,7 @@ class Editors:
 
     def _begin(self, exchange: Exchange) -> None:
         config, reader = self._config, self._make(self._config)
-        library = Library(config.styles, memory=self._ledger)
+        library = Library(config.styles, memory=self._ledger.facts)
         shelf = Shelf(
             library,
             copies=config.state_dir / "photos",
@@ -102,7 +102,7 @@ class Editors:
         answering = Answering(
             config=config, exchange=exchange, ledger=self._ledger, library=shelf, reader=reader
         )
-        lease = Lease(exchange.root, self._ledger.identity)
+        lease = Lease(exchange.root, self._ledger.facts.identity)
         self._parts = reader, exchange, lease, answering, Stock(exchange, library.entries, reader)
         logger.info("editors' plug-ins are answered in %s", exchange.root)
         if self._is_over:  # meanwhile
@@ -116,7 +116,7 @@ class Editors:
         if error is not None:
             logger.warning("The editors wait: %s", error)
         try:
-            self._ledger.set_problems("editors", [] if error is None else [problem_of(error)])
+            self._ledger.problems.set("editors", [] if error is None else [problem_of(error)])
             self._said = words
         except ConditionError as its_own:  # the left half shows it
             logger.debug("%s", its_own)

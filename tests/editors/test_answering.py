@@ -70,7 +70,7 @@ class Desk:
 
     def paint(self) -> Path:
         """Do what a worker does with the next job."""
-        job = self.place.ledger.claim()
+        job = self.place.ledger.queue.claim()
         assert job is not None
         result = job.outbox / f"{job.original.stem}.{job.style}{job.original.suffix}"
         result.write_bytes(b"painting of " + job.copy.read_bytes())
@@ -124,11 +124,11 @@ def test_a_painting_is_answered_with_its_place(desk: Desk) -> None:
 def test_how_far_a_painting_is_shows_at_most_once_a_second(desk: Desk) -> None:
     desk.order()
     desk.tick()
-    job = desk.place.ledger.claim()
+    job = desk.place.ledger.queue.claim()
     assert job is not None
     shown = []
     for step in range(1, 41):
-        desk.place.ledger.report_progress(job.id, progress_at(step))
+        desk.place.ledger.attempts.report_progress(job.id, progress_at(step))
         desk.clock.advance(0.1)
         desk.answering.tick()
         shown.append(desk.status().get("percent"))
@@ -139,7 +139,7 @@ def test_how_far_a_painting_is_shows_at_most_once_a_second(desk: Desk) -> None:
 def test_the_preview_is_named_while_there_is_one(desk: Desk) -> None:
     desk.order()
     desk.tick()
-    job = desk.place.ledger.claim()
+    job = desk.place.ledger.queue.claim()
     assert job is not None
     job.preview.parent.mkdir()
     job.preview.write_bytes(b"so far")
@@ -169,7 +169,7 @@ def test_the_same_picture_gets_the_painting_that_is_still_there(desk: Desk) -> N
     assert status["state"] == "done"
     assert (desk.exchange.root / status["result"]).read_bytes() == painted
     assert status["result"] == f"out/gimp/b.{SCREAM}.tif"
-    assert desk.place.ledger.claim() is None
+    assert desk.place.ledger.queue.claim() is None
 
 
 def test_the_same_picture_ordered_twice_at_once_is_answered_twice(desk: Desk) -> None:
@@ -243,7 +243,7 @@ def test_what_stands_in_the_way_is_said(desk: Desk, faults: Faults) -> None:
 
 
 def test_a_pause_is_said(desk: Desk) -> None:
-    desk.place.ledger.pause()
+    desk.place.ledger.requests.pause()
     desk.order()
     desk.tick()
     assert "resume" in desk.status()["remedy"]
@@ -251,9 +251,9 @@ def test_a_pause_is_said(desk: Desk) -> None:
 
 def test_a_disk_that_stops_all_painting_is_said(desk: Desk) -> None:
     problem = Problem(code="disk_full", message="The disk is full.", remedy="Make room.")
-    desk.place.ledger.set_problems("worker", [problem])
+    desk.place.ledger.problems.set("worker", [problem])
     inbox = Problem(code="inbox_missing", message="The inbox is not there.", remedy="Mount it.")
-    desk.place.ledger.set_problems("intake", [inbox])
+    desk.place.ledger.problems.set("intake", [inbox])
     desk.order()
     desk.tick()
     assert desk.status()["error"] == "The disk is full."
@@ -262,7 +262,7 @@ def test_a_disk_that_stops_all_painting_is_said(desk: Desk) -> None:
 def test_how_many_are_before_it_is_said(desk: Desk) -> None:
     for name in ("a.tif", "b.tif", "c.tif"):
         desk.order(name, content=name.encode())
-    desk.place.ledger.pause()
+    desk.place.ledger.requests.pause()
     desk.tick()
     assert desk.status("c.tif")["ahead"] == "2"
 
@@ -271,14 +271,14 @@ def test_how_many_are_before_it_is_said(desk: Desk) -> None:
 def test_what_is_cancelled_stops(desk: Desk, how: str) -> None:
     desk.order()
     desk.tick()
-    job = desk.place.ledger.claim()
+    job = desk.place.ledger.queue.claim()
     assert job is not None
     if how == "cancel":
         desk.path("a.tif.cancel").touch()
     else:
         desk.path("a.tif").unlink()
     desk.tick()
-    assert desk.place.ledger.is_cancelled(job.id)
+    assert desk.place.ledger.jobs.is_cancelled(job.id)
     assert desk.status()["state"] == "cancelled"
     assert desk.files() == ["a.tif.status"]
 
