@@ -14,7 +14,8 @@ from nst_daemon.errors import ConditionError
 from nst_daemon.folders.exchange import Exchange
 from nst_daemon.folders.lease import Lease
 from nst_daemon.folders.library import Library
-from nst_daemon.intake.left import ClosableReader, MakeReader
+from nst_daemon.intake.left import MakeReader
+from nst_daemon.intake.reader import Reader
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import problem_of
@@ -35,7 +36,7 @@ class Editors:
         self._config = self._wanted = config
         self._is_over = False
         self._is_idle = config.exchange is None
-        self._parts: tuple[ClosableReader, Exchange, Lease, Answering, Stock] | None = None
+        self._parts: tuple[Reader, Exchange, Lease, Answering, Stock] | None = None
         self._said = ""
 
     def __enter__(self) -> Self:

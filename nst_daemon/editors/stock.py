@@ -9,26 +9,19 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.disk.files import written_whole
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders.exchange import Exchange
 from nst_daemon.folders.library import Entry
+from nst_daemon.intake.reader import Reader
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0  # between two looks at the library
 PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # names that every disk and every plug-in can spell
-
-
-class Thumbnails(Protocol):
-    """Makes small pictures. `intake.reader` has one, in a process of its own."""
-
-    def thumbnail(self, path: Path) -> bytes | None:
-        """Return a small JPEG of a picture; None: it is none. Raises: FileNotFoundError, ConditionError."""
-        ...
 
 
 class Stock:
@@ -38,7 +31,7 @@ class Stock:
         self,
         exchange: Exchange,
         entries: Callable[[], tuple[Entry, ...]],
-        reader: Thumbnails,
+        reader: Reader,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -79,6 +79,10 @@ class Reader(Protocol):
         """Return what a photo is. Raises: FileNotFoundError, ConditionError."""
         ...
 
+    def thumbnail(self, path: Path) -> bytes | None:
+        """Return a small JPEG of a picture; None: it is none. Raises: FileNotFoundError, ConditionError."""
+        ...
+
     def rest(self) -> None:
         """Give back what is not needed at the moment."""
         ...
