@@ -23,7 +23,7 @@ from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.intake.reader import Inspection, Readable
+from nst_daemon.intake.inspection import Inspection, Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 
@@ -49,6 +49,9 @@ class PlayedReader:
         """Return what a photo is."""
         path.read_bytes()
         return Readable(width=8, height=8, format="jpeg")
+
+    def thumbnail(self, path: Path) -> bytes | None:
+        """Return no small picture."""
 
     def rest(self) -> None:
         """Do nothing."""

@@ -216,7 +216,8 @@ def _state(config: "Config") -> Iterator[Finding]:
 
 def _style(entry: "Entry", config: "Config") -> Iterator[Finding]:
     """Yield what is wrong with a style that every photo of an inbox, or those of a rule, would wait for."""
-    from nst_daemon.intake.reader import PhotoReader, Unreadable
+    from nst_daemon.intake.inspection import Unreadable
+    from nst_daemon.intake.reader import PhotoReader
 
     if entry.is_builtin:
         return

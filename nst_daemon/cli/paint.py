@@ -33,7 +33,7 @@ from nst_daemon.ledger.jobs import ENDS, Job, JobState, Snapshot
 if TYPE_CHECKING:
     from nst_daemon.config import Config
     from nst_daemon.engine.process import EngineProcess
-    from nst_daemon.intake.reader import Readable
+    from nst_daemon.intake.inspection import Readable
     from nst_daemon.ledger import Ledger
 
 SAMPLE: Final = Path(__file__).parent.parent / "bundled" / "sample"
@@ -330,7 +330,8 @@ def readable_photo(photo: Path, config: "Config | None") -> "Readable":
     Raises:
         PhotoError: it cannot be read.
     """
-    from nst_daemon.intake.reader import PhotoReader, Unreadable
+    from nst_daemon.intake.inspection import Unreadable
+    from nst_daemon.intake.reader import PhotoReader
 
     with PhotoReader(max_megapixels=config.max_megapixels) if config else PhotoReader() as reader:
         inspection = reader.inspect(photo)

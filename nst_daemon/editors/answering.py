@@ -27,7 +27,8 @@ from nst_daemon.folders.masks import take_masks
 from nst_daemon.folders.networks import network_of
 from nst_daemon.folders.sidecars import find_sidecar
 from nst_daemon.intake.arrivals import Arrival, jobs_for
-from nst_daemon.intake.reader import Reader, Unreadable
+from nst_daemon.intake.inspection import Unreadable
+from nst_daemon.intake.reader import Reader
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import ENDS, Current, Job, JobState, NewJob, Origin, Snapshot

@@ -16,7 +16,8 @@ from nst_daemon.folders.masks import take_masks
 from nst_daemon.folders.networks import network_of
 from nst_daemon.folders.sidecars import find_sidecar
 from nst_daemon.intake.arrivals import Arrival, as_new, jobs_for, unreadable_job, with_styles_anew
-from nst_daemon.intake.reader import Readable, Reader
+from nst_daemon.intake.inspection import Readable
+from nst_daemon.intake.reader import Reader
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Added, Duplicate, Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import PENDING, Job, JobState, NewJob

@@ -13,7 +13,7 @@ from pathlib import Path
 from nst_daemon import disk
 from nst_daemon.disk import Stamp
 from nst_daemon.folders.gate import PARTNER_ENDS
-from nst_daemon.intake.reader import Readable, Unreadable
+from nst_daemon.intake.inspection import Readable, Unreadable
 from nst_daemon.ledger.jobs import Problem, shown
 
 

@@ -25,7 +25,8 @@ from nst_daemon.intake.departures import Departures
 from nst_daemon.intake.first_look import FirstLooks
 from nst_daemon.intake.growing import Fate, Growing
 from nst_daemon.intake.in_hand import InHand
-from nst_daemon.intake.reader import Readable, Reader, Unreadable
+from nst_daemon.intake.inspection import Readable, Unreadable
+from nst_daemon.intake.reader import Reader
 from nst_daemon.intake.repairing import Repairs
 from nst_daemon.intake.second_looks import SecondLooks
 from nst_daemon.intake.shelf import Shelf

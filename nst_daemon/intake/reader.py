@@ -1,18 +1,13 @@
 """Reads a photo in a process of its own, so that no picture is decoded in the daemon.
 
-A picture that crashes its decoder, eats all memory or never ends costs that process and not the daemon.
-Decodes the whole photo: a header that reads well says nothing about the rest of the file. What the disk or
-the machine is at fault for is a condition, and no verdict on the photo.
+A picture that crashes its decoder, eats all memory or never ends costs that process and not the daemon. What
+the process does is in `reading`.
 """
 
-import importlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -21,12 +16,10 @@ from nst_daemon.config import MAX_MEGAPIXELS
 from nst_daemon.errors import (
     ConditionError,
     FileConditionError,
-    IncompletePhotoError,
-    PhotoError,
-    StyleError,
     Trouble,
 )
-from nst_daemon.folders.sidecars import xmp_beside
+from nst_daemon.intake.inspection import Inspection, Read, Unreadable
+from nst_daemon.intake.reading import Task, read_photo, serve
 from nst_daemon.system.child import Child, ClosedError, EndedError
 
 logger = logging.getLogger(__name__)
@@ -36,36 +29,8 @@ LONG_LIMIT: Final = 400.0  # the second time; below the time after which a threa
 START_LIMIT: Final = 120.0  # for the process to load its decoders, from a disk that wakes up
 IDLE_SECONDS: Final = 30.0  # then the process ends: it holds the memory of its largest photo
 ATTEMPTS: Final = 2  # the kernel may have killed the process for somebody else's memory
-SEEN: Final = 16  # px that are left of a decoded photo: nobody looks at them
-THUMBNAIL: Final = 192  # px, longer side, of a style in a list: sharp on a screen of twice the pixels
 SAMPLE_SECONDS: Final = 0.5  # between two looks at the memory that is left
 ENOUGH_BYTES: Final = 1 << 30  # of memory that is left: with less, the death of a process is no photo's fault
-BLOCK: Final = 1 << 20  # bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readable:
-    """A whole picture."""
-
-    width: int  # px, upright
-    height: int
-    format: str  # "jpeg", "png", …
-    keywords: tuple[str, ...] = ()
-    provenance: Mapping[str, str] | None = None  # a painting of ours
-    may_grow: bool = False  # it can be read, and looks as if somebody were still writing it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """Why a file cannot be read as a picture."""
-
-    reason: str
-    remedy: str = ""
-    may_grow: bool = False  # it breaks off: somebody may still be writing it
-
-
-Inspection = Readable | Unreadable
-Read = Callable[[Path, float], Inspection]
 
 
 class Reader(Protocol):
@@ -92,14 +57,6 @@ class Reader(Protocol):
         ...
 
 
-class Task(StrEnum):
-    """What the process is asked to do with a file."""
-
-    READ = "read"  # decode it
-    LOOK = "look"  # read its bytes: can its disk give them at all?
-    SHRINK = "shrink"  # make a small picture of it
-
-
 class PhotoReader:
     """Owns the reading process: started at the first photo, ended when idle. On one thread, but `close`."""
 
@@ -111,7 +68,7 @@ class PhotoReader:
         long_limit: float = LONG_LIMIT,
         idle_seconds: float = IDLE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        read: "Read | None" = None,
+        read: Read | None = None,
         memory_left: "Callable[[int | None], int] | None" = None,
     ) -> None:
         self._max_megapixels = max_megapixels
@@ -121,7 +78,7 @@ class PhotoReader:
         self._clock = clock
         self._read: Read = read or read_photo
         self._memory_left = memory_left or bytes_left
-        self._child = Child(_serve, name="nst-reader", words="The process that reads photos")
+        self._child = Child(serve, name="nst-reader", words="The process that reads photos")
         self._is_ready = False  # it has said so
         self._slow: set[Path] = set()  # not read within the time limit, at the last try
         self._last_use = clock()
@@ -329,96 +286,3 @@ def _oom_kills() -> int:
             if name == b"oom_kill":
                 return int(count)
     return 0
-
-
-# ── in the process ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _serve(pipe: Connection, read: Read) -> None:
-    """Answer for one photo after another until the daemon closes its end."""
-    importlib.import_module("nst_daemon.images.labels")  # while the first photo settles
-    pipe.send(True)  # ready
-    while True:
-        try:
-            task, path, max_megapixels = pipe.recv()
-        except (EOFError, OSError):
-            return
-        answer: object
-        if task is Task.READ:
-            answer = _answer(read, path, max_megapixels)
-        else:
-            answer = _look(path) if task is Task.LOOK else _shrunk(path, max_megapixels)
-        try:
-            pipe.send(answer)
-        except OSError:
-            return
-
-
-def _answer(read: Read, path: Path, max_megapixels: float) -> Inspection | Exception:
-    """Return what a photo is, or what stands between it and us."""
-    try:
-        return read(path, max_megapixels)
-    except (ConditionError, FileNotFoundError) as error:
-        return error
-    except OSError as error:
-        return disk.condition_at(error, path)
-    except MemoryError:
-        return ConditionError(
-            f"There is too little memory to read {path.name}.",
-            remedy="It is tried again; close other programs.",
-            code="system_busy",
-        )
-    except Exception as error:  # a bug of a decoder: this photo's, whatever comes next
-        logger.exception("%s broke its decoder", path.name)
-        return Unreadable(
-            reason=f"{path.name} cannot be decoded: {type(error).__name__}: {error}.",
-            remedy="Export it again.",
-        )
-
-
-def _look(path: Path) -> bool | Exception:
-    """Read a file's bytes; return what stands between them and us."""
-    try:
-        with disk.opened(path) as file:
-            while file.read(BLOCK):
-                pass
-    except (ConditionError, FileNotFoundError) as error:
-        return error
-    return True
-
-
-def _shrunk(path: Path, max_megapixels: float) -> bytes | Exception | None:
-    """Return a small JPEG of a picture; None: it is none; or what stands between it and us."""
-    from nst_daemon.images.loading import load_style
-    from nst_daemon.images.saving import thumbnail
-
-    try:
-        picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=THUMBNAIL)
-        return thumbnail(picture, THUMBNAIL)
-    except (ConditionError, FileNotFoundError) as error:
-        return error
-    except StyleError as error:
-        logger.info("%s", error)
-        return None
-
-
-def read_photo(path: Path, max_megapixels: float) -> Inspection:
-    """Decode a whole photo. For the process: the daemon never calls it."""
-    # Here, so that the daemon itself never loads Pillow.
-    from nst_daemon.images.labels import read_keywords, read_provenance
-    from nst_daemon.images.loading import load_photo
-
-    try:
-        photo = load_photo(path, name=path.name, max_megapixels=max_megapixels, longer=SEEN)
-    except PhotoError as error:
-        return Unreadable(
-            reason=error.message, remedy=error.remedy, may_grow=isinstance(error, IncompletePhotoError)
-        )
-    return Readable(
-        width=photo.width,
-        height=photo.height,
-        format=photo.format,
-        keywords=read_keywords(path, photo.metadata, sidecars=xmp_beside(path)),
-        provenance=read_provenance(path, photo.metadata),
-        may_grow=photo.may_grow,
-    )

@@ -27,7 +27,8 @@ from nst_daemon.intake.admission import (
 )
 from nst_daemon.intake.arrivals import Arrival
 from nst_daemon.intake.departures import Departures
-from nst_daemon.intake.reader import Readable, Reader
+from nst_daemon.intake.inspection import Readable
+from nst_daemon.intake.reader import Reader
 from nst_daemon.intake.settling import Settler
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import UNREAD, Ledger, Seen, Verdict

@@ -17,7 +17,8 @@ from nst_daemon.disk import Stamp
 from nst_daemon.errors import ConditionError, FileConditionError, StyleError
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.library import Entry, Library, no_file
-from nst_daemon.intake.reader import Inspection, Reader, Unreadable
+from nst_daemon.intake.inspection import Inspection, Unreadable
+from nst_daemon.intake.reader import Reader
 from nst_daemon.ledger.jobs import Problem, problem_of
 
 logger = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from nst_daemon.disk import locks
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import outbox
 from nst_daemon.intake import left
+from nst_daemon.intake.inspection import Inspection
 from nst_daemon.intake.intake import Intake
-from nst_daemon.intake.reader import Inspection, PhotoReader
+from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.ledger.attempts import Attempts
 from nst_daemon.ledger.jobs import JobState
 

@@ -15,7 +15,7 @@ from nst_daemon.daemon import daemon as daemons_daemon
 from nst_daemon.daemon import once
 from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.errors import ExitCode, MissingError
-from nst_daemon.intake.reader import Inspection, Unreadable
+from nst_daemon.intake.inspection import Inspection, Unreadable
 from nst_daemon.ledger.jobs import JobState
 
 WaitFor = Callable[..., None]

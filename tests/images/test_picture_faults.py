@@ -21,7 +21,8 @@ from nst_daemon.images.labels import read_keywords, read_provenance
 from nst_daemon.images.limits import MAX_BYTES
 from nst_daemon.images.loading import load_mask, load_photo, load_style
 from nst_daemon.images.saving import save_result
-from nst_daemon.intake.reader import Readable, read_photo
+from nst_daemon.intake.inspection import Readable
+from nst_daemon.intake.reading import read_photo
 
 KINDS = ["a.jpg", "a.mpo", "a.png", "deep.png", "a.tif", "deep.tif", "lzw.tif", "a.webp", "a.gif", "a.bmp"]
 ERRORS = [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV, errno.EACCES, errno.EINTR, errno.ENOMEM]

@@ -15,7 +15,8 @@ from support.pictures import camera_exif, load
 
 from nst_daemon.errors import IncompletePhotoError, PhotoError
 from nst_daemon.images.wholeness import SECTOR, Wholeness, judge, zeros_from
-from nst_daemon.intake.reader import Readable, Unreadable, read_photo
+from nst_daemon.intake.inspection import Readable, Unreadable
+from nst_daemon.intake.reading import read_photo
 
 SIZE = (200, 150)
 BLACK = Image.new("RGB", SIZE)

@@ -8,7 +8,7 @@ from support.clock import FakeClock
 
 from nst_daemon import disk
 from nst_daemon.intake.growing import Fate, Incomplete
-from nst_daemon.intake.reader import Readable, Unreadable
+from nst_daemon.intake.inspection import Readable, Unreadable
 
 ODD = Readable(width=64, height=48, format="bmp", may_grow=True)
 HALF = Unreadable(reason="It breaks off.", may_grow=True)

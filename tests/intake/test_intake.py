@@ -22,7 +22,7 @@ from nst_daemon.config.recipe import Rule
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import copies, mounts
 from nst_daemon.intake import admission, intake
-from nst_daemon.intake.reader import read_photo
+from nst_daemon.intake.reading import read_photo
 from nst_daemon.ledger import Verdict
 from nst_daemon.ledger.jobs import JobState
 from nst_daemon.ledger.words import job_text

@@ -17,7 +17,9 @@ from support.starts import fail_starts
 from support.waiting import hang
 
 from nst_daemon.errors import ConditionError, FileConditionError
-from nst_daemon.intake.reader import Inspection, PhotoReader, Readable, Unreadable, read_photo
+from nst_daemon.intake.inspection import Inspection, Readable, Unreadable
+from nst_daemon.intake.reader import PhotoReader
+from nst_daemon.intake.reading import read_photo
 
 WaitFor = Callable[..., None]
 

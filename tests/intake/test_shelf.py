@@ -17,7 +17,7 @@ from support.place import SCREAM, STARRY, Place
 from nst_daemon.config.recipe import Areas
 from nst_daemon.errors import ConditionError
 from nst_daemon.intake.arrivals import with_styles_anew
-from nst_daemon.intake.reader import Readable, Unreadable
+from nst_daemon.intake.inspection import Readable, Unreadable
 from nst_daemon.ledger.jobs import Job, JobState, Origin
 
 

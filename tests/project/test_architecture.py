@@ -98,8 +98,10 @@ FLOORS_WITHIN = {
         "process",
     ),
     "intake": (
-        "delays first_look pairing reader second_looks settling",
-        "growing shelf",
+        "delays first_look inspection pairing second_looks settling",
+        "growing reading",
+        "reader",
+        "shelf",
         "arrivals submission",
         "admission in_hand",
         "departures",

@@ -16,7 +16,7 @@ from nst_daemon.cli import setup as cli_setup
 from nst_daemon.cli.app import app
 from nst_daemon.config import Config
 from nst_daemon.intake import reader
-from nst_daemon.intake.reader import Readable
+from nst_daemon.intake.inspection import Readable
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 

@@ -31,7 +31,8 @@ from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, EngineError, ExitCode, MissingError, OutOfMemoryError
 from nst_daemon.intake import intake
-from nst_daemon.intake.reader import Inspection, PhotoReader, Readable
+from nst_daemon.intake.inspection import Inspection, Readable
+from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.painting import delivery, disposal, worker

@@ -11,8 +11,8 @@ from nst_daemon import disk
 from nst_daemon.config import Config, EngineConfig, Folder, Watch, WatchMode
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.library import Library
+from nst_daemon.intake.inspection import Inspection, Readable, Unreadable
 from nst_daemon.intake.intake import Intake
-from nst_daemon.intake.reader import Inspection, Readable, Unreadable
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger, Verdict
 from nst_daemon.ledger.jobs import Job, JobState

@@ -1,0 +1,121 @@
+"""Photos decoded and looked at: what runs in the reader's process, and never in the daemon's.
+
+Decodes the whole photo: a header that reads well says nothing about the rest of the file. What the disk or
+the machine is at fault for is a condition, and no verdict on the photo.
+"""
+
+import importlib
+import logging
+from enum import StrEnum
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from nst_daemon import disk
+from nst_daemon.errors import ConditionError, IncompletePhotoError, PhotoError, StyleError
+from nst_daemon.folders.sidecars import xmp_beside
+from nst_daemon.intake.inspection import Inspection, Read, Readable, Unreadable
+
+logger = logging.getLogger(__name__)
+
+SEEN: Final = 16  # px that are left of a decoded photo: nobody looks at them
+THUMBNAIL: Final = 192  # px, longer side, of a style in a list: sharp on a screen of twice the pixels
+BLOCK: Final = 1 << 20  # bytes
+
+
+class Task(StrEnum):
+    """What the process is asked to do with a file."""
+
+    READ = "read"  # decode it
+    LOOK = "look"  # read its bytes: can its disk give them at all?
+    SHRINK = "shrink"  # make a small picture of it
+
+
+def serve(pipe: Connection, read: Read) -> None:
+    """Answer for one photo after another until the daemon closes its end."""
+    importlib.import_module("nst_daemon.images.labels")  # while the first photo settles
+    pipe.send(True)  # ready
+    while True:
+        try:
+            task, path, max_megapixels = pipe.recv()
+        except (EOFError, OSError):
+            return
+        answer: object
+        if task is Task.READ:
+            answer = _answer(read, path, max_megapixels)
+        else:
+            answer = _look(path) if task is Task.LOOK else _shrunk(path, max_megapixels)
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
+
+
+def _answer(read: Read, path: Path, max_megapixels: float) -> Inspection | Exception:
+    """Return what a photo is, or what stands between it and us."""
+    try:
+        return read(path, max_megapixels)
+    except (ConditionError, FileNotFoundError) as error:
+        return error
+    except OSError as error:
+        return disk.condition_at(error, path)
+    except MemoryError:
+        return ConditionError(
+            f"There is too little memory to read {path.name}.",
+            remedy="It is tried again; close other programs.",
+            code="system_busy",
+        )
+    except Exception as error:  # a bug of a decoder: this photo's, whatever comes next
+        logger.exception("%s broke its decoder", path.name)
+        return Unreadable(
+            reason=f"{path.name} cannot be decoded: {type(error).__name__}: {error}.",
+            remedy="Export it again.",
+        )
+
+
+def _look(path: Path) -> bool | Exception:
+    """Read a file's bytes; return what stands between them and us."""
+    try:
+        with disk.opened(path) as file:
+            while file.read(BLOCK):
+                pass
+    except (ConditionError, FileNotFoundError) as error:
+        return error
+    return True
+
+
+def _shrunk(path: Path, max_megapixels: float) -> bytes | Exception | None:
+    """Return a small JPEG of a picture; None: it is none; or what stands between it and us."""
+    from nst_daemon.images.loading import load_style
+    from nst_daemon.images.saving import thumbnail
+
+    try:
+        picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=THUMBNAIL)
+        return thumbnail(picture, THUMBNAIL)
+    except (ConditionError, FileNotFoundError) as error:
+        return error
+    except StyleError as error:
+        logger.info("%s", error)
+        return None
+
+
+def read_photo(path: Path, max_megapixels: float) -> Inspection:
+    """Decode a whole photo. For the process: the daemon never calls it."""
+    # Here, so that the daemon itself never loads Pillow.
+    from nst_daemon.images.labels import read_keywords, read_provenance
+    from nst_daemon.images.loading import load_photo
+
+    try:
+        photo = load_photo(path, name=path.name, max_megapixels=max_megapixels, longer=SEEN)
+    except PhotoError as error:
+        return Unreadable(
+            reason=error.message, remedy=error.remedy, may_grow=isinstance(error, IncompletePhotoError)
+        )
+    return Readable(
+        width=photo.width,
+        height=photo.height,
+        format=photo.format,
+        keywords=read_keywords(path, photo.metadata, sidecars=xmp_beside(path)),
+        provenance=read_provenance(path, photo.metadata),
+        may_grow=photo.may_grow,
+    )
