@@ -16,6 +16,7 @@ import typer
 from nst_daemon import __version__, disk
 from nst_daemon.cli import bench as cli_bench
 from nst_daemon.cli import checks as cli_checks
+from nst_daemon.cli import editors as cli_editors
 from nst_daemon.cli import explain as cli_explain
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import service as cli_service
@@ -280,6 +281,7 @@ COMMANDS = (
     cli_checks.check,
     cli_paint.demo,
     cli_service.service,
+    cli_editors.editors,
     logs,
     cli_bench.bench,
 )

@@ -85,6 +85,7 @@ def findings(config: "Config") -> Iterator[Finding]:
     yield from _surviving("tray", _tray(config))
     yield from _surviving("notify", _notifications(config))
     yield from _surviving("report", _reports(config))
+    yield from _surviving("editors", _editors(config))
     yield from _surviving("engine", _engines(config))
 
 
@@ -96,6 +97,16 @@ def _surviving(what: str, looks: Iterator[Finding]) -> Iterator[Finding]:
         yield Finding(False, f"{what} {error.message}", error.remedy, error.code)
     except OSError as error:
         yield Finding(False, f"{what} {error}", "Check this disk.", code="disk_error")
+
+
+def _editors(config: "Config") -> Iterator[Finding]:
+    """Yield whether the plug-ins that were installed are well."""
+    from nst_daemon.cli.editors import line_for_check
+
+    found = line_for_check(config)
+    if found is not None:
+        is_ok, words = found
+        yield Finding(is_ok, f"editors {words}", "`nst-daemon editors status` says more.", "plug_in_old")
 
 
 # ── folders ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -48,6 +48,11 @@ def state_home() -> Path:
     return platformdirs.user_state_path(APP, appauthor=False)
 
 
+def default_exchange() -> Path:
+    """Return the folder that editors' plug-ins use where a config says `auto`: visible, among the pictures."""
+    return platformdirs.user_pictures_path() / APP / "editors"
+
+
 def load(path: Path) -> Config:
     """Return the config of a file.
 
@@ -226,7 +231,7 @@ def _exchange(written: str, base: Path) -> Path | None:
     if written.lower() == OFF:
         return None
     if written.lower() == AUTO:
-        return platformdirs.user_pictures_path() / APP / "editors"
+        return default_exchange()
     return absolute(written, base)
 
 

@@ -2,16 +2,18 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from nst_daemon.disk import system
 from nst_daemon.disk.facts import entries_of, facts_of, is_folder, is_owners_alone
 from nst_daemon.disk.verdicts import NO_LINKS, NO_NAME, ask, condition_at, missing
 from nst_daemon.errors import FileConditionError, NameRefusedError, Trouble
 
+READERS: Final = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 T = TypeVar("T")
 
 
@@ -85,6 +87,12 @@ def remove_tree(folder: Path) -> None:
                 with suppress(FileConditionError):
                     remove(entry.path)
     remove_if_empty(folder)
+
+
+def make_executable(path: Path) -> None:
+    """Let whoever may read a file start it as a program. Raises: FileNotFoundError, ConditionError."""
+    mode = stat.S_IMODE(ask(system.calls.stat, path).st_mode)
+    ask(system.calls.chmod, path, mode | (mode & READERS) >> 2, is_writing=True)
 
 
 def touch(path: Path) -> None:

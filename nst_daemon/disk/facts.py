@@ -73,6 +73,12 @@ def is_file(path: Path, *, follow: bool = False) -> bool:
     return facts is not None and stat.S_ISREG(facts.st_mode)
 
 
+def is_executable(path: Path) -> bool:
+    """Return whether its owner may start a file as a program. Raises: ConditionError."""
+    facts = facts_of(path)
+    return facts is not None and (os.name == "nt" or bool(facts.st_mode & stat.S_IXUSR))
+
+
 def is_folder(path: Path) -> bool:
     """Return whether there is a folder, or a link to one. Raises: ConditionError."""
     facts = facts_of(path, follow=True)

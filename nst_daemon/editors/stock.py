@@ -59,6 +59,12 @@ class Stock:
                 self._due = self._clock()  # there may be more: at the next tick, which answers first
                 return
 
+    def fill(self) -> None:
+        """Bring the list up to date, and every small picture. Raises: ConditionError: as `look`."""
+        for _ in range(len(self._entries()) + 2):
+            self._due = float("-inf")
+            self.look()
+
     def _write(self, text: bytes) -> None:
         try:
             is_same = disk.read_bytes(self._exchange.styles, follow=False) == text

@@ -8,6 +8,17 @@ from typing import Final
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # Linux: another at each start of the machine
 
 
+def runs(program: str) -> bool:
+    """Return whether this user runs a program of this name."""
+    import psutil
+
+    me = psutil.Process().username()
+    running = psutil.process_iter(["name", "username"])
+    return any(
+        each.info["name"] in (program, f"{program}.exe") and each.info["username"] == me for each in running
+    )
+
+
 def is_alive(pid: int) -> bool:
     """Return whether a process of this machine lives; false on Windows, where asking would end it."""
     if os.name == "nt":

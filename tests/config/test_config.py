@@ -415,3 +415,20 @@ def test_a_folder_in_place_of_a_config_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder") as caught:
         config.load(tmp_path)
     assert str(tmp_path / "config.yaml") in caught.value.remedy
+
+
+def test_the_exchange_folder_is_among_the_pictures_unless_named_or_off(tmp_path: Path, no_home: Path) -> None:
+    def exchange(line: str) -> Path | None:
+        return config.parse(f"inbox: in\noutbox: out\n{line}\n", tmp_path / "config.yaml").exchange
+
+    assert exchange("") == exchange("exchange: AUTO") == no_home / "Pictures" / "nst-daemon" / "editors"
+    assert exchange("exchange: off") is None
+    assert exchange("exchange: plug-ins") == tmp_path / "plug-ins"
+
+
+def test_an_inbox_of_all_pictures_has_no_exchange_folder_in_it(no_home: Path) -> None:
+    pictures = no_home / "Pictures"
+    text = f"inbox: {pictures}\noutbox: {no_home}/out\n"
+    assert config.parse(text, no_home / "config.yaml").exchange is None
+    with pytest.raises(ConfigError, match="exchange"):
+        config.parse(f"{text}exchange: {pictures}/plug-ins\n", no_home / "config.yaml")
