@@ -245,7 +245,8 @@ local function parse_styles(text)
   return found
 end
 
--- The list is filled anew only if it has changed; the choice stays, or becomes none if its style has gone.
+-- The list is filled anew only if it has changed. The choice stays: a style that has gone is listed all the same,
+-- so that nothing else is painted in silence; nst-daemon holds such a photo, and says what is spelt alike.
 local function read_styles()
   styles_read = os.time()
   local text = read(EXCHANGE .. "/styles.txt")
@@ -253,18 +254,15 @@ local function read_styles()
   local chosen = styles[box.style.selected] or remembered("style", "string", nil)
   styles_text = text
   styles = parse_styles(text)
-  local is_known = index_of(styles, chosen) ~= nil
   table.insert(styles, 1, OWN_STYLE)
+  if chosen and not index_of(styles, chosen) then styles[#styles + 1] = chosen end
   while #box.style > #styles do
     box.style[#box.style] = nil
   end
   for index, name in ipairs(styles) do
     if box.style[index] ~= name then box.style[index] = name end
   end
-  if chosen and chosen ~= OWN_STYLE and not is_known then
-    say(("The style %s is not in nst-daemon's library any more: choose another."):format(chosen))
-  end
-  box.style.selected = index_of(styles, chosen) or (styles[2] and not chosen and 2) or 1
+  box.style.selected = index_of(styles, chosen) or (styles[2] and 2 or 1)
 end
 
 local function read_styles_now_and_then()
