@@ -51,12 +51,12 @@ def ended(process: "subprocess.Popen[Any]") -> None:
 # ── X11 ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="session")
-def x_server() -> Iterator[str]:
-    """Yield the display of an X server without a screen to see."""
+@contextlib.contextmanager
+def screen(size: str) -> Iterator[str]:
+    """Run an X server without a screen to see, and yield its display."""
     needs("Xvfb")
     reader, writer = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "400x120x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{size}x24", "-nolisten", "tcp"]
     command.append(
         "-noreset"
     )  # or it begins anew, and hangs up on newcomers, whenever its last client leaves
@@ -69,6 +69,13 @@ def x_server() -> Iterator[str]:
         yield f":{number}"
     finally:
         ended(server)
+
+
+@pytest.fixture(scope="session")
+def x_server() -> Iterator[str]:
+    """Yield the display of an X server for icons and panels."""
+    with screen("400x120") as display:
+        yield display
 
 
 @pytest.fixture
@@ -138,6 +145,15 @@ def x11(display: str) -> Iterator[Any]:
         yield server
     finally:
         server.close()
+
+
+def click(display: str, x: int, y: int) -> None:
+    """Click somewhere, as a user does."""
+    kinds, test = importlib.import_module("Xlib.X"), importlib.import_module("Xlib.ext.xtest")
+    with x11(display) as server:
+        for kind, detail in ((kinds.MotionNotify, 0), (kinds.ButtonPress, 1), (kinds.ButtonRelease, 1)):
+            test.fake_input(server, kind, detail, x=x, y=y)
+            server.sync()
 
 
 def _of_class(window: Any, name: str) -> Any:
