@@ -93,8 +93,8 @@ local function describe(image)
   note("image", image, image.group_leader, image.rating, image.red, image.blue, table.concat(tags, ","))
 end
 dt.control.dispatch(function()
-  while not dt.gui.current_view() do dt.control.sleep(100) end
-  dt.control.sleep(1500) -- what was left is fetched one second after the start
+  local plug_in = require "nst_daemon"
+  while not plug_in.is_there do dt.control.sleep(100) end
   local ok, fault = pcall(function()
     @SCRIPT@
   end)

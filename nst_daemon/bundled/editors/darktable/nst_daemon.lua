@@ -18,6 +18,7 @@ local VERSION = "@VERSION@"
 local NAME = "nst_daemon"
 
 local LOOK_MS = 500          -- between looks at the statuses; the daemon writes them once a second
+local START_MS = 1000        -- until darktable's main loop runs, generously
 local NAP_MS = 100           -- of each sleep: darktable waits for us when it ends
 local ANSWER_SECONDS = 3     -- without a status for longer, the daemon is not running
 local CANCEL_SECONDS = 15    -- after which an order is taken away, though nobody has confirmed its end
@@ -39,6 +40,7 @@ local script_data = {
     author = "nst-daemon",
     help = "docs/editors/darktable.md of nst-daemon",
   },
+  is_there = false, -- until it is registered
 }
 
 if not dt.configuration.has_gui then
@@ -177,65 +179,6 @@ local styles = {}     -- as they stand in the list
 local styles_read = 0 -- when
 local styles_text = nil
 
-box.style = dt.new_widget("combobox") {
-  label = "style",
-  tooltip = "the picture whose style is painted; the list is nst-daemon's library",
-  OWN_STYLE,
-}
-
-box.px = dt.new_widget("slider") {
-  label = "longer side (px)",
-  tooltip = "right-click to type a number; larger takes longer, and more memory",
-  soft_min = 256,
-  soft_max = 4096,
-  hard_min = 16,
-  hard_max = 16384,
-  step = 64,
-  digits = 0,
-}
-box.px.value = remembered("px", "integer", 1024)
-
-box.size = dt.new_widget("combobox") {
-  label = "size",
-  tooltip = "of the painting; a photo that is smaller than that is painted at its own size",
-  table.unpack(SIZES),
-}
-box.size.selected = index_of(SIZE_WORDS, remembered("size", "string", "config")) or 2
-box.px.sensitive = box.size.selected == 3
-box.size.changed_callback = function(self) box.px.sensitive = self.selected == 3 end
-
-box.strength = dt.new_widget("slider") {
-  label = "strength (%)",
-  tooltip = "0 is the photo, 100 the painting",
-  soft_min = 0,
-  soft_max = 100,
-  hard_min = 0,
-  hard_max = 100,
-  step = 5,
-  digits = 0,
-}
-box.strength.value = remembered("strength", "integer", 101) - 1 -- 0 means that nothing is remembered
-
-box.colours = dt.new_widget("combobox") {
-  label = "colours",
-  tooltip = "whose colours the painting has",
-  table.unpack(COLOURS),
-}
-box.colours.selected = index_of(COLOUR_WORDS, remembered("colours", "string", "off")) or 1
-
-box.tags = dt.new_widget("check_button") {
-  label = "tags nst|… of a photo win",
-  tooltip = "a photo that is tagged nst|starry_night is painted in that style, whatever is chosen here; "
-    .. "nst|size=2048 is a setting. Two styles make two paintings.",
-  value = remembered("tags", "string", "on") == "on",
-}
-
-box.state = dt.new_widget("label") {
-  label = "",
-  halign = "start",
-  ellipsize = "end",
-}
-
 local function parse_styles(text)
   local found = {}
   for line in (text or ""):gmatch("[^\r\n]+") do
@@ -267,6 +210,86 @@ end
 
 local function read_styles_now_and_then()
   if os.time() - styles_read >= STYLES_SECONDS or os.time() < styles_read then read_styles() end
+end
+
+local function make_widgets()
+  box.style = dt.new_widget("combobox") {
+    label = "style",
+    tooltip = "the picture whose style is painted; the list is nst-daemon's library",
+    OWN_STYLE,
+  }
+
+  box.px = dt.new_widget("slider") {
+    label = "longer side (px)",
+    tooltip = "right-click to type a number; larger takes longer, and more memory",
+    soft_min = 256,
+    soft_max = 4096,
+    hard_min = 16,
+    hard_max = 16384,
+    step = 64,
+    digits = 0,
+  }
+  box.px.value = remembered("px", "integer", 1024)
+
+  box.size = dt.new_widget("combobox") {
+    label = "size",
+    tooltip = "of the painting; a photo that is smaller than that is painted at its own size",
+    table.unpack(SIZES),
+  }
+  box.size.selected = index_of(SIZE_WORDS, remembered("size", "string", "config")) or 2
+  box.px.sensitive = box.size.selected == 3
+  box.size.changed_callback = function(self) box.px.sensitive = self.selected == 3 end
+
+  box.strength = dt.new_widget("slider") {
+    label = "strength (%)",
+    tooltip = "0 is the photo, 100 the painting",
+    soft_min = 0,
+    soft_max = 100,
+    hard_min = 0,
+    hard_max = 100,
+    step = 5,
+    digits = 0,
+  }
+  box.strength.value = remembered("strength", "integer", 101) - 1 -- 0 means that nothing is remembered
+
+  box.colours = dt.new_widget("combobox") {
+    label = "colours",
+    tooltip = "whose colours the painting has",
+    table.unpack(COLOURS),
+  }
+  box.colours.selected = index_of(COLOUR_WORDS, remembered("colours", "string", "off")) or 1
+
+  box.tags = dt.new_widget("check_button") {
+    label = "tags nst|… of a photo win",
+    tooltip = "a photo that is tagged nst|starry_night is painted in that style, whatever is chosen here; "
+      .. "nst|size=2048 is a setting. Two styles make two paintings.",
+    value = remembered("tags", "string", "on") == "on",
+  }
+
+  box.state = dt.new_widget("label") {
+    label = "",
+    halign = "start",
+    ellipsize = "end",
+  }
+
+  box.all = dt.new_widget("box") {
+    orientation = "vertical",
+    box.style,
+    box.size,
+    box.px,
+    box.strength,
+    box.colours,
+    box.tags,
+    box.state,
+    reset_callback = function()
+      read_styles()
+      box.size.selected = 2
+      box.px.value = 1024
+      box.strength.value = 100
+      box.colours.selected = 1
+      box.tags.value = true
+    end,
+  }
 end
 
 local function choice()
@@ -348,6 +371,8 @@ local JOURNAL = dt.configuration.config_dir .. "/nst_daemon.orders"
 local function folder_in() return EXCHANGE .. "/in/darktable/" end
 
 local function photo_of(order) return folder_in() .. order.id .. "." .. order.ext end
+
+local function is_ending() return dt.control.ending or destroyed end
 
 local function open_orders()
   local list = {}
@@ -698,11 +723,14 @@ local function state_line()
   return table.concat(parts, " · ")
 end
 
+local shown = ""
+
+-- The main loop draws; once darktable ends nobody does, and who asked for it would wait for ever.
 local function show_state(text, tooltip)
-  if box.state.label ~= text then
-    box.state.label = text
-    box.state.tooltip = tooltip or text
-  end
+  if text == shown or is_ending() then return end
+  shown = text
+  box.state.label = text
+  box.state.tooltip = tooltip or text
 end
 
 local function show_progress(batch)
@@ -760,8 +788,6 @@ local function look_at_all()
   local line = state_line()
   if line ~= "" then show_state(line) end
 end
-
-local function is_ending() return dt.control.ending or destroyed end
 
 local function nap(milliseconds)
   for _ = 1, milliseconds // NAP_MS do
@@ -888,8 +914,6 @@ end
 -- ── what an earlier run has left ─────────────────────────────────────────────────────────────────────────
 
 local function fetch_left()
-  nap(1000) -- darktable is still drawing itself
-  if is_ending() then return end
   local left = {}
   for _, order in ipairs(read_journal()) do
     if not open[order.id] then
@@ -921,35 +945,28 @@ end
 
 -- ── registration ─────────────────────────────────────────────────────────────────────────────────────────
 
-box.all = dt.new_widget("box") {
-  orientation = "vertical",
-  box.style,
-  box.size,
-  box.px,
-  box.strength,
-  box.colours,
-  box.tags,
-  box.state,
-  reset_callback = function()
-    read_styles()
-    box.size.selected = 2
-    box.px.value = 1024
-    box.strength.value = 100
-    box.colours.selected = 1
-    box.tags.value = true
-  end,
-}
+-- Widgets are made by darktable's main loop. Whoever asks for one while that is just beginning waits for ever,
+-- and darktable with them (4.2.1: two starts of twenty-five).
+local function begin()
+  nap(START_MS)
+  if is_ending() then return end
+  make_widgets()
+  read_styles()
+  dt.register_storage(NAME, "nst-daemon: paint", store, finalize, supported, initialize, box.all)
+  dt.register_event(NAME, "mouse-over-image-changed", read_styles_now_and_then)
+  script_data.is_there = true
+  log("plug-in " .. VERSION .. " for " .. EXCHANGE)
+  fetch_left()
+end
 
-read_styles()
-dt.register_storage(NAME, "nst-daemon: paint", store, finalize, supported, initialize, box.all)
-dt.register_event(NAME, "mouse-over-image-changed", read_styles_now_and_then)
-dt.control.dispatch(fetch_left)
-log("plug-in " .. VERSION .. " for " .. EXCHANGE)
+dt.control.dispatch(begin)
 
 script_data.destroy = function()
   destroyed = true
-  dt.destroy_event(NAME, "mouse-over-image-changed")
-  dt.destroy_storage(NAME)
+  if script_data.is_there then
+    dt.destroy_event(NAME, "mouse-over-image-changed")
+    dt.destroy_storage(NAME)
+  end
 end
 
 return script_data
