@@ -253,10 +253,12 @@ def _turn(document: Document, area: Element, turned: int) -> None:
 
 def _description(document: Document, prefix: str, namespace: str) -> Element:
     """Return an rdf:Description of our own."""
-    description = document.createElementNS(RDF, "nstrdf:Description")
-    description.setAttributeNS(XMLNS, "xmlns:nstrdf", RDF)  # the packet may use the prefix rdf for another
+    # Exiv2, and so GIMP, digiKam and darktable, refuses the packet under any other prefix. It is declared
+    # here again: outside it may mean another.
+    description = document.createElementNS(RDF, "rdf:Description")
+    description.setAttributeNS(XMLNS, "xmlns:rdf", RDF)
     description.setAttributeNS(XMLNS, f"xmlns:{prefix}", namespace)
-    description.setAttributeNS(RDF, "nstrdf:about", "")
+    description.setAttributeNS(RDF, "rdf:about", "")
     return description
 
 
@@ -281,7 +283,7 @@ def _ids(document: Document, photo: Mapping[str, str], identity: str) -> Element
     if any(photo.values()):
         source = document.createElementNS(MM_NS, "xmpMM:DerivedFrom")
         source.setAttributeNS(XMLNS, "xmlns:stRef", REF_NS)
-        source.setAttributeNS(RDF, "nstrdf:parseType", "Resource")
+        source.setAttributeNS(RDF, "rdf:parseType", "Resource")
         for name, value in photo.items():
             if value:
                 element = document.createElementNS(REF_NS, f"stRef:{name[0].lower()}{name[1:]}")

@@ -1,5 +1,6 @@
 """What a photo says of itself survives its painting; exiftool is the referee."""
 
+import shutil
 import struct
 import subprocess
 from dataclasses import dataclass, replace
@@ -125,6 +126,19 @@ def test_xmp_survives_without_the_editor_s_history(results: dict[Format, Result]
     assert facts["XMP-lr:HierarchicalSubject"] == "nst|starry_night"
     assert facts["XMP-tiff:Orientation"] == 1
     assert not [key for key in facts if "History" in key or key.startswith("XMP-crs")]
+
+
+@pytest.mark.parametrize("format", [Format.JPEG, Format.PNG, Format.TIFF, Format.WEBP])
+def test_exiv2_reads_the_packet_of_a_result(results: dict[Format, Result], format: Format) -> None:
+    """GIMP, digiKam and darktable read XMP by it, and it is stricter than XML is."""
+    if shutil.which("exiv2") is None:
+        pytest.skip("NOT TESTED: exiv2 is missing. Debian: apt-get install exiv2")
+    run = subprocess.run(
+        ["exiv2", "-px", str(results[format].path)], capture_output=True, text=True, check=False
+    )
+    assert run.stderr == ""
+    assert "The tower & the river" in run.stdout
+    assert "Xmp.xmpMM.DocumentID" in run.stdout
 
 
 @pytest.mark.parametrize("format", [Format.JPEG, Format.PNG, Format.TIFF])
