@@ -1,0 +1,137 @@
+"""GIMP without a screen, with our plug-in, a profile of its own, and an exchange folder that a real daemon answers.
+
+A script is handed to it as a file, and says what it found in another; GIMP's exit code says nothing.
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_daemon import __version__
+from support.desktops import needs
+
+SOURCES = Path(__file__).parents[2] / "nst_daemon" / "bundled" / "editors"
+ENDED_SECONDS = 240.0  # a first start takes its time, and more on a busy machine
+DATA_FOLDERS = ("brushes", "dynamics", "fonts", "gradients", "palettes", "patterns", "tool-presets")
+
+# What GIMP and its file plug-ins say whenever they run.
+USUAL = re.compile(
+    r"batch command executed successfully|Failed to parse tag cache|using gegl copy|bps: \d+|Image dimensions"
+    r"|load_contiguous|bytes_per_pixel|GEGL-WARNING.*gegl_tile_cache_destroy|GeglBuffers? leaked"
+    r"|dbus-daemon|Unable to locate theme engine|No namespace info available for XMP prefix `nst'"
+)
+MESSAGE = re.compile(r"(?:script-fu|[\w.-]+)-Warning: (.*)")
+
+TOOLS2 = r"""
+(define test-out (open-output-file "@SAID@"))
+(define (say-one x)
+  (cond ((string? x) x) ((number? x) (number->string x)) ((eq? x #f) "#f") ((eq? x #t) "#t")
+        ((vector? x) (say-one (vector->list x)))
+        ((list? x) (string-append "(" (nst-joined (map say-one x) " ") ")")) (else "?")))
+(define (say . words)
+  (display (nst-joined (map say-one words) " ") test-out) (newline test-out))
+(define (opened path) (car (gimp-file-load RUN-NONINTERACTIVE path path)))
+(define (layers image) (vector->list (cadr (gimp-image-get-layers image))))
+(define (name-of item) (car (gimp-item-get-name item)))
+(define (choice pairs word)
+  (let loop ((at 0) (pairs pairs)) (if (string=? (caar pairs) word) at (loop (+ at 1) (cdr pairs)))))
+(define (style-at name)
+  (let loop ((at 0) (names nst-styles)) (if (string=? (car names) name) at (loop (+ at 1) (cdr names)))))
+(define (paint image style size px strength selection)
+  (nst-daemon-paint image (car (gimp-image-get-active-drawable image)) (style-at style)
+                    (choice nst-sizes size) px strength FALSE (choice nst-selections selection)))
+(define (until-state id . states)
+  (let loop ((left 1200))
+    (let ((state (or (nst-of (nst-status id) "state") "none")))
+      (cond ((member state states) state)
+            ((= left 0) (string-append "too late: " state))
+            (else (usleep 100000) (loop (- left 1)))))))
+(define (until-done image) (map (lambda (id) (until-state id "done" "failed" "cancelled")) (nst-orders-of image)))
+(define (saved image layer path) (file-tiff-save RUN-NONINTERACTIVE image layer path path 0))
+(define (saved-mask layer path)
+  (let* ((mask (car (gimp-layer-get-mask layer)))
+         (image (car (gimp-image-new-with-precision
+           (car (gimp-drawable-width mask)) (car (gimp-drawable-height mask)) GRAY 100)))
+         (copy (car (gimp-layer-new-from-drawable mask image))))
+    (gimp-image-insert-layer image copy 0 0)
+    (saved image copy path)))
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a script wrote, what GIMP told its user, and what went wrong."""
+
+    lines: list[str]
+    messages: str
+    faults: list[str]
+
+
+def scheme(text: object) -> str:
+    """Return a text as Scheme reads it."""
+    return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def judged(stderr: str) -> tuple[str, list[str]]:
+    """Return what GIMP told its user, and what it complained about."""
+    messages, faults, is_message = [], [], False
+    for line in stderr.splitlines():
+        if match := MESSAGE.fullmatch(line):
+            messages.append(match[1])
+            is_message = True
+        elif not line.strip():
+            is_message = False
+        elif USUAL.search(line):
+            continue
+        elif is_message:
+            messages.append(line)
+        else:
+            faults.append(line)
+    return "\n".join(messages), faults
+
+
+class Gimp2:
+    """GIMP 2.10."""
+
+    def __init__(self, folder: Path, exchange: Path) -> None:
+        needs("gimp-console-2.10")
+        self.folder = folder
+        self.profile = folder / "GIMP's profile ü"
+        for name in ("scripts", *DATA_FOLDERS):
+            (self.profile / name).mkdir(parents=True, exist_ok=True)
+        text = (SOURCES / "gimp2" / "nst-daemon.scm").read_text(encoding="utf-8")
+        text = text.replace('"@EXCHANGE@"', scheme(exchange)).replace("@VERSION@", __version__)
+        (self.profile / "scripts" / "nst-daemon.scm").write_text(text, encoding="utf-8")
+
+    def start(self, script: str) -> "subprocess.Popen[str]":
+        """Begin a script."""
+        file, said = self.folder / "script.scm", self.folder / "said.txt"
+        said.unlink(missing_ok=True)
+        tools = TOOLS2.replace('"@SAID@"', scheme(said))
+        file.write_text(f"{tools}\n{script}\n(close-output-port test-out)\n", encoding="utf-8")
+        return subprocess.Popen(
+            ["gimp-console-2.10", "-i", "-d", "-f", "-b", f"(load {scheme(file)})", "-b", "(gimp-quit 1)"],
+            env={
+                "PATH": "/usr/bin:/bin",
+                "HOME": str(self.folder),
+                "GIMP2_DIRECTORY": str(self.profile),
+                "NO_AT_BRIDGE": "1",
+                "LC_ALL": "C.UTF-8",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, script: str) -> Said:
+        """Run a script to its end."""
+        process = self.start(script)
+        try:
+            _, stderr = process.communicate(timeout=ENDED_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+        said = self.folder / "said.txt"
+        lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
+        return Said(lines, *judged(stderr))
