@@ -89,7 +89,7 @@ def test_a_painting_comes_back_as_a_layer_above_the_active_one(home: Path, studi
             (say (gimp-image-is-dirty image))
             (saved image layer (string-append folder "/layer.tif"))""")
 
-    assert lines[:2] == ["(done)", "(top stripes photo.tif)"]
+    assert lines[:2] == ["(done)", "(top stripes Background)"]
     assert lines[2:] == ["(0 0) (64) (48)", "(-1)", "()", "(1)"]
     assert messages.startswith("photo.tif is being painted in stripes. Choose Filters")
     assert files_of(studio.place) == []
@@ -112,7 +112,7 @@ def test_sixteen_bits_and_a_wide_profile_are_kept(home: Path, studio: Studio) ->
             (say (gimp-image-get-precision image) (map name-of (layers image)))
             (saved image (car (layers image)) (string-append folder "/layer.tif"))""")
 
-    assert lines == ["(done)", "(250) (stripes photo.tif)"]
+    assert lines == ["(done)", "(250) (stripes Background)"]
     with tifffile.TiffFile(studio.place / "layer.tif") as file:
         page = file.pages[0]
         assert page.tags["InterColorProfile"].value == profile
@@ -178,7 +178,7 @@ def test_a_selection_becomes_the_mask_of_the_layer(home: Path, studio: Studio) -
             (gimp-layer-add-mask layer again)
             (saved-mask layer (string-append folder "/wanted.tif"))""")
 
-    assert lines == ["(done)", "(stripes photo.tif) (0)"]
+    assert lines == ["(done)", "(stripes Background) (0)"]
     assert "stripes was painted at 32 × 24 px and is scaled to the image, 64 × 48 px." in messages
     mask, wanted = (
         np.asarray(Image.open(studio.place / name).convert("L")).astype(int)
@@ -341,7 +341,7 @@ def test_without_a_daemon_the_picture_waits_and_is_fetched_by_the_next_gimp(
         (say (map name-of (layers image)) (gimp-drawable-width (car (layers image))))
         (define other (car (vector->list (cadr (gimp-image-list)))))
         (say (map name-of (layers other)) (gimp-image-width other))""")
-    assert lines == ["(stripes photo.tif) (60)", "(stripes) (64)"]
+    assert lines == ["(stripes Background) (60)", "(stripes) (64)"]
     assert (
         "stripes was painted at 32 × 24 px and is scaled to the image, 60 × 30 px, which had 64 × 48 px "
         "when it was sent."
