@@ -37,15 +37,19 @@ SETTINGS = "set: {size: 48, steps: 3, pyramid: 0}"
 @pytest.fixture
 def home(tmp_path: Path, cache: Callable[[Path], Path]) -> Path:
     """Return a folder with inbox, outbox, a style of the user's and a config."""
+    return made_home(tmp_path, cache)
+
+
+def made_home(base: Path, cache: Callable[[Path], Path]) -> Path:
     for name in ("inbox", "outbox", "styles"):
-        (tmp_path / name).mkdir()
-    picture(tmp_path / "styles" / "stripes.png", seed=3)
-    (tmp_path / "config.yaml").write_text(
+        (base / name).mkdir()
+    picture(base / "styles" / "stripes.png", seed=3)
+    (base / "config.yaml").write_text(
         "inbox: inbox\noutbox: outbox\nstate_dir: state\nstyle: stripes\n"
         f"watch: {{settle_seconds: 0.2, sidecar_seconds: 0, rescan_seconds: 1}}\n{SETTINGS}\n"
     )
-    cache(tmp_path / "state" / "weights")
-    return tmp_path
+    cache(base / "state" / "weights")
+    return base
 
 
 def picture(path: Path, seed: int = 0, size: tuple[int, int] = (64, 48)) -> Path:

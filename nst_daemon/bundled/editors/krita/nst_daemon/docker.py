@@ -10,7 +10,7 @@ from krita import DockWidget
 from . import documents
 from .documents import DocumentError
 from .orders import Order
-from .protocol import COLOURS, SELECTIONS, SIZES, Choice
+from .protocol import COLOURS, SELECTIONS, SIZES, Choice, shown
 from .qt import QtCore, QtGui, QtWidgets
 from .studio import Studio, shared
 
@@ -342,7 +342,7 @@ def _thumbnail(path: Path | None) -> QtGui.QIcon:
 
 def _picture(path: Path) -> QtGui.QPixmap:
     """Return a small picture; a null one: it is none, or too large."""
-    reader = QtGui.QImageReader(str(path))
+    reader = QtGui.QImageReader(shown(path))
     size = reader.size()
     if not size.isValid() or max(size.width(), size.height()) > MAX_PREVIEW:
         return QtGui.QPixmap()

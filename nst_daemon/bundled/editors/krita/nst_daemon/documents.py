@@ -15,6 +15,7 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
+from .protocol import shown
 from .qt import QtCore, QtGui, QtWidgets
 
 PNG_MODELS = ("RGBA", "GRAYA")
@@ -73,13 +74,13 @@ def export(document: Any, path: Path) -> None:
         was_batch = flat.batchmode()
         flat.setBatchmode(True)  # no questions
         try:
-            is_written = flat.exportImage(str(path), _png_options())
+            is_written = flat.exportImage(shown(path), _png_options())
         finally:
             flat.setBatchmode(was_batch)
     if not is_written or not path.exists():
         with suppress(OSError):
             path.unlink()
-        raise DocumentError(f"Krita could not write {path}. Is the disk full?")
+        raise DocumentError(f"Krita could not write {shown(path)}. Is the disk full?")
 
 
 @contextmanager
@@ -135,8 +136,8 @@ def save_selection(document: Any, path: Path) -> bool:
     width, height = document.width(), document.height()
     pixels = selection.pixelData(0, 0, width, height).data()
     image = QtGui.QImage(pixels, width, height, width, QtGui.QImage.Format.Format_Grayscale8)
-    if not image.save(str(path), "PNG"):
-        raise DocumentError(f"The selection could not be written to {path}. Is the disk full?")
+    if not image.save(shown(path), "PNG"):
+        raise DocumentError(f"The selection could not be written to {shown(path)}. Is the disk full?")
     return True
 
 
@@ -181,11 +182,11 @@ def _opened(path: Path) -> Any:
     was_batch = app.batchmode()
     app.setBatchmode(True)  # no questions
     try:
-        opened = app.openDocument(str(path))
+        opened = app.openDocument(shown(path))
     finally:
         app.setBatchmode(was_batch)
     if opened is None or opened.width() < 1:
-        raise DocumentError(f"Krita could not read {path}.")
+        raise DocumentError(f"Krita could not read {shown(path)}.")
     opened.waitForDone()
     return opened
 
@@ -214,7 +215,7 @@ def _pixels(document: Any, painting: Path) -> tuple[Any, tuple[int, int]]:
 
 def _mask_pixels(selection: Path, width: int, height: int) -> bytes | None:
     """Return a saved selection in a document's size, a byte a pixel; None: there is none."""
-    image = QtGui.QImage(str(selection))
+    image = QtGui.QImage(shown(selection))
     if image.isNull():
         return None
     if (image.width(), image.height()) != (width, height):

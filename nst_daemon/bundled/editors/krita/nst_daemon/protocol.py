@@ -16,6 +16,7 @@ Plain Python: knows neither Krita nor Qt, and never waits.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import time
@@ -82,6 +83,20 @@ class StyleEntry:
     thumb: Path | None
 
 
+def native(text: str) -> Path:
+    """Return a path as this Python's system calls take it.
+
+    Krita may begin its Python in a locale of ASCII, though names on the disk are UTF-8: it sets LANG to a
+    language without an encoding.
+    """
+    return Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
+
+
+def shown(path: Path) -> str:
+    """Return a path as Qt and people read it: what `native` had."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def quoted(text: str) -> str:
     """Return a text as YAML reads it back, whatever is in it."""
     return '"' + "".join(_spelt(char) for char in text) + '"'
@@ -145,14 +160,14 @@ def within(root: Path, relative: str, folder: str, endings: tuple[str, ...] = PI
         return None
     if any(part in ("", ".", "..") for part in parts) or not relative.startswith(folder + "/"):
         return None
-    return root.joinpath(*parts) if relative.lower().endswith(endings) else None
+    return root / native(relative) if relative.lower().endswith(endings) else None
 
 
 class Exchange:
     """One exchange folder, as the plug-in for one editor sees it."""
 
     def __init__(self, root: str = EXCHANGE) -> None:
-        self.root = Path(root)
+        self.root = native(root)
         self._orders = self.root / "in" / EDITOR
         self._results = self.root / "out" / EDITOR
 

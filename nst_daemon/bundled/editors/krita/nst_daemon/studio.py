@@ -13,7 +13,7 @@ from krita import Krita
 from . import documents
 from .documents import DocumentError
 from .orders import Order
-from .protocol import COLOURS, SELECTIONS, SIZES, Choice, Exchange, Note, StyleEntry, sidecar_text
+from .protocol import COLOURS, SELECTIONS, SIZES, Choice, Exchange, Note, StyleEntry, shown, sidecar_text
 from .qt import QtCore
 
 TICK_MS = 500  # the daemon answers once a second
@@ -84,7 +84,7 @@ class Studio(QtCore.QObject):  # type: ignore[misc]
             raise DocumentError("Choose a style first.")
         if not self.exchange.root.is_dir():
             raise DocumentError(
-                f'The folder {self.exchange.root} is not there: run "nst-daemon editors install krita".'
+                f'The folder {shown(self.exchange.root)} is not there: run "nst-daemon editors install krita".'
             )
         remember(choice)
         self.choice = choice
