@@ -49,7 +49,7 @@ def state_home() -> Path:
 
 
 def default_exchange() -> Path:
-    """Return the folder that editors' plug-ins use where a config says `auto`: visible, among the pictures."""
+    """Return the folder that editors' plug-ins use where a config says `auto`: among the pictures."""
     return platformdirs.user_pictures_path() / APP / "editors"
 
 

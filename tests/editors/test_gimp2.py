@@ -26,7 +26,7 @@ PHOTO = '(define image (opened (string-append folder "/photo.tif")))'
 @pytest.fixture
 def place(home: Path, tmp_path: Path) -> Path:  # noqa: F811
     """Return a folder of an awkward name, with an exchange folder that the daemon of `home` answers."""
-    folder = tmp_path / "Jörg's  \"pictures\""
+    folder = tmp_path / 'Jörg\'s  "pictures"'
     folder.mkdir()
     Exchange(exchange_of(folder)).make()
     config = home / "config.yaml"
@@ -237,7 +237,7 @@ def test_half_selected_is_half_of_the_daemons_mask(studio: Studio) -> None:
 
 
 def test_two_images_of_one_name_get_their_own_paintings(home: Path, studio: Studio) -> None:  # noqa: F811
-    title = "it's \"one\" & the same: ü\\.tif"
+    title = 'it\'s "one" & the same: ü\\.tif'
     for number in (1, 2):
         picture(studio.place / str(number) / title, seed=number)
     with running(home):

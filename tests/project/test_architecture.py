@@ -118,8 +118,8 @@ FLOORS_WITHIN = {
         "pool",
     ),
     "editors": (
-        "answering stock",
-        "part",
+        "answering profiles quoting stock",
+        "part plug_ins",
     ),
     "daemon": (
         "heartbeat once reloading state_dir",
@@ -127,8 +127,8 @@ FLOORS_WITHIN = {
     ),
     "cli": (
         "common",
-        "checks live service setup",
-        "paint",
+        "editors live service setup",
+        "checks paint",
         "bench explain",
         "app",
     ),
@@ -164,7 +164,7 @@ LIBRARIES = {
         "engine.wasserstein engine.weights engine.winograd"
     ),
     "torchvision": "engine.fetching",
-    "typer": "cli.app cli.bench cli.checks cli.common cli.paint cli.service cli.setup",
+    "typer": "cli.app cli.bench cli.checks cli.common cli.editors cli.paint cli.service cli.setup",
     "watchdog": "folders.hints folders.watching",
     "yaml": "config.text",
 }
@@ -175,7 +175,9 @@ LONGEST_FUNCTION = 50
 
 
 def modules() -> list[Path]:
-    return sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+    """Return our modules; the plug-ins in `bundled` are run by other programs."""
+    found = (path for path in ROOT.rglob("*.py") if not path.is_relative_to(ROOT / "bundled"))
+    return sorted(path for path in found if path != ROOT / "__init__.py")
 
 
 def dotted(path: Path) -> str:
@@ -433,6 +435,7 @@ PROCESS_STARTERS = {
     "system.child": {"multiprocessing", "multiprocessing.context"},
     "desktop.notify": {"subprocess"},  # notify-send
     "desktop.opener": {"subprocess"},  # the desktop's own program for a file
+    "editors.profiles": {"subprocess"},  # an editor's program, asked for its version
     "service.background": {"subprocess"},  # the daemon, which outlives the command
     "service.files": {"subprocess"},  # to quote a command line as Windows does
     "service.installing": {"subprocess"},  # systemctl and its like
