@@ -22,10 +22,10 @@ from nst_daemon.config.recipe import Format, Sidecar
 from nst_daemon.errors import ConditionError, NstError, without_section
 from nst_daemon.folders import outbox
 from nst_daemon.folders.copies import private_copy
-from nst_daemon.folders.exchange import Exchange, Part, Slip, age_of, clear, is_whole, write_status
+from nst_daemon.folders.exchange import Exchange, Part, Slip, age_of, clear, write_status
 from nst_daemon.folders.masks import take_masks
 from nst_daemon.folders.networks import network_of
-from nst_daemon.folders.sidecars import find_sidecar
+from nst_daemon.folders.sidecars import find_sidecar, is_whole
 from nst_daemon.intake.arrivals import Arrival, jobs_for
 from nst_daemon.intake.inspection import Unreadable
 from nst_daemon.intake.reader import Reader

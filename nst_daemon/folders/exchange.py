@@ -27,8 +27,6 @@ from nst_daemon.errors import ConditionError, FileConditionError
 
 EDITORS: Final = ("darktable", "gimp", "krita")  # folders that are made; any other may be
 PROTOCOL: Final = 1
-WHOLE: Final = b"whole: true"  # the last line of a sidecar whose photo is all there
-MAX_SIDECAR: Final = 1 << 20  # bytes
 
 PICTURE: Final = r"[A-Za-z0-9_-]{1,64}\.(?:tiff?|png|jpe?g)"
 NAME: Final = re.compile(rf"({PICTURE})((?:\.mask\.png|\.yaml|\.status|\.alive|\.cancel)?)")
@@ -124,22 +122,6 @@ def _entries(folder: Path) -> list[disk.Entry]:
         return disk.entries_of(folder)
     except FileNotFoundError:
         return []
-
-
-def is_whole(sidecar: Path) -> bool:
-    """Return whether a sidecar's last line says that it and its photo are all there.
-
-    Raises:
-        ConditionError: it cannot be read now.
-    """
-    try:
-        facts = disk.facts_of(sidecar)
-        if facts is None or facts.st_size > MAX_SIDECAR or not disk.is_file(sidecar):
-            return False
-        text = disk.read_bytes(sidecar, at_most=MAX_SIDECAR, follow=False)
-    except FileNotFoundError:
-        return False
-    return text.rstrip().rpartition(b"\n")[2].strip() == WHOLE
 
 
 def write_status(slip: Slip, answer: Mapping[str, object]) -> None:

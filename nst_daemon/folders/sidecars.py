@@ -14,6 +14,7 @@ from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.folders.companions import Neighbours, companions_of, neighbours_in
 from nst_daemon.images.endings import Role, role_of
 
+WHOLE: Final = b"whole: true"
 MAX_BYTES: Final = 1 << 20  # a sidecar has a few lines; what is larger is refused by the parser, unread
 
 
@@ -25,6 +26,22 @@ def find_sidecar(photo: Path) -> Sidecar | None:
     """
     found = (_read(each.path) for each in companions_of(photo) if each.role is Role.ASKING)
     return next((sidecar for sidecar in found if sidecar is not None and sidecar.is_ours), None)
+
+
+def is_whole(sidecar: Path) -> bool:
+    """Return whether a sidecar's last line says that it and its photo are all there: nobody has to wait.
+
+    Raises:
+        ConditionError: it cannot be read now.
+    """
+    try:
+        facts = disk.facts_of(sidecar)
+        if facts is None or facts.st_size > MAX_BYTES or not disk.is_file(sidecar):
+            return False
+        text = disk.read_bytes(sidecar, at_most=MAX_BYTES, follow=False)
+    except FileNotFoundError:
+        return False
+    return text.rstrip().rpartition(b"\n")[2].strip() == WHOLE
 
 
 def xmp_beside(photo: Path) -> list[Path]:

@@ -12,7 +12,8 @@ from nst_daemon.disk import Stamp
 from nst_daemon.errors import FileConditionError, PhotoError, StyleError, with_section
 from nst_daemon.folders.library import styles_of
 from nst_daemon.folders.masks import NO_MASKS, Masks, areas_of
-from nst_daemon.folders.sidecars import sidecars_beside
+from nst_daemon.folders.sidecars import is_whole, sidecars_beside
+from nst_daemon.images.endings import Role, role_of
 from nst_daemon.intake.pairing import Choice, Paired, pair
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger.jobs import Job, JobState, NewJob, Problem, shown
@@ -43,13 +44,16 @@ class AwaitingSidecar:
 
 
 def sidecar_wait(photo: Path, watch: Watch, *, now: float) -> float:
-    """Return how many seconds a photo waits for a sidecar: none if one is there and stands still.
+    """Return how many seconds a photo waits for a sidecar: none if one stands still, or says that it is whole.
 
     `now` in seconds since 1970. Raises: ConditionError: nobody knows.
     """
-    facts = [disk.facts_of(sidecar) for sidecar in sidecars_beside(photo)]
-    if not facts:
+    beside = sidecars_beside(photo)
+    if not beside:
         return watch.sidecar_seconds
+    if any(role_of(sidecar.name) is Role.ASKING and is_whole(sidecar) for sidecar in beside):
+        return 0.0
+    facts = [disk.facts_of(sidecar) for sidecar in beside]
     # One that has gone since is just being written anew.
     ages = [0.0 if each is None else now - each.st_mtime for each in facts]
     return 0.0 if min(ages) >= watch.settle_seconds else watch.settle_seconds

@@ -14,10 +14,11 @@ from nst_daemon import disk
 from nst_daemon.config import Config
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError
+from nst_daemon.folders.companions import photos_of
 from nst_daemon.folders.copies import private_copy, sweep_copies
 from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.inboxes import Inboxes
-from nst_daemon.folders.sidecars import fingerprint
+from nst_daemon.folders.sidecars import fingerprint, is_whole
 from nst_daemon.folders.walk import Found, Kind, Scan, kind_of
 from nst_daemon.intake.admission import Admission
 from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, sidecar_wait
@@ -195,14 +196,23 @@ class Intake:
     def _follow(self, inbox: Inbox, path: Path, *, was_written: bool) -> None:
         """Look at one path at which something happened."""
         if kind_of(path.relative_to(inbox.path)) is Kind.SIDECAR:
-            self._in_hand.settler.notice(path, was_touched=was_written)
-            return self._repairs.expect(path)
+            return self._follow_sidecar(inbox, path, was_written=was_written)
         stamp = stamp_of(path)
         if stamp is None:
             self._departures.gone(inbox, path)
         elif disk.is_file(path) and not self._is_dealt_with(path, stamp):
             self._notice(path, stamp, was_written=was_written)
         return None
+
+    def _follow_sidecar(self, inbox: Inbox, path: Path, *, was_written: bool) -> None:
+        """Let a sidecar settle; one that is whole says so of its photo as well, and nobody waits."""
+        self._in_hand.settler.notice(path, was_touched=was_written)
+        if not is_whole(path):
+            return self._repairs.expect(path)
+        for photo in photos_of(path):
+            self._follow(inbox, photo, was_written=False)
+            self._in_hand.settler.trust(photo)
+        return self._in_hand.settler.trust(path)
 
     def _is_dealt_with(self, path: Path, stamp: Stamp) -> bool:
         seen = self._ledger.seen.get(path)

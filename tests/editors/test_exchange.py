@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from nst_daemon.folders.exchange import Exchange, Part, Slip, clear, is_whole, write_status
+from nst_daemon.folders.exchange import Exchange, Part, Slip, clear, write_status
+from nst_daemon.folders.sidecars import is_whole
 
 
 @pytest.fixture

@@ -933,3 +933,33 @@ def test_a_job_whose_sidecar_asks_for_the_same_is_held_back_no_longer_than_it_se
     assert place.ledger.queue.claim() is None
     place.run(place.watch.settle_seconds + 0.5)
     assert place.ledger.queue.claim() is not None
+
+
+@pytest.mark.parametrize("is_sidecar_first", [False, True])
+def test_a_photo_whose_sidecar_says_that_all_is_there_does_not_wait(
+    place: Place, is_sidecar_first: bool
+) -> None:
+    place.tick()
+    names = ["cat.jpg", "cat.jpg.yaml"]
+    for name in reversed(names) if is_sidecar_first else names:
+        place.drop(name, b"photo" if name == "cat.jpg" else f"style: {SCREAM}\nwhole: true\n".encode())
+    started = place.clock()
+    while not place.jobs():
+        place.advance(0.1)
+        place.tick()
+        assert place.clock() - started < 70
+    settle = place.watch.settle_seconds
+    assert (place.only_job().style, place.only_job().state) == (SCREAM, JobState.QUEUED)
+    place.run(3 * settle)
+    assert len(place.jobs()) == 1
+
+
+def test_a_lie_about_a_photo_costs_one_more_settling_and_never_half_a_picture(place: Place) -> None:
+    place.tick()
+    place.drop("cat.jpg", b"half")
+    place.drop("cat.jpg.yaml", b"whole: true\n")
+    place.run(1.0)
+    assert place.jobs() == []
+    place.drop("cat.jpg", b"photo, whole")
+    place.run(70.0)
+    assert place.only_job().copy.read_bytes() == b"photo, whole"

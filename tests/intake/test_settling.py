@@ -164,3 +164,19 @@ class Oracle(RuleBasedStateMachine):
 
 Oracle.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, database=None)
 TestSettlerAgainstAnOracle = Oracle.TestCase
+
+
+def test_a_file_that_is_said_to_be_whole_settles_at_once_unless_it_changes(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    settler = Settler(quiet=2.0, clock=clock)
+    photo = tmp_path / "cat.jpg"
+    photo.write_bytes(b"jpeg")
+    settler.notice(photo)
+    settler.trust(photo)
+    photo.write_bytes(b"jpeg and more")
+    assert list(settler.settled()) == []
+    settler.trust(photo)
+    assert list(settler.settled()) == [photo]
+    settler.trust(photo)  # of which nobody knows: nothing happens
+    assert list(settler.settled()) == []
