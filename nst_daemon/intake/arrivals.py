@@ -44,7 +44,7 @@ class AwaitingSidecar:
 
 
 def sidecar_wait(photo: Path, watch: Watch, *, now: float) -> float:
-    """Return how many seconds a photo waits for a sidecar: none if one stands still, or says that it is whole.
+    """Return how many seconds a photo waits for a sidecar: none where one stands still, or is whole.
 
     `now` in seconds since 1970. Raises: ConditionError: nobody knows.
     """
