@@ -249,6 +249,22 @@ def test_an_unknown_style_is_said_and_painted_once_it_is_there(
     assert darktable.pictures() == ["one.stripe.tif", "one.tif"]
 
 
+def test_a_darktable_that_is_closed_ends_and_leaves_its_orders(
+    darktable: Darktable, wait_for: Callable[..., None]
+) -> None:
+    darktable.photo("one.tif")
+    script = """
+      order { import("one.tif") }
+      wait("an order", open)
+      dt.control.sleep(2000)
+      dt.gui.action("global/quit")
+    """
+    darktable.start(script)
+    wait_for(lambda: not darktable.is_alive(), seconds=60, what="darktable's end")
+    assert [Path(name).suffix for name in darktable.orders()] == [".tif", ".yaml"]
+    assert len((darktable.profile / "nst_daemon.orders").read_text().splitlines()) == 1
+
+
 def test_a_darktable_that_was_killed_fetches_its_painting_at_the_next_start(
     darktable: Darktable, cache: Callable[[Path], Path], wait_for: Callable[..., None]
 ) -> None:
@@ -290,9 +306,9 @@ def test_a_result_that_lies_elsewhere_is_not_loaded(
       note("pictures", #dt.database)
     """
     darktable.start(script)
-    folder = darktable.exchange.root / "in" / "darktable"
-    wait_for(lambda: len(list(folder.glob("*.yaml"))) == len(names), seconds=120, what="all orders")
-    for sidecar in folder.glob("*.yaml"):
+    orders = darktable.exchange.root / "in" / "darktable"
+    wait_for(lambda: len(list(orders.glob("*.yaml"))) == len(names), seconds=120, what="all orders")
+    for sidecar in orders.glob("*.yaml"):
         number = int(yaml.safe_load(sidecar.read_text())["title"].removesuffix(".tif"))
         answer = f"nst=1\nunknown=1\nstate=done\nresult={results[number]}\n"
         sidecar.with_name(sidecar.name.replace(".yaml", ".status")).write_text(answer)

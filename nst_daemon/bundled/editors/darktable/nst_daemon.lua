@@ -165,15 +165,6 @@ local function remembered(key, kind, default)
   return value
 end
 
-dt.preferences.register(
-  NAME,
-  "leader",
-  "bool",
-  "nst-daemon: the painting leads its group",
-  "a painting is grouped with its photo; tick this to have the group show the painting",
-  true
-)
-
 local box = {}        -- the widgets
 local styles = {}     -- as they stand in the list
 local styles_read = 0 -- when
@@ -213,6 +204,15 @@ local function read_styles_now_and_then()
 end
 
 local function make_widgets()
+  dt.preferences.register(
+    NAME,
+    "leader",
+    "bool",
+    "nst-daemon: the painting leads its group",
+    "a painting is grouped with its photo; tick this to have the group show the painting",
+    true
+  )
+
   box.style = dt.new_widget("combobox") {
     label = "style",
     tooltip = "the picture whose style is painted; the list is nst-daemon's library",
@@ -233,7 +233,7 @@ local function make_widgets()
 
   box.size = dt.new_widget("combobox") {
     label = "size",
-    tooltip = "of the painting; a photo that is smaller than that is painted at its own size",
+    tooltip = "of the painting; a photo that is smaller than that is enlarged",
     table.unpack(SIZES),
   }
   box.size.selected = index_of(SIZE_WORDS, remembered("size", "string", "config")) or 2
@@ -945,8 +945,8 @@ end
 
 -- ── registration ─────────────────────────────────────────────────────────────────────────────────────────
 
--- Widgets are made by darktable's main loop. Whoever asks for one while that is just beginning waits for ever,
--- and darktable with them (4.2.1: two starts of twenty-five).
+-- Widgets and preferences are made by darktable's main loop. A script that asks for one while that is just
+-- beginning may wait for ever, and darktable with it.
 local function begin()
   nap(START_MS)
   if is_ending() then return end
