@@ -257,7 +257,7 @@ def test_a_darktable_that_is_closed_ends_and_leaves_its_orders(
       order { import("one.tif") }
       wait("an order", open)
       dt.control.sleep(2000)
-      dt.gui.action("global/quit")
+      dt.gui.action("global/quit", 0, "", "", 1.0)
     """
     darktable.start(script)
     wait_for(lambda: not darktable.is_alive(), seconds=60, what="darktable's end")
