@@ -1,12 +1,15 @@
-"""GIMP without a screen, with our plug-in, a profile of its own, and an exchange folder that a real daemon answers.
+"""GIMP without a screen, with our plug-in and a profile of its own.
 
 A script is handed to it as a file, and says what it found in another; GIMP's exit code says nothing.
 """
 
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from nst_daemon import __version__
 from support.desktops import needs
@@ -47,15 +50,24 @@ TOOLS2 = r"""
       (cond ((member state states) state)
             ((= left 0) (string-append "too late: " state))
             (else (usleep 100000) (loop (- left 1)))))))
-(define (until-done image) (map (lambda (id) (until-state id "done" "failed" "cancelled")) (nst-orders-of image)))
-(define (saved image layer path) (file-tiff-save RUN-NONINTERACTIVE image layer path path 0))
+(define (until-done image)
+  (map (lambda (id) (until-state id "done" "failed" "cancelled")) (nst-orders-of image)))
+(define (saved-alone image layer path)
+  (file-tiff-save RUN-NONINTERACTIVE image layer path path 0)
+  (gimp-image-delete image))
+(define (saved image layer path)
+  (let ((alone (car (gimp-image-duplicate image))) (at (choice-of (layers image) layer)))
+    (for-each (lambda (each) (gimp-image-remove-layer alone each))
+              (nst-kept (lambda (each) (<> each (list-ref (layers alone) at))) (layers alone)))
+    (saved-alone alone (car (layers alone)) path)))
+(define (choice-of all one) (if (= (car all) one) 0 (+ 1 (choice-of (cdr all) one))))
 (define (saved-mask layer path)
   (let* ((mask (car (gimp-layer-get-mask layer)))
          (image (car (gimp-image-new-with-precision
            (car (gimp-drawable-width mask)) (car (gimp-drawable-height mask)) GRAY 100)))
          (copy (car (gimp-layer-new-from-drawable mask image))))
     (gimp-image-insert-layer image copy 0 0)
-    (saved image copy path)))
+    (saved-alone image copy path)))
 """
 
 
@@ -94,12 +106,18 @@ def judged(stderr: str) -> tuple[str, list[str]]:
 class Gimp2:
     """GIMP 2.10."""
 
-    def __init__(self, folder: Path, exchange: Path) -> None:
+    def __init__(self, folder: Path, first: Path | None = None) -> None:
+        """Begin with the profile of one that has run: a first start asks every plug-in what it is."""
         needs("gimp-console-2.10")
         self.folder = folder
         self.profile = folder / "GIMP's profile ü"
+        if first is not None:
+            shutil.copytree(first, self.profile)
         for name in ("scripts", *DATA_FOLDERS):
             (self.profile / name).mkdir(parents=True, exist_ok=True)
+
+    def install(self, exchange: Path) -> None:
+        """Put our plug-in in, for that exchange folder."""
         text = (SOURCES / "gimp2" / "nst-daemon.scm").read_text(encoding="utf-8")
         text = text.replace('"@EXCHANGE@"', scheme(exchange)).replace("@VERSION@", __version__)
         (self.profile / "scripts" / "nst-daemon.scm").write_text(text, encoding="utf-8")
@@ -108,7 +126,8 @@ class Gimp2:
         """Begin a script."""
         file, said = self.folder / "script.scm", self.folder / "said.txt"
         said.unlink(missing_ok=True)
-        tools = TOOLS2.replace('"@SAID@"', scheme(said))
+        tools = TOOLS2 if script else '(define test-out (open-output-file "@SAID@"))'
+        tools = tools.replace('"@SAID@"', scheme(said))
         file.write_text(f"{tools}\n{script}\n(close-output-port test-out)\n", encoding="utf-8")
         return subprocess.Popen(
             ["gimp-console-2.10", "-i", "-d", "-f", "-b", f"(load {scheme(file)})", "-b", "(gimp-quit 1)"],
@@ -135,3 +154,12 @@ class Gimp2:
         said = self.folder / "said.txt"
         lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
         return Said(lines, *judged(stderr))
+
+
+@pytest.fixture(scope="session")
+def gimp2_profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a profile in which GIMP 2.10 has run once."""
+    gimp = Gimp2(tmp_path_factory.mktemp("gimp2"))
+    gimp.run("")
+    assert (gimp.profile / "pluginrc").exists()
+    return gimp.profile
