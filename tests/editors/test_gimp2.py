@@ -152,6 +152,7 @@ def test_transparency_groups_and_layers_off_the_origin_come_back_as_they_look(
             (nst-daemon-fetch)
             (define layer (car (gimp-image-get-active-layer image)))
             (say (name-of layer) (car (gimp-item-get-parent layer)) group (gimp-drawable-offsets layer))
+            (gimp-image-reorder-item image layer 0 0)
             (saved image layer (string-append folder "/layer.tif"))""")
 
     name, parent, group, offsets = lines[1].split(" ", 3)
@@ -399,7 +400,9 @@ def test_gimp_that_is_killed_leaves_nothing_but_its_order(
         wait_for(lambda: _statuses(studio.place), seconds=200)
         process.kill()
         process.communicate()
-        wait_for(lambda: any("state=done" in path.read_text() for path in _statuses(studio.place)))
+        wait_for(
+            lambda: any("state=done" in path.read_text() for path in _statuses(studio.place)), seconds=100
+        )
         lines, messages = studio.run("(nst-daemon-fetch) (say (car (gimp-image-list)))")
     assert lines == ["1"]
     assert "photo.tif is not open any more" in messages

@@ -23,8 +23,12 @@ USUAL = re.compile(
     r"batch command executed successfully|Failed to parse tag cache|using gegl copy|bps: \d+|Image dimensions"
     r"|load_contiguous|bytes_per_pixel|GEGL-WARNING.*gegl_tile_cache_destroy|GeglBuffers? leaked"
     r"|dbus-daemon|Unable to locate theme engine|No namespace info available for XMP prefix `nst'"
+    # GIMP 3, with and without our plug-in:
+    r"|scriptfu-WARNING|Welcome to GIMP|cannot open display|gimp_wire_read\(\): unexpected EOF"
+    r"|gimp_flush\(\): error: Broken pipe|gimp_finalize: list of contexts|stale context|load_rgba|photomet:"
+    r"|GLib-GObject-CRITICAL \*\*: [\d:.]+: g_object_unref: assertion 'G_IS_OBJECT|/proc/mounts"
 )
-MESSAGE = re.compile(r"(?:script-fu|[\w.-]+)-Warning: (.*)")
+MESSAGE = re.compile(r"(?:[^:()]+-Warning: |GIMP-Error: Calling error for procedure 'nst-daemon-paint':)(.*)")
 
 TOOLS2 = r"""
 (define test-out (open-output-file "@SAID@"))
@@ -89,13 +93,13 @@ def judged(stderr: str) -> tuple[str, list[str]]:
     """Return what GIMP told its user, and what it complained about."""
     messages, faults, is_message = [], [], False
     for line in stderr.splitlines():
-        if match := MESSAGE.fullmatch(line):
+        if USUAL.search(line):
+            is_message = False
+        elif match := MESSAGE.fullmatch(line):
             messages.append(match[1])
             is_message = True
         elif not line.strip():
             is_message = False
-        elif USUAL.search(line):
-            continue
         elif is_message:
             messages.append(line)
         else:

@@ -26,6 +26,10 @@ def say(*words):
     print(*words, file=said, flush=True)
 def opened(name):
     return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(os.path.join(folder, name)))
+def kept(image, name):
+    file = Gio.File.new_for_path(os.path.join(folder, name))
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None)
+    return opened(name)
 def names(image):
     return [layer.get_name() for layer in image.get_layers()]
 def paint(image, **wanted):
@@ -51,6 +55,7 @@ def exported(image, name):
     config.set_property("image", image)
     config.set_property("file", Gio.File.new_for_path(os.path.join(folder, name)))
     config.set_property("include-color-profile", True)
+    config.set_property("include-thumbnail", False)  # GIMP 3.0.4 makes none of 16 bits, and complains
     procedure.run(config)
     image.delete()
 def grey(drawable):

@@ -192,7 +192,7 @@
     (if (string=? path "")
       (car (gimp-image-get-name image))
       (let loop ((name path))
-        (let ((more (or (cdr (nst-cut name #\/)) (cdr (nst-cut name #\\)))))
+        (let ((more (cdr (nst-cut name (string-ref DIR-SEPARATOR 0)))))
           (if more (loop more) name))))))
 
 ; -- the order ------------------------------------------------------------------------------------------------

@@ -386,12 +386,18 @@ def paint(image, config):
         if is_masked:
             save_grey(selection, order.mask)
         order.live()
-        order.commit(wishes(style, config, image.get_name(), order.mask.name if is_masked else None))
+        order.commit(wishes(style, config, title_of(image), order.mask.name if is_masked else None))
         result = wait(order, style)
         return place(image, result, style, None if is_masked else selection, sent)
     finally:
         order.tidy(result)
         Gimp.displays_flush()
+
+
+def title_of(image):
+    """Return what people call an image: the name of its file, if it has one."""
+    file = image.get_xcf_file() or image.get_imported_file() or image.get_file()
+    return image.get_name() if file is None else file.get_basename()
 
 
 def wishes(style, config, title, mask):
@@ -459,7 +465,7 @@ def asked(procedure, config, image):
     """Return whether the user wants it, with what was chosen in the config."""
     GimpUi.init(NAME)
     dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
-    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=12)
+    row = Gtk.Box(orientation=Gtk.Orientation.HORIZONTAL, spacing=6)
     label = Gtk.Label.new_with_mnemonic("_Style")
     combo = chooser(config)
     label.set_mnemonic_widget(combo)
@@ -468,6 +474,12 @@ def asked(procedure, config, image):
     row.show_all()
     dialog.get_content_area().pack_start(row, False, False, 0)
     dialog.fill(["size", "px", "strength", "keep-colors", "selection"])
+    size = dialog.get_widget("size", GObject.TYPE_NONE)
+    if isinstance(size, GimpUi.Labeled):  # one column of labels
+        column = Gtk.SizeGroup.new(Gtk.SizeGroupMode.HORIZONTAL)
+        label.set_xalign(0.0)
+        for each in (label, size.get_label()):
+            column.add_widget(each)
     sizes = dialog.get_widget("px", GObject.TYPE_NONE)
     uses = dialog.get_widget("selection", GObject.TYPE_NONE)
 
