@@ -145,7 +145,10 @@ def result_of(status):
     result = status.get("result", "")
     if not result.startswith("out/gimp/") or ".." in result or "\\" in result or not result.endswith(ENDINGS):
         raise RefusedError(f"The painting is not where it belongs: {result!r}.")
-    return EXCHANGE / result
+    path = EXCHANGE / result
+    if not path.is_file():
+        raise RefusedError(f"The painting is not there any more: {path}.")
+    return path
 
 
 # ── pictures ────────────────────────────────────────────────────────────────────────────────────────────────
