@@ -155,9 +155,9 @@ def test_a_selection_becomes_the_mask_of_the_layer_or_the_daemon_s(home: Path, s
 
 
 def test_two_images_of_one_name_get_their_own_paintings(home: Path, studio: Studio) -> None:  # noqa: F811
-    title = 'it\'s "one" & the same: ü\\.tif'
+    title = 'it\'s "one" & the same: ü\\.xcf'
     for number in (1, 2):
-        picture(studio.folder / str(number) / title, seed=number)
+        picture(studio.folder / str(number) / "photo.tif", seed=number)
     with running(home):
         lines, _ = studio.run(f"""
     images = [kept(opened(f"{{number}}/photo.tif"), f"{{number}}/" + {title!r}) for number in (1, 2)]
