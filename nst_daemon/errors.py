@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     MISSING = 3  # something on this machine is missing: device, weights, folder
     ALREADY_RUNNING = 4
     NOT_RUNNING = 5
+    WAITED = 6  # as long as --timeout says; the job goes on
 
 
 class NstError(Exception):

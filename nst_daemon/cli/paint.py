@@ -1,9 +1,7 @@
-"""The commands that paint: submit, render, demo."""
+"""The commands that paint by themselves: render, demo."""
 
-import itertools
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,9 +14,7 @@ from nst_daemon.cli.common import (
     SetOption,
     answer,
     config_if_any,
-    is_running,
     ledger_of,
-    load_config,
     progress_shown,
     say,
     snapshots_shown,
@@ -26,123 +22,20 @@ from nst_daemon.cli.common import (
 from nst_daemon.config.blends import Blend, Regions
 from nst_daemon.config.orders import Order, Painting
 from nst_daemon.config.recipe import Areas, Format, Style
-from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError, PhotoError
+from nst_daemon.errors import ConfigError, ExitCode, MissingError, PhotoError
 from nst_daemon.images.endings import RESULTS, ending_of
-from nst_daemon.ledger.jobs import ENDS, Job, JobState, Snapshot
+from nst_daemon.ledger.jobs import JobState
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
     from nst_daemon.engine.process import EngineProcess
     from nst_daemon.intake.inspection import Readable
-    from nst_daemon.ledger import Ledger
 
 SAMPLE: Final = Path(__file__).parent.parent / "bundled" / "sample"
 DEMO_SETTINGS: Final = {"size": 384, "steps": 55}  # under three minutes on two slow CPU cores
-LOOK_SECONDS: Final = 0.2  # between looks at a job that is waited for
-HELD_SECONDS: Final = 10.0  # what is held for longer waits for a person, and nobody waits for that
 FORMATS: Final = {ending: Format(name) for name, endings in RESULTS.items() for ending in endings}
 
 PhotoArgument = Annotated[Path, typer.Argument(metavar="PHOTO", help="A picture file.")]
-
-
-def submit(
-    photo: PhotoArgument,
-    style: Annotated[
-        str | None, typer.Option("--style", help="A style, instead of the one it would get.")
-    ] = None,
-    settings: SetOption = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait, and print the result's path.")] = False,
-    config: ConfigOption = None,
-) -> None:
-    """Hand one photo to the daemon; prints the job's number. The photo stays where it is.
-
-    Example: nst-daemon submit cat.jpg --style mosaic --set size=2048 --wait
-    """
-    from nst_daemon.config import parse_assignments
-    from nst_daemon.folders.library import Library
-    from nst_daemon.intake import submission
-    from nst_daemon.intake.reader import PhotoReader
-    from nst_daemon.intake.shelf import Shelf
-
-    over, blend = parse_assignments(settings or []), style_blend(style)
-    loaded = load_config(config)
-    photo = existing(photo)
-    readable = readable_photo(photo, loaded)
-    if readable.provenance is not None:
-        raise PhotoError(f"{photo.name} is a painting of ours.", remedy="Hand over the photo itself.")
-    with ledger_of(loaded) as ledger:
-        with PhotoReader(max_megapixels=loaded.max_megapixels) as reader:
-            library = Shelf(
-                Library(loaded.styles, memory=ledger.facts),
-                copies=loaded.state_dir / "photos",
-                reader=reader,
-                settle_seconds=0.0,  # somebody waits; what breaks off is refused all the same
-                patience=0.0,
-            )
-            words = readable.keywords
-            proposal = submission.proposal_for(photo, config=loaded, library=library, keywords=words)
-            choices = submission.choices_of(proposal, style=blend, settings=over)
-            submitted = submission.submit(
-                photo, choices, proposal=proposal, config=loaded, library=library, ledger=ledger
-            )
-        for one in submitted:
-            if not one.is_new:
-                say(f"Job {one.job} does this already.")
-        if wait:
-            wait_for([one.job for one in submitted], loaded, ledger)
-            return
-        for one in submitted:
-            answer(str(one.job))
-        if not is_running(loaded):
-            say("The daemon is not running: the job waits for `nst-daemon start`.")
-
-
-def wait_for(jobs: list[int], config: "Config", ledger: "Ledger") -> None:
-    """Print the result's path of each job as it ends; fails if one of them did.
-
-    Raises:
-        typer.Exit: one of them did, with its exit code.
-        NotRunningError: one waits, and no daemon is running.
-        ConfigError: one is gone from the ledger.
-    """
-    is_bad = False
-    with snapshots_shown() as show:
-        for number in jobs:
-            job = _ended(number, config, ledger, show)
-            if job.state is JobState.DONE:
-                answer(str(job.result))
-            else:
-                say(f"Job {number} {job.state}: {job.error or 'no reason given'}")
-                is_bad = True
-    if is_bad:
-        raise typer.Exit(ExitCode.JOB_FAILED)
-
-
-def _ended(number: int, config: "Config", ledger: "Ledger", show: Callable[[Snapshot], None]) -> Job:
-    held = 0  # looks, one after another
-    for look in itertools.count():
-        job = ledger.jobs.get(number)
-        if job is None:
-            break
-        held = held + 1 if job.state is JobState.HELD else 0
-        if job.state in ENDS or held * LOOK_SECONDS > HELD_SECONDS:
-            return job
-        if look % 10 == 0 and not is_running(config):
-            raise NotRunningError(
-                f"Job {number} is {job.state}, and no daemon is running.",
-                remedy="`nst-daemon start` does what is there; `nst-daemon run --once` too, then leaves.",
-            )
-        snapshot = ledger.snapshot(running=True)
-        show(only(snapshot, number))
-        time.sleep(LOOK_SECONDS)
-    raise ConfigError(f"Job {number} is gone from the ledger.")
-
-
-def only(snapshot: Snapshot, job: int) -> Snapshot:
-    """Return a snapshot that shows one job alone."""
-    from dataclasses import replace
-
-    return replace(snapshot, current=tuple(current for current in snapshot.current if current.job == job))
 
 
 def render(

@@ -42,6 +42,7 @@ class Submitted:
 
     job: int
     is_new: bool
+    is_again: bool = False  # it had ended without a result, and was taken up again
 
 
 def proposal_for(photo: Path, *, config: Config, library: Styles, keywords: Sequence[str]) -> Proposal:
@@ -170,8 +171,8 @@ def _submit(
     added = ledger.add(new)
     if isinstance(added, Added):
         return Submitted(added.job, is_new=True)
-    _take_up(added.job, new, ledger)  # the copy may be that job's own: what is not needed is swept
-    return Submitted(added.job, is_new=False)
+    # The copy may be that job's own: what is not needed is swept.
+    return Submitted(added.job, is_new=False, is_again=_take_up(added.job, new, ledger))
 
 
 def _take_up(job: int, new: NewJob, ledger: Ledger) -> bool:

@@ -4,12 +4,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.commands import READABLE, SAMPLE, Ask, ask, finish, home, ledger, loaded, photo, submitted  # noqa: F401
+from support.commands import SAMPLE, Ask, ask, finish, home, loaded, photo  # noqa: F401
 from support.faults import Faults
 
 from nst_daemon import config
@@ -20,136 +19,9 @@ from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
 from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Format
-from nst_daemon.disk import locks
 from nst_daemon.folders.library import BUILT_IN
 from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.jobs import Job, JobState, Snapshot
-
-# ── submit ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_submit_copies_the_photo_and_leaves_it_where_it_is(ask: Ask, ledger: Ledger, photo: Path) -> None:
-    job = ledger.jobs.get(submitted(ask, photo, "--style", "Mosaic", "--set", "size=64"))
-    assert isinstance(job, Job)
-    assert photo.read_bytes() == job.copy.read_bytes() == b"a cat"
-    assert (job.style, job.original, job.inbox, job.state) == ("mosaic", photo, None, JobState.QUEUED)
-    assert job.recipe is not None
-    assert job.recipe.size == 64
-
-
-def test_submit_may_blend(ask: Ask, photo: Path) -> None:
-    job = submitted(ask, photo, "--style", "[mosaic, {etching: 0.4}]")
-    assert ask("show", job, "--json").json["style"] == "mosaic+etching"
-
-
-def test_submit_without_a_style_follows_the_sidecar(ask: Ask, photo: Path) -> None:
-    photo.with_name("cat.jpg.yaml").write_text("style: woodcut\nset: {size: 64, steps: 7}\n")
-    told = ask("show", submitted(ask, photo, "--set", "steps=9"), "--json").json
-    assert (told["style"], told["settings"]["size"], told["settings"]["steps"]) == ("woodcut", 64, 9)
-
-
-def test_submit_refuses_a_sidecar_that_cannot_be_used(ask: Ask, photo: Path) -> None:
-    photo.with_name("cat.yaml").write_text("style: wodcut\n")
-    answer = ask("submit", photo)
-    assert (answer.code, answer.out) == (2, "")
-    assert "Did you mean woodcut?" in answer.err
-
-
-def test_submitting_the_same_work_twice_is_one_job(ask: Ask, loaded: Config, photo: Path) -> None:
-    first = submitted(ask, photo)
-    assert submitted(ask, photo) == first
-    copies = [path.read_bytes() for path in (loaded.state_dir / "photos").iterdir()]
-    assert len(copies) == len(set(copies)) == 2  # the photo and its style, once each
-
-
-def test_submitting_what_failed_takes_it_up_again(ask: Ask, ledger: Ledger, photo: Path) -> None:
-    job = submitted(ask, photo)
-    finish(ledger, job, JobState.FAILED, error="It broke.")
-    assert submitted(ask, photo) == job
-    again = ledger.jobs.get(job)
-    assert again is not None
-    assert again.state is JobState.QUEUED
-    assert again.copy.exists()
-
-
-def test_submitting_what_was_done_takes_it_up_where_the_result_is_gone(
-    ask: Ask, ledger: Ledger, photo: Path, tmp_path: Path
-) -> None:
-    job = submitted(ask, photo)
-    finish(ledger, job, JobState.DONE, result=tmp_path / "gone.jpg")
-    assert submitted(ask, photo) == job
-    again = ledger.jobs.get(job)
-    assert again is not None
-    assert (again.state, again.copy.read_bytes()) == (JobState.QUEUED, b"a cat")
-
-
-def test_waiting_for_nobody_is_exit_code_5(ask: Ask, photo: Path) -> None:
-    answer = ask("submit", photo, "--wait")
-    assert (answer.code, answer.out) == (5, "")
-    assert "no daemon is running" in answer.err
-
-
-def test_wait_prints_the_results_path_alone(ask: Ask, ledger: Ledger, photo: Path) -> None:
-    finish(ledger, submitted(ask, photo), JobState.DONE, result=photo)
-    answer = ask("submit", photo, "--wait")
-    assert (answer.code, answer.out) == (0, f"{photo}\n")
-
-
-def test_wait_follows_a_job_until_it_failed(
-    ask: Ask, loaded: Config, photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail_meanwhile(_: float) -> None:
-        with Ledger(cli_common.ledger_path(loaded)) as other:
-            finish(other, 1, JobState.FAILED, error="It broke.")
-
-    monkeypatch.setattr("nst_daemon.cli.paint.time.sleep", fail_meanwhile)
-    with locks.held(loaded.state_dir):
-        answer = ask("submit", photo, "--wait")
-    assert (answer.code, answer.out) == (1, "")
-    assert "It broke." in answer.err
-
-
-def test_wait_ends_with_the_reason_where_a_job_is_held(
-    ask: Ask, loaded: Config, photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def hold_meanwhile(_: float) -> None:
-        with Ledger(cli_common.ledger_path(loaded)) as other:
-            other.move(1, JobState.QUEUED, JobState.HELD, error="Its style is gone.")
-
-    monkeypatch.setattr("nst_daemon.cli.paint.time.sleep", hold_meanwhile)
-    with locks.held(loaded.state_dir):
-        answer = ask("submit", photo, "--wait")
-    assert (answer.code, answer.out) == (1, "")
-    assert "Job 1 held: Its style is gone." in answer.err
-
-
-def test_two_styles_in_the_keywords_make_two_jobs(
-    ask: Ask, photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tagged = replace(READABLE, keywords=("nst|mosaic", "nst|etching"))
-    monkeypatch.setattr(cli_paint, "readable_photo", lambda *_: tagged)
-    assert ask("submit", photo).out.split() == ["1", "2"]
-
-
-def test_a_painting_of_ours_is_not_painted_again(
-    ask: Ask, photo: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        cli_paint, "readable_photo", lambda *_: replace(READABLE, provenance={"style": "mosaic"})
-    )
-    answer = ask("submit", photo)
-    assert (answer.code, answer.out) == (1, "")
-    assert "left alone" in ask("explain", photo).err
-
-
-def test_a_real_photo_is_read_before_it_is_taken(ask: Ask, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"no picture")
-    answer = ask("submit", broken)
-    assert (answer.code, answer.out) == (1, "")
-    assert "broken.jpg" in answer.err
-    assert ask("submit", SAMPLE).code == 0
-
+from nst_daemon.ledger.jobs import JobState, Snapshot
 
 # ── styles and explain ──────────────────────────────────────────────────────────────────────────────────
 

@@ -129,7 +129,7 @@ FLOORS_WITHIN = {
         "common",
         "editors live service setup",
         "checks paint",
-        "bench explain",
+        "bench explain submit",
         "app",
     ),
 }
@@ -164,7 +164,10 @@ LIBRARIES = {
         "engine.wasserstein engine.weights engine.winograd"
     ),
     "torchvision": "engine.fetching",
-    "typer": "cli.app cli.bench cli.checks cli.common cli.editors cli.paint cli.service cli.setup",
+    "typer": (
+        "cli.app cli.bench cli.checks cli.common cli.editors cli.paint cli.service cli.setup "
+        "cli.submit"
+    ),
     "watchdog": "folders.hints folders.watching",
     "yaml": "config.text",
 }

@@ -29,7 +29,14 @@ from nst_daemon.engine import process as engine_process
 from nst_daemon.engine.messages import Finished, Leave, Loaded, Refused, Stepped, Stop
 from nst_daemon.engine.process import EngineProcess, OnFacts
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import CancelledError, EngineError, ExitCode, MissingError, OutOfMemoryError
+from nst_daemon.errors import (
+    CancelledError,
+    EngineError,
+    ExitCode,
+    MissingError,
+    OutOfMemoryError,
+    StyleError,
+)
 from nst_daemon.intake import intake
 from nst_daemon.intake.inspection import Inspection, Readable
 from nst_daemon.intake.reader import PhotoReader
@@ -91,6 +98,8 @@ class PlayedEngine:
     ) -> Painting:
         with self.diary.open("a") as diary:
             diary.write(f"{order.job}\n")
+        if order.photo.read_bytes().startswith(b"styleless"):
+            raise StyleError(f"{order.styles[0].name}: no such style.")
         if comes_true(should_stop, self.seconds):
             raise CancelledError("stopped")
         return painting_of(order)
