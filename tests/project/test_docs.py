@@ -194,7 +194,7 @@ def test_the_glossary_is_in_alphabetical_order() -> None:
 # ── what the documents say of each other, and of the code ───────────────────────────────────────────────
 
 
-DOCUMENTS = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"])
+DOCUMENTS = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"])
 
 
 def anchors_of(document: Path) -> set[str]:
