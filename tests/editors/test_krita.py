@@ -121,15 +121,17 @@ def test_a_painting_comes_as_a_layer_named_by_its_style_and_one_undo_takes_it_aw
     assert (job.photo, job.state) == (name, JobState.DONE)
 
 
-def test_a_painting_comes_above_the_active_layer(krita: Krita, base: Path) -> None:
+def test_a_painting_comes_above_the_active_layer_which_stays_active(krita: Krita, base: Path) -> None:
     shown(krita, base / "layers.png")
     krita.ask(
         "above = document.createNode('above', 'paintlayer')\n"
-        "document.rootNode().addChildNode(above, None)\n"
-        "document.setActiveNode(document.nodeByName('Background')); settle(document); paint('stripes')"
+        "document.rootNode().addChildNode(above, None); settle(document)"
     )
+    krita.wait("answer = document.activeNode().name() == 'above'", "Krita's own choice")
+    krita.ask("document.setActiveNode(document.nodeByName('Background')); settle(document); paint('stripes')")
     painted(krita)
     assert layers(krita) == ["Background", "stripes", "above"]
+    krita.wait("answer = document.activeNode().name() == 'Background'", "the layer that was active")
 
 
 def test_two_images_of_one_name_each_get_their_own(krita: Krita, base: Path) -> None:

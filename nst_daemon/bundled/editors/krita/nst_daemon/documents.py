@@ -22,6 +22,7 @@ PNG_MODELS = ("RGBA", "GRAYA")
 PNG_DEPTHS = ("U8", "U16")
 WIDE = "LargeRGB-elle-V2-g22.icc"  # for what is no RGB: holds the colours of any printer
 RESAMPLING = "Bicubic"
+ACTIVATION_MS = 150  # until Krita has made a new layer the active one
 MASK_TYPES = ("transparencymask", "filtermask", "transformmask", "selectionmask", "colorizemask")
 
 
@@ -279,12 +280,23 @@ def _write_masked(path: Path) -> None:
 
 def _put(document: Any, layer: Any) -> None:
     """Add a layer above the active one; above its group, where that is locked."""
-    above = document.activeNode()
+    above = active = document.activeNode()
     while above is not None and above.type() in MASK_TYPES:
         above = above.parentNode()
     while above is not None and above.parentNode() is not None:
         if above.parentNode().addChildNode(layer, above):
-            return
+            break
         above = above.parentNode()
-    if not document.rootNode().addChildNode(layer, None):
-        raise DocumentError("Krita could not add the layer.")
+    else:
+        if not document.rootNode().addChildNode(layer, None):
+            raise DocumentError("Krita could not add the layer.")
+    QtCore.QTimer.singleShot(ACTIVATION_MS, lambda: _reactivate(document, layer, active))
+
+
+def _reactivate(document: Any, layer: Any, active: Any) -> None:
+    """Make the layer active that was: Krita activates a new one, and somebody may be drawing."""
+    if not is_open(document) or active is None or active.parentNode() is None:
+        return
+    now = document.activeNode()
+    if now is not None and now.uniqueId() == layer.uniqueId():
+        document.setActiveNode(active)

@@ -84,7 +84,8 @@ class Studio(QtCore.QObject):  # type: ignore[misc]
             raise DocumentError("Choose a style first.")
         if not self.exchange.root.is_dir():
             raise DocumentError(
-                f'The folder {shown(self.exchange.root)} is not there: run "nst-daemon editors install krita".'
+                f"The folder {shown(self.exchange.root)} is not there: "
+                'run "nst-daemon editors install krita".'
             )
         remember(choice)
         self.choice = choice
