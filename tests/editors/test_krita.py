@@ -150,8 +150,8 @@ def test_two_images_of_one_name_each_get_their_own(krita: Krita, base: Path) -> 
 def test_depth_and_a_wide_profile_go_there_and_back(
     krita: Krita, depth: str, kind: type, full: float
 ) -> None:
-    ramp = np.linspace(0.05, 1, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
-    colors = np.stack([0.1 * ramp, ramp, 0.2 * ramp[::-1], np.ones_like(ramp)], axis=-1)
+    ramp = np.linspace(0.02, 1, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
+    colors = np.stack([0.8 * ramp, 0.9 * ramp, ramp, np.ones_like(ramp)], axis=-1)  # within sRGB
     raw = (colors * full).astype(kind).tobytes()
     krita.ask(
         f"document = new('wide', {WIDTH}, {HEIGHT}, {depth!r}, {WIDE!r}, bytes.fromhex({raw.hex()!r}))\n"
@@ -198,7 +198,7 @@ def test_a_selection_may_be_what_is_painted(krita: Krita, base: Path) -> None:
     moved = np.abs(
         pixels(krita, "document.nodeByName('dots')") - pixels(krita, "document.nodeByName('Background')")
     )
-    assert moved[:, :28].mean() > 5
+    assert moved[:, :28, :3].mean() > 3
     assert moved[:, 36:].max() <= 2
 
 
@@ -223,7 +223,7 @@ def test_cancel_ends_the_job_and_leaves_nothing(krita: Krita, base: Path, daemon
     krita.wait(RUNNING, "the painting's begin")
     krita.ask("row(studio().orders[-1].id).end.click()")
     wait_for(lambda: krita.rows()[0][1] == "Cancelled.", seconds=20, what="the cancel")
-    assert daemon.jobs()[-1].state is JobState.CANCELLED
+    wait_for(lambda: daemon.jobs()[-1].state is JobState.CANCELLED, what="the job's end")
     assert krita.files() == []
 
 
@@ -289,14 +289,11 @@ def test_krita_without_the_daemon_and_killed_in_the_middle(
         assert len([name for name in krita.files() if name.endswith(".yaml")]) == 2
         krita.kill()
         daemon.start()
-        wait_for(lambda: any(exchange.results()), seconds=120, what="the painting")
         wait_for(
-            lambda: len([name for name in krita.files() if name.endswith(".yaml")]) == 1,
-            seconds=60,
-            what="the end of what nobody waits for",
+            lambda: JobState.DONE in {job.state for job in daemon.jobs()}, seconds=120, what="a painting"
         )
-        states = {job.state for job in daemon.jobs()}
-        assert JobState.DONE in states
+        wait_for(lambda: len(krita.files()) == 4, seconds=60, what="the end of what nobody waits for")
+        assert sorted(job.state for job in daemon.jobs()) == [JobState.CANCELLED, JobState.DONE]
 
         krita.start()
         krita.wait("answer = bool(rows()) and rows()[0][2]", "the offer")

@@ -262,8 +262,9 @@ def _write_masked(path: Path) -> None:
         file.writestr("mimetype", "application/x-krita")
         file.writestr(
             "maindoc.xml",
-            '<?xml version="1.0" encoding="UTF-8"?>\n'
-            '<DOC xmlns="http://www.calligra.org/DTD/krita" editor="Krita" syntaxVersion="2.0">'
+            '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE DOC PUBLIC "-//KDE//DTD krita 2.0//EN"'
+            ' "http://www.calligra.org/DTD/krita-2.0.dtd">\n<DOC xmlns="http://www.calligra.org/DTD/krita"'
+            ' editor="Krita" syntaxVersion="2.0" kritaVersion="5.1.0">\n'
             '<IMAGE mime="application/x-kra" name="nst" width="64" height="64" colorspacename="RGBA"'
             ' profile="sRGB-elle-V2-srgbtrc.icc" x-res="72" y-res="72" description=""><layers>'
             f'<layer name="layer" nodetype="paintlayer" filename="layer1" {common}'
