@@ -1,4 +1,4 @@
-"""Krita's plug-in without Krita: its texts, what it makes of the daemon's answers, and that it is harmless."""
+"""Krita's plug-in without Krita: its texts, what it makes of answers, and that it is harmless."""
 
 import ast
 import importlib.util
@@ -27,7 +27,6 @@ FORBIDDEN = {
     "eval",
     "exec",
     "exec_",
-    "compile",
 }
 FORBIDDEN |= {"__import__", "importlib", "runpy", "ctypes", "pickle", "urllib", "http", "QtNetwork", "spawnv"}
 WAITING = {"sleep", "processEvents", "Thread", "threading", "QThread"}
@@ -133,7 +132,7 @@ def test_the_exchange_folder_stands_in_one_place_and_takes_any_path() -> None:
         'it\'s "so" \\ #1: ü',
         "a\nwhole: true\n",
         "\x00\x1b\x7f\x85\u2028",
-        "\U0001f58c",
+        "🖌",
         "- [x] {a}: &b *c",
     ],
 )
