@@ -465,7 +465,7 @@ def test_threads_begin_in_few_places() -> None:
 
 
 def test_signals_are_handled_in_few_places() -> None:
-    assert callers_of("signal") == {"daemon.daemon", "desktop.process", "system.child"}
+    assert callers_of("signal") == {"cli.submit", "daemon.daemon", "desktop.process", "system.child"}
 
 
 TESTS = Path(__file__).parents[1]
