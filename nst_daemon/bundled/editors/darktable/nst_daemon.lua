@@ -23,6 +23,7 @@ local NAP_MS = 100           -- of each sleep: darktable waits for us when it en
 local ANSWER_SECONDS = 3     -- without a status for longer, the daemon is not running
 local CANCEL_SECONDS = 15    -- after which an order is taken away, though nobody has confirmed its end
 local STYLES_SECONDS = 2     -- between looks at styles.txt
+local MESSAGE_WIDTH = 64     -- letters a line
 local BLOCK = 1024 * 1024    -- bytes, of copying
 
 local OWN_STYLE = "as nst-daemon's config says"
@@ -152,9 +153,24 @@ local function log(text)
   dt.print_log("nst-daemon: " .. text)
 end
 
+-- darktable shows one line, and leaves out its middle where it is too long: that is where the remedy begins.
+local function wrapped(text)
+  local lines, line = {}, ""
+  for word in text:gmatch("%S+") do
+    if line ~= "" and utf8.len(line) + utf8.len(word) >= MESSAGE_WIDTH then
+      lines[#lines + 1] = line
+      line = ""
+    end
+    line = line == "" and word or line .. " " .. word
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
+end
+
 local function say(text)
   log(text)
-  dt.print((clean(text):gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" })))
+  local shown = wrapped(clean(text)):gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" })
+  dt.print(shown)
 end
 
 -- ── what the user chooses ────────────────────────────────────────────────────────────────────────────────
