@@ -21,8 +21,8 @@ from support.desktops import needs, screen
 
 PLUGIN: Final = Path(nst_daemon.__file__).parent / "bundled" / "editors" / "darktable" / "nst_daemon.lua"
 ODD: Final = 'it\'s ü "here"'  # a folder's name that no shell and no quoting may stumble over
-START_SECONDS: Final = 30.0  # on a machine with much else to do
-STARTS: Final = 5  # darktable 4.2.1 itself, without a plug-in, hangs in some of its starts: its own scripts
+START_SECONDS: Final = 20.0  # on a machine with much else to do
+STARTS: Final = 6  # darktable 4.2.1 itself, without a plug-in, hangs in some of its starts: its own scripts
 # ask for a widget while the main loop is just beginning, and both wait for ever
 SCRIPT_SECONDS: Final = 150.0
 SIZE: Final = "1280x860"

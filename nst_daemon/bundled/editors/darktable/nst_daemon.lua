@@ -548,10 +548,11 @@ local function find_original(order)
     local image = dt.database.get_image(order.image)
     if image and is_it(image, order) then return image end
   end
-  for _, film in ipairs(dt.films) do
+  for number = 1, #dt.films do -- ipairs runs over the end of both, which is an error
+    local film = dt.films[number]
     if film.path == order.folder then
-      for _, image in ipairs(film) do
-        if is_it(image, order) then return image end
+      for index = 1, #film do
+        if is_it(film[index], order) then return film[index] end
       end
     end
   end
