@@ -73,7 +73,7 @@ def take(folder: Path, size: int) -> tuple[Image.Image, Image.Image]:
             photo.crop(box).resize((box[2] - box[0], box[3] - box[1])).save(darktable.photos / name)
         (folder / "config.yaml").write_text(
             "inbox: inbox\noutbox: outbox\nstate_dir: state\nexchange: exchange\ntray: off\nnotify: off\n"
-            f"set: {{size: {size}}}\n"
+            f"set: {{size: {size}, preset: draft}}\n"
         )
         for name in ("inbox", "outbox", "styles"):
             (folder / name).mkdir()
@@ -88,8 +88,8 @@ def take(folder: Path, size: int) -> tuple[Image.Image, Image.Image]:
                 plugins__lighttable__images_in_row="3",
                 lighttable__ui__0__bottom_visible="FALSE",
             )
-            wait_for(lambda: darktable.pictures().count("chelsea.swirling_oil.tif"), what="a painting")
-            wait_for(lambda: percent(darktable) >= 35, what="some of the next")
+            wait_for(lambda: len(darktable.pictures()) == len(PARTS) + 2, what="two paintings")
+            wait_for(lambda: percent(darktable) >= 20, what="some of the next")
             with x11(display) as server:  # or a photo's tooltip is in the way
                 server.screen().root.warp_pointer(5, 5)
             time.sleep(1.2)

@@ -47,6 +47,10 @@ local script_data = {
 if not dt.configuration.has_gui then
   return script_data
 end
+if dt.configuration.api_version_major < 9 then
+  dt.print("nst-daemon's plug-in needs darktable 4.2 or later")
+  return script_data
+end
 
 -- ── files ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -938,6 +942,7 @@ local function fetch_left()
         left[#left + 1] = order
       else
         log(order.filename .. ": its order has gone from the exchange folder")
+        remove_all(order) -- a photo whose sidecar never came
       end
     end
   end
