@@ -211,7 +211,11 @@ def test_a_cancel_ends_what_is_painted_and_what_waits(
     """
     with painting(darktable, cache, "size: 512, steps: 100000") as home:
         darktable.start(script, lua__nst_daemon__style="stripes")
-        wait_for(lambda: "running" in states(home), seconds=200, what="a painting that has begun")
+        wait_for(
+            lambda: sorted(states(home)) == ["queued", "running"],
+            seconds=200,
+            what="a painting that has begun, and one that waits",
+        )
         click(darktable.display, *CANCEL_AT)
         wait_for(lambda: states(home) == ["cancelled"] * 2, seconds=10, what="two cancelled jobs")
         marks = darktable.end()

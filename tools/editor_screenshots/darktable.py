@@ -82,6 +82,9 @@ def take(folder: Path, size: int) -> tuple[Image.Image, Image.Image]:
         try:
             styles = darktable.exchange.root / "styles.txt"
             wait_for(styles.exists, what="the list of styles")
+            with x11(display) as server:  # or a photo's tooltip is in the way
+                server.screen().root.warp_pointer(5, 5)
+                server.sync()
             darktable.start(
                 SCRIPT,
                 lua__nst_daemon__style="swirling_oil",
@@ -90,8 +93,6 @@ def take(folder: Path, size: int) -> tuple[Image.Image, Image.Image]:
             )
             wait_for(lambda: len(darktable.pictures()) == len(PARTS) + 2, what="two paintings")
             wait_for(lambda: percent(darktable) >= 20, what="some of the next")
-            with x11(display) as server:  # or a photo's tooltip is in the way
-                server.screen().root.warp_pointer(5, 5)
             time.sleep(1.2)
             middle = ImageGrab.grab(xdisplay=display).convert("RGB")
             wait_for(lambda: darktable.orders() == [], what="the last painting")
@@ -117,7 +118,7 @@ def main() -> None:
         middle.save(options.out / "editor-darktable-middle.png")
     path = options.out / "editor-darktable.png"
     shown = middle.crop((0, 0, middle.width, BOTTOM))
-    shown.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    shown.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path}: {shown.width} x {shown.height} px, {path.stat().st_size / 1000:.0f} kB")
 
 

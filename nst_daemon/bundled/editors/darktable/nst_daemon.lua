@@ -590,8 +590,14 @@ local function place_beside(order, source, ext, style, folder)
 end
 
 local function take_after(painting, original)
+  local names = {}
   for _, tag in ipairs(original:get_tags()) do
+    names[tag.name] = true
     if not tag.name:find("^darktable|") then painting:attach_tag(tag) end
+  end
+  -- Out of sea|beach an export makes the bare words sea and beach, and the import tags.
+  for _, tag in ipairs(painting:get_tags()) do
+    if not tag.name:find("^darktable|") and not names[tag.name] then painting:detach_tag(tag) end
   end
   painting.rating = original.rating
   for _, colour in ipairs { "red", "yellow", "green", "blue", "purple" } do
