@@ -248,15 +248,20 @@ def test_an_unknown_style_is_said_and_painted_once_it_is_there(
     darktable: Darktable, cache: Callable[[Path], Path], wait_for: Callable[..., None]
 ) -> None:
     darktable.photo("one.tif")
-    script = f"""order {{ import("one.tif") }} {PAINTED % (1, 2)}"""
+    script = f"""
+      order {{ import("one.tif") }} {PAINTED % (1, 2)}
+      for _, image in ipairs(dt.database) do describe(image) end
+    """
     with painting(darktable, cache) as home:
-        darktable.start(script, lua__nst_daemon__style="stripe")
+        darktable.start(script, lua__nst_daemon__style="stripe", lua__nst_daemon__leader="FALSE")
         wait_for(lambda: any("stripe" in text for text in darktable.said()[1:]), seconds=120, what="a word")
         real.picture(home / "styles" / "stripe.png", seed=5)
-        darktable.end()
+        marks = darktable.end()
     said = [text for text in darktable.said() if text.startswith("one.tif: ")]
     assert "Did you mean stripes" in said[0]
     assert darktable.pictures() == ["one.stripe.tif", "one.tif"]
+    leaders = {mark[2] for mark in marks if mark[0] == "image"}
+    assert leaders == {f"{darktable.photos}/one.tif"}  # as the preference says
 
 
 def test_a_darktable_that_is_closed_ends_and_leaves_its_orders(
