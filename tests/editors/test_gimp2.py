@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from support.gimp import SOURCES, Gimp2, gimp2_profile, scheme  # noqa: F401
+from support.gimp import Gimp2, gimp2_profile, scheme  # noqa: F401
 from support.matrix import PROFILES
 from support.real import home, jobs_of, picture, running  # noqa: F401  # a fixture
 
+from nst_daemon.editors.plug_ins import SOURCES
 from nst_daemon.folders.exchange import Exchange
 from nst_daemon.ledger.jobs import JobState
 

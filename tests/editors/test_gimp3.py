@@ -2,7 +2,6 @@
 
 import ast
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,12 @@ import psutil
 import pytest
 import tifffile
 from PIL import Image
-from support.gimp import SOURCES
 from support.gimp3 import Gimp3, gimp3_profile, room, trixie  # noqa: F401
 from support.matrix import PROFILES
 from support.real import home, jobs_of, picture, running  # noqa: F401  # a fixture
+from support.waiting import take
 
+from nst_daemon.editors.plug_ins import SOURCES
 from nst_daemon.folders.exchange import Exchange
 from nst_daemon.ledger.jobs import JobState
 
@@ -209,7 +209,7 @@ def test_without_a_daemon_it_says_so_and_the_picture_waits(
 """)
     try:
         wait_for(lambda: any(name.endswith(".yaml") for name in studio.files()), seconds=200)
-        time.sleep(4)  # the plug-in gives a daemon three seconds, by its own clock
+        take(4.0)  # the plug-in gives a daemon three seconds, by its own clock
         with running(home):
             _, stderr = process.communicate(timeout=200)
     finally:
@@ -283,7 +283,8 @@ def answering(folder: Path, results: tuple[str, ...]) -> Iterator[None]:
     is_over = threading.Event()
 
     def answer() -> None:
-        left, known = list(results), set()
+        left = list(results)
+        known: set[Path] = set()
         while left and not is_over.wait(0.05):
             for sidecar in set(folder.glob("*.yaml")) - known:
                 known.add(sidecar)

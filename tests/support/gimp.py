@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nst_daemon import __version__
+from nst_daemon.editors.plug_ins import SOURCES, filled
 from support.desktops import needs
 
-SOURCES = Path(__file__).parents[2] / "nst_daemon" / "bundled" / "editors"
 ENDED_SECONDS = 240.0  # a first start takes its time, and more on a busy machine
 DATA_FOLDERS = ("brushes", "dynamics", "fonts", "gradients", "palettes", "patterns", "tool-presets")
 
@@ -122,9 +121,8 @@ class Gimp2:
 
     def install(self, exchange: Path) -> None:
         """Put our plug-in in, for that exchange folder."""
-        text = (SOURCES / "gimp2" / "nst-daemon.scm").read_text(encoding="utf-8")
-        text = text.replace('"@EXCHANGE@"', scheme(exchange)).replace("@VERSION@", __version__)
-        (self.profile / "scripts" / "nst-daemon.scm").write_text(text, encoding="utf-8")
+        text = filled(SOURCES / "gimp2" / "nst-daemon.scm", exchange)
+        (self.profile / "scripts" / "nst-daemon.scm").write_bytes(text)
 
     def start(self, script: str) -> "subprocess.Popen[str]":
         """Begin a script."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nst_daemon import __version__
-from support.gimp import ENDED_SECONDS, SOURCES, Said, judged
+from nst_daemon.editors.plug_ins import SOURCES, filled
+from support.gimp import ENDED_SECONDS, Said, judged
 
 VARIABLE = "NST_TRIXIE"
 ODD = 'Jörg\'s "pictures"'
@@ -114,11 +114,10 @@ class Gimp3:
 
     def install(self, exchange: Path) -> None:
         """Put our plug-in in, for that exchange folder."""
-        text = (SOURCES / "gimp3" / "nst-daemon.py").read_text(encoding="utf-8")
-        text = text.replace('"@EXCHANGE@"', ascii(self.seen(exchange))).replace("@VERSION@", __version__)
+        text = filled(SOURCES / "gimp3" / "nst-daemon.py", Path(self.seen(exchange)))
         target = self.profile / "plug-ins" / "nst-daemon" / "nst-daemon.py"
         target.parent.mkdir(parents=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_bytes(text)
         target.chmod(0o755)
 
     def start(self, script: str) -> "subprocess.Popen[str]":
