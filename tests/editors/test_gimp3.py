@@ -318,6 +318,6 @@ def test_it_is_marked_and_begins_no_process() -> None:
             [node.module or ""] if isinstance(node, ast.ImportFrom) else [n.name for n in node.names]
         )
     }
-    assert imported == {"gi", "pathlib", "random", "struct", "sys", "time", "zlib"}
+    assert imported == {"gi", "pathlib", "random", "struct", "sys", "threading", "time", "zlib"}
     called = {ast.unparse(node.func).split(".")[-1] for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert not called & {"exec", "eval", "system", "popen", "compile", "__import__", "spawn_async", "load"}

@@ -10,6 +10,7 @@ daemon ends the work within ten seconds and takes the order's files away.
 import random
 import struct
 import sys
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -103,6 +104,8 @@ class Order:
         self.photo = IN / f"{self.id}.tif"
         self.mask = self.path(".mask.png")
         self.signs = 0
+        self.is_over = threading.Event()
+        self.pulse = threading.Thread(target=self.beat, daemon=True)
 
     def path(self, ending):
         """Return where one of its files is, or would be."""
@@ -119,6 +122,14 @@ class Order:
         self.signs += 1
         self.path(".alive").write_text(f"{self.signs}\n", encoding="ascii")
 
+    def beat(self):
+        """Give signs of life until the order is over; on a thread, since a GIMP at work answers nobody."""
+        while not self.is_over.wait(ALIVE_SECONDS):
+            try:
+                self.live()
+            except OSError:  # the disk is full: the next may succeed
+                continue
+
     def status(self):
         """Return what the daemon says, empty as long as it has said nothing."""
         try:
@@ -129,6 +140,9 @@ class Order:
 
     def tidy(self, result=None):
         """Remove all that belongs to the order. Without its sidecar it asks for nothing."""
+        self.is_over.set()
+        if self.pulse.is_alive():
+            self.pulse.join()
         endings = (".yaml", "", ".mask.png", ".alive", ".cancel", ".status")
         own = [self.path(ending) for ending in endings]
         if result is not None and result.name.startswith(f"{self.id}."):
@@ -342,13 +356,9 @@ def duration(seconds):
 
 def wait(order, style):
     """Wait until the painting is done, give signs of life meanwhile, and return its path."""
-    began, signed = time.monotonic(), float("-inf")
+    began = time.monotonic()
     shown, said = None, set()
     while True:
-        now = time.monotonic()
-        if now - signed >= ALIVE_SECONDS:
-            order.live()
-            signed = now
         status = order.status()
         state = status.get("state")
         if state == "done":
@@ -358,7 +368,7 @@ def wait(order, style):
         if state == "cancelled":
             raise WithdrawnError(sentence(status))
         words = sentence(status)  # paused, a full disk: it goes on by itself, and somebody should know
-        if not status and now - began > ANSWER_SECONDS:
+        if not status and time.monotonic() - began > ANSWER_SECONDS:
             words = NOT_RUNNING
         if words and words not in said:
             said.add(words)
@@ -389,6 +399,7 @@ def paint(image, config):
         if is_masked:
             save_grey(selection, order.mask)
         order.live()
+        order.pulse.start()
         order.commit(wishes(style, config, title_of(image), order.mask.name if is_masked else None))
         result = wait(order, style)
         return place(image, result, style, None if is_masked else selection, sent)
