@@ -150,7 +150,7 @@ def show2(base: Path, exchange: Exchange, display: str, folder: Path) -> None:
         screen_.press(main, PAINT)
         screen_.press(screen_.window("Paint in a style"), "Return")
         screen_.press(screen_.window("GIMP Message"), "Escape")
-        wait(exchange, "percent=4", "percent=5", "percent=6")
+        wait(exchange, *(f"percent={tens}" for tens in range(30, 80)))
         screen_.press(main, FETCH)
         screen_.put(screen_.window("GIMP Message"), 380, 300)
         screen_.store(folder / "gimp2-progress.png")
@@ -158,8 +158,11 @@ def show2(base: Path, exchange: Exchange, display: str, folder: Path) -> None:
         wait(exchange, "state=done")
         screen_.press(main, FETCH)
         wait(exchange)
+        take(3.0)
+        if screen_.is_shown("GIMP Message"):
+            screen_.press(screen_.window("GIMP Message"), "Escape")
         screen_.press(main, PAINT)
-        screen_.put(screen_.window("Paint in a style"), 330, 170)
+        screen_.put(screen_.window("Paint in a style"), 4, 330)
         screen_.store(folder / "editor-gimp2.png")
 
 
@@ -180,13 +183,15 @@ def show3(exchange: Exchange, base: Path, root: Path, display: str, folder: Path
         screen_.fill(main)
         screen_.press(main, PAINT)
         screen_.press(screen_.window("Paint in a style"), "Down", "Down", "Down", "Return")
-        wait(exchange, "percent=4", "percent=5", "percent=6")
+        wait(exchange, *(f"percent={tens}" for tens in range(30, 80)))
         take(1.0)
         screen_.store(folder / "gimp3-progress.png")
         wait(exchange)
         take(3.0)
+        if screen_.is_shown("GIMP Message"):  # that it was scaled
+            screen_.press(screen_.window("GIMP Message"), "Escape")
         screen_.press(main, PAINT)
-        screen_.put(screen_.window("Paint in a style"), 300, 150)
+        screen_.put(screen_.window("Paint in a style"), 4, 356)
         screen_.store(folder / "editor-gimp.png")
 
 
@@ -197,6 +202,7 @@ def begun(base: Path, exchange: Exchange, size: int) -> PaintingDaemon:
     setup.make(home / "config.yaml", home, {})
     config = home / "config.yaml"
     text = config.read_text().replace("#  size: 1024 ", f"  size: {size} ")
+    text = text.replace("#  preset: balanced ", "  preset: draft ")
     config.write_text(text + "\nstate_dir: state\n")
     daemon = PaintingDaemon(home, exchange)
     daemon.start()
@@ -213,7 +219,7 @@ def _thumbs(exchange: Exchange) -> int:
 def main() -> None:
     """Take them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--folder", type=Path, default=IMAGES)
     parser.add_argument("--only", choices=["2", "3"])
     options = parser.parse_args()
