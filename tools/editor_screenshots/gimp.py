@@ -148,7 +148,7 @@ def show2(base: Path, exchange: Exchange, display: str, folder: Path) -> None:
         main = screen_.window(r"chelsea.*GIMP$")
         screen_.fill(main)
         screen_.press(main, PAINT)
-        screen_.press(screen_.window("Paint in a style"), "Return")
+        screen_.press(screen_.window("Paint in a style"), "alt+o")  # Return opens the list that has the focus
         screen_.press(screen_.window("GIMP Message"), "Escape")
         wait(exchange, *(f"percent={tens}" for tens in range(30, 80)))
         screen_.press(main, FETCH)
