@@ -38,7 +38,7 @@ for each in app.dockers():
 window.resizeDocks([dock()], [360], QtCore.Qt.Horizontal)
 window.resizeDocks([dock()], [680], QtCore.Qt.Vertical)
 document = show(PHOTO)
-app.action("zoom_to_fit").trigger()
+app.action("toggle_zoom_to_fit").trigger()
 """
 
 
@@ -63,8 +63,8 @@ def take(krita: Krita, size: int, folder: Path) -> None:
     for style in STYLES[1:]:
         krita.ask(f"paint({style!r}, size='px', px={size})")
     krita.wait(
-        "order = studio().orders[1]\n"
-        "answer = (order.percent or 0) >= 40 and order.preview(studio().exchange) is not None",
+        "answer = any((order.percent or 0) >= 40 and order.preview(studio().exchange)"
+        " for order in studio().orders)",
         "a live picture",
         seconds=900,
     )

@@ -157,6 +157,7 @@ class Form(QtWidgets.QWidget):  # type: ignore[misc]
             item = QtWidgets.QListWidgetItem(_thumbnail(entry.thumb), entry.name.replace("_", " "))
             item.setData(QtCore.Qt.ItemDataRole.UserRole, entry.name)
             item.setToolTip(entry.name)
+            item.setSizeHint(GRID)
             self.styles.addItem(item)
             if entry.name == self._wanted:
                 self.styles.setCurrentItem(item)
@@ -317,7 +318,6 @@ def _style_list() -> QtWidgets.QListWidget:
     styles.setGridSize(GRID)
     styles.setUniformItemSizes(True)
     styles.setWordWrap(True)
-    styles.setTextElideMode(QtCore.Qt.TextElideMode.ElideRight)
     styles.setFixedHeight(STYLES_HEIGHT)
     return styles
 

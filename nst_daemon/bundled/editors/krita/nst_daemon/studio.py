@@ -18,6 +18,7 @@ from .qt import QtCore
 
 TICK_MS = 500  # the daemon answers once a second
 SETTINGS = "nst_daemon"
+KEPT = 2  # orders that are done and shown all the same
 MESSAGE_MS = 5000  # that a message stands on the canvas
 
 
@@ -110,6 +111,8 @@ class Studio(QtCore.QObject):  # type: ignore[misc]
             self.exchange.tidy(order)
             raise
         self._documents[order] = document
+        for old in [each for each in self.orders if each.is_over and not each.is_fault][:-KEPT]:
+            self.orders.remove(old)
         self.orders.append(new)
         self.changed.emit()
         return new
