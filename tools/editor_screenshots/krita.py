@@ -36,9 +36,9 @@ for each in app.dockers():
     if each.objectName() not in ("KisLayerBox", "ToolBox", "nst_daemon_docker"):
         each.hide()
 window.resizeDocks([dock()], [360], QtCore.Qt.Horizontal)
-window.resizeDocks([dock()], [680], QtCore.Qt.Vertical)
+layers = next(each for each in app.dockers() if each.objectName() == "KisLayerBox")
+window.resizeDocks([layers, dock()], [130, 700], QtCore.Qt.Vertical)
 document = show(PHOTO)
-app.action("toggle_zoom_to_fit").trigger()
 """
 
 
@@ -55,12 +55,16 @@ def take(krita: Krita, size: int, folder: Path) -> None:
     krita.start()
     krita.wait("answer = len(studio().styles) > 8 and all(s.thumb for s in studio().styles)", "thumbnails")
     krita.ask(ARRANGE.replace("PHOTO", repr(str(PHOTO))))
+    krita.ask("app.action('toggle_zoom_to_fit').trigger(); settle(document)")
     krita.ask(f"paint({STYLES[0]!r}, size='px', px={size})")
     krita.wait("answer = studio().orders[0].is_over", "the first", seconds=900)
     krita.wait("answer = len(tree(document.rootNode())) == 2", "its layer")
     taken(krita, folder / "editor-krita-result.png")
     krita.ask("document.setActiveNode(document.rootNode().childNodes()[-1])")
-    for style in STYLES[1:]:
+    for style, is_visible in zip(STYLES[1:], (False, True), strict=True):  # the photo alone, then both
+        krita.ask(
+            f"document.rootNode().childNodes()[-1].setVisible({is_visible}); document.refreshProjection()"
+        )
         krita.ask(f"paint({style!r}, size='px', px={size})")
     krita.wait(
         "answer = any((order.percent or 0) >= 40 and order.preview(studio().exchange)"

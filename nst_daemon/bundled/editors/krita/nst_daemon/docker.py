@@ -15,7 +15,7 @@ from .qt import QtCore, QtGui, QtWidgets
 from .studio import Studio, shared
 
 THUMB = 72  # px
-GRID = QtCore.QSize(THUMB + 16, THUMB + 44)  # two lines of a name
+GRID = QtCore.QSize(THUMB + 16, THUMB + 32)
 STYLES_HEIGHT = 2 * GRID.height() + 12  # px: two rows
 MAX_PREVIEW = 4096  # px; a larger one is not looked at
 NO_STYLES = 'No styles yet: start nst-daemon with "nst-daemon start".'

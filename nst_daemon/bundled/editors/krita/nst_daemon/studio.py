@@ -48,13 +48,14 @@ class Studio(QtCore.QObject):  # type: ignore[misc]
     # What the dockers show.
 
     def of_active(self) -> list[Order]:
-        """Return the orders of the image at the front, newest first."""
+        """Return the orders of the image at the front: those in hand, then those that are over."""
         front = documents.active()
-        return [order for order in reversed(self.orders) if front is not None and self._is_of(order, front)]
+        own = [order for order in self.orders if front is not None and self._is_of(order, front)]
+        return sorted(own, key=lambda order: order.is_over)
 
     def of_closed(self) -> list[Order]:
-        """Return the orders whose image is not open, newest first."""
-        return [order for order in reversed(self.orders) if self.document_of(order) is None]
+        """Return the orders whose image is not open, as they came."""
+        return [order for order in self.orders if self.document_of(order) is None]
 
     def elsewhere(self) -> int:
         """Return how many open orders other open images have."""
