@@ -83,7 +83,7 @@ def take(folder: Path, size: int) -> tuple[Image.Image, Image.Image]:
             styles = darktable.exchange.root / "styles.txt"
             wait_for(styles.exists, what="the list of styles")
             with x11(display) as server:  # or a photo's tooltip is in the way
-                server.screen().root.warp_pointer(5, 5)
+                server.screen().root.warp_pointer(620, 655)
                 server.sync()
             darktable.start(
                 SCRIPT,
