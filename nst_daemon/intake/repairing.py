@@ -36,8 +36,8 @@ from nst_daemon.ledger.jobs import PENDING, Job, JobState
 
 logger = logging.getLogger(__name__)
 
-# For the tick that pairs a photo anew, once its sidecar has settled: on a busy machine, or behind a slow disk, it
-# may come late. Then the hold ends at once.
+# For the tick that pairs a photo anew, once its sidecar has settled: on a busy machine, or behind a slow
+# disk, it may come late. Then the hold ends at once.
 HOLD_BACK_SECONDS: Final = 15.0
 HELD_SECONDS: Final = 2.0  # between looks at the style library for those that wait for a style
 
