@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-EDITORS = frozenset({"darktable", "krita", "studio"})  # fixtures that start one
+EDITORS = frozenset({"darktable", "krita_screen", "studio"})  # fixtures that start one
 
 
 @pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
