@@ -24,10 +24,10 @@ from nst_daemon.folders.exchange import Exchange  # noqa: E402
 
 PHOTO = ROOT / "nst_daemon" / "bundled" / "sample" / "chelsea.jpg"
 IMAGES = ROOT / "docs" / "images"
-WIDTH = 1120  # px, of the stored picture
+SHOWN = (525, 50, 1400, 900)  # px, of the screen: half the canvas, and the dockers
 STYLES = ("swirling_oil", "stained_glass", "watercolour")
 
-# The window fills the screen, since there is no window manager; the dockers beside ours make room.
+# There is no window manager to place the window; the dockers beside ours make room.
 ARRANGE = """
 window = app.activeWindow().qwindow()
 window.move(0, 0)
@@ -38,14 +38,13 @@ for each in app.dockers():
 window.resizeDocks([dock()], [360], QtCore.Qt.Horizontal)
 layers = next(each for each in app.dockers() if each.objectName() == "KisLayerBox")
 window.resizeDocks([layers, dock()], [130, 700], QtCore.Qt.Vertical)
-document = show(PHOTO)
 """
 
 
 def taken(krita: Krita, path: Path) -> None:
     """Store what the screen shows."""
     image = ImageGrab.grab(xdisplay=krita.display).convert("RGB")
-    image = image.resize((WIDTH, WIDTH * image.height // image.width), Image.Resampling.LANCZOS)
+    image = image.crop(SHOWN)
     image.quantize(160, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
     print(f"{path}: {image.width} x {image.height} px, {path.stat().st_size / 1000:.0f} kB")
 
@@ -54,7 +53,8 @@ def take(krita: Krita, size: int, folder: Path) -> None:
     """Order paintings, and take the pictures."""
     krita.start()
     krita.wait("answer = len(studio().styles) > 8 and all(s.thumb for s in studio().styles)", "thumbnails")
-    krita.ask(ARRANGE.replace("PHOTO", repr(str(PHOTO))))
+    krita.ask(ARRANGE)
+    krita.ask(f"document = show({str(PHOTO)!r})")  # when the window has its size
     krita.ask("app.action('toggle_zoom_to_fit').trigger(); settle(document)")
     krita.ask(f"paint({STYLES[0]!r}, size='px', px={size})")
     krita.wait("answer = studio().orders[0].is_over", "the first", seconds=900)

@@ -48,10 +48,10 @@ class Studio(QtCore.QObject):  # type: ignore[misc]
     # What the dockers show.
 
     def of_active(self) -> list[Order]:
-        """Return the orders of the image at the front: those in hand, then those that are over."""
+        """Return the orders of the image at the front: what is being painted, what waits, what is over."""
         front = documents.active()
         own = [order for order in self.orders if front is not None and self._is_of(order, front)]
-        return sorted(own, key=lambda order: order.is_over)
+        return sorted(own, key=lambda order: (order.is_over, order.percent is None))
 
     def of_closed(self) -> list[Order]:
         """Return the orders whose image is not open, as they came."""
