@@ -19,7 +19,7 @@ from typing import Final
 from nst_daemon import disk
 from nst_daemon.config import Config, Folder, Originals
 from nst_daemon.config.recipe import Format, Sidecar
-from nst_daemon.errors import ConditionError, NstError, without_section
+from nst_daemon.errors import ConditionError, FileConditionError, NstError, without_section
 from nst_daemon.folders import outbox
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.exchange import Exchange, Part, Slip, age_of, clear, write_status
@@ -108,7 +108,8 @@ class Answering:
         for photo in self._commissions.keys() - slips.keys():
             self._withdraw(self._commissions.pop(photo), BY_EDITOR)
         for slip in slips.values():
-            self._look(slip)
+            with self._apart(slip):
+                self._look(slip)
         open_ones = [each for each in self._commissions.values() if not each.is_over]
         if any(each.job is not None for each in open_ones):
             snapshot = self._ledger.snapshot(running=True)
@@ -120,6 +121,20 @@ class Answering:
         self._is_idle = all(each.is_over or _state(each) == JobState.HELD for each in open_ones)
         self._reader.rest()
         self._sweep(slips)
+
+    @contextmanager
+    def _apart(self, slip: Slip) -> Iterator[None]:
+        """Keep what is wrong with one commission from the others."""
+        try:
+            yield
+        except FileConditionError as error:  # the next tick looks again
+            logger.debug("%s cannot be looked at: %s", slip.photo.name, error)
+        except ConditionError:
+            raise  # the ledger's, or of our own folder
+        except Exception as error:  # a bug
+            logger.exception("%s met a bug", slip.photo.name)
+            commission = self._commissions.setdefault(slip.photo, Commission(slip))
+            self._end(commission, JobState.FAILED, error=f"{type(error).__name__}: {error}")
 
     def _look(self, slip: Slip) -> None:
         commission = self._commissions.get(slip.photo)

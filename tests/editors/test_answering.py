@@ -397,3 +397,34 @@ def test_a_fault_of_the_folder_stops_nothing_else_and_passes(desk: Desk, faults:
     faults.heal()
     desk.tick()
     assert desk.only_job().state is JobState.QUEUED
+
+
+def test_a_fault_of_one_commission_hinders_no_other(desk: Desk, faults: Faults) -> None:
+    desk.order("a.tif")
+    desk.order("b.tif", content=b"other")
+    faults.fail_for_ever("open", "lstat", number=errno.EIO, at=desk.path("a.tif.yaml"))
+    desk.tick()
+    assert desk.status("b.tif")["state"] == "queued"
+    assert "a.tif.status" not in desk.files()
+    faults.heal()
+    desk.tick()
+    assert desk.status("a.tif")["state"] == "queued"
+
+
+def test_a_bug_that_one_commission_meets_is_answered_and_hinders_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.order("a.tif")
+    desk.order("b.tif", content=b"other")
+    inspect = desk.place.reader.inspect
+
+    def broken(path: Path) -> object:
+        if path.name == "a.tif":
+            raise ZeroDivisionError("a decoder of ours")
+        return inspect(path)
+
+    monkeypatch.setattr(desk.place.reader, "inspect", broken)
+    desk.tick()
+    assert desk.status("a.tif")["state"] == "failed"
+    assert "a decoder of ours" in desk.status("a.tif")["error"]
+    assert desk.status("b.tif")["state"] == "queued"
