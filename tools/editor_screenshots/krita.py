@@ -59,7 +59,6 @@ def take(krita: Krita, size: int, folder: Path) -> None:
     krita.ask(f"paint({STYLES[0]!r}, size='px', px={size})")
     krita.wait("answer = studio().orders[0].is_over", "the first", seconds=900)
     krita.wait("answer = len(tree(document.rootNode())) == 2", "its layer")
-    taken(krita, folder / "editor-krita-result.png")
     krita.ask("document.setActiveNode(document.rootNode().childNodes()[-1])")
     for style, is_visible in zip(STYLES[1:], (False, True), strict=True):  # the photo alone, then both
         krita.ask(
