@@ -10,7 +10,7 @@ from typing import Final, Self
 from nst_daemon.config import Config
 from nst_daemon.editors.answering import Answering
 from nst_daemon.editors.stock import Stock
-from nst_daemon.errors import ConditionError
+from nst_daemon.errors import ConditionError, FileConditionError
 from nst_daemon.folders.exchange import Exchange
 from nst_daemon.folders.lease import Lease
 from nst_daemon.folders.library import Library
@@ -74,7 +74,7 @@ class Editors:
             return ABSENT_SECONDS
 
     def _work(self, exchange: Exchange) -> float:
-        if not exchange.is_there():
+        if not self._is_there(exchange):
             self._is_idle = True
             return ABSENT_SECONDS
         if self._parts is None:
@@ -89,6 +89,16 @@ class Editors:
         self._is_idle = answering.is_idle()
         self._show(None)
         return TICK_SECONDS if answering.is_busy else REST_SECONDS
+
+    def _is_there(self, exchange: Exchange) -> bool:
+        """Return whether there is an exchange folder. One that was never seen is missed by nobody."""
+        try:
+            return exchange.is_there()
+        except FileConditionError as error:
+            if self._parts is not None:
+                raise
+            logger.debug("%s", error)
+            return False
 
     def _begin(self, exchange: Exchange) -> None:
         config, reader = self._config, self._make(self._config)

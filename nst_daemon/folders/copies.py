@@ -46,13 +46,28 @@ def _copied(photo: Path, folder: Path) -> tuple[Path, str]:
         write_whole(photo, temporary, on_block=digest.update)
         crash_at(CrashPoint.COPYING)
         target = folder / f"{digest.hexdigest()}{photo.suffix.lower()}"
-        disk.replace(temporary, target)
+        if not _is_kept(target, digest.hexdigest()):
+            disk.replace(temporary, target)
     finally:
         with suppress(ConditionError):  # a sweep finds it
             disk.remove(temporary)
     disk.sync_folder(folder)
     crash_at(CrashPoint.COPIED)
     return target, digest.hexdigest()
+
+
+def _is_kept(copy: Path, sha256: str) -> bool:
+    """Return whether there is such a copy already, and it is sound: an engine may be reading it just now.
+
+    It is as good as new then: no sweep takes it within a day.
+    """
+    try:
+        if not disk.is_file(copy) or file_sha256(copy) != sha256:
+            return False
+        disk.touch(copy)
+    except (FileNotFoundError, FileConditionError):
+        return False
+    return True
 
 
 def source_of(job: Job) -> Path:

@@ -82,7 +82,7 @@ class Exchange:
         return self.root / "out" / editor
 
     def is_there(self) -> bool:
-        """Return whether there is such a folder, and no link. Raises: ConditionError."""
+        """Return whether there is such a folder. Raises: ConditionError."""
         return disk.is_folder(self.root / "in")
 
     def make(self) -> None:

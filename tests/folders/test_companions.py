@@ -206,7 +206,7 @@ def test_another_programs_file_of_that_name_asks_for_nothing(
         (b"stlye: mosaic\nregoins: []\n", "did you mean style?"),
         (b"style: mosaic\nsize: 64\n", "size"),
         (b"size: 64\nsteps: 10\n", "size"),
-        (b"title: x\nstyle: mosaic\n", "title"),
+        (b"colour: x\nstyle: mosaic\n", "colour"),
         (b"style: [mosaic\n", "line"),
         (b"stlye: [mosaic\n", "line"),
         (b"mosaic\n", "no keys"),

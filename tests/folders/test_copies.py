@@ -1,6 +1,7 @@
 """What is painted is what was read: our copy of a photo or, where that is damaged, the photo itself."""
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from support.desk import Desk
 from support.faults import Faults
 
 from nst_daemon.errors import FileConditionError, InputError, MaskError, PhotoError, StyleError
-from nst_daemon.folders.copies import source_of
+from nst_daemon.folders.copies import private_copy, source_of
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState
 
@@ -71,3 +72,24 @@ def test_the_engine_is_told_what_the_photo_has_to_be(desk: Desk, job: Job) -> No
     desk.worker.tick()
     (order,) = desk.engine.orders
     assert order.photo_sha256 == job.photo_sha256
+
+
+def test_a_copy_that_is_there_is_not_replaced_under_the_engine_that_reads_it(tmp_path: Path) -> None:
+    photo, again = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    photo.write_bytes(b"photo")
+    again.write_bytes(b"photo")
+    copy, _ = private_copy(photo, tmp_path / "copies")
+    before = copy.stat().st_ino
+    os.utime(copy, (0, 0))
+    assert private_copy(again, tmp_path / "copies")[0] == copy
+    assert copy.stat().st_ino == before
+    assert copy.stat().st_mtime > 0  # as good as new
+
+
+def test_a_copy_that_was_damaged_is_made_anew(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"photo")
+    copy, _ = private_copy(photo, tmp_path / "copies")
+    copy.write_bytes(b"phot0")
+    private_copy(photo, tmp_path / "copies")
+    assert copy.read_bytes() == b"photo"
