@@ -40,7 +40,17 @@ DESKTOP_VARIABLES = (
     "NOTIFY_SOCKET",
     "PYSTRAY_BACKEND",
 )
+EDITORS = frozenset({"darktable", "krita_screen", "studio"})  # fixtures in tests/editors that start an editor
 LEAK_SECONDS = 5.0  # a thread or process that was told to end gets this long
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Count tests that run an editor itself among the slow ones: they take minutes and large programs."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.path.parent.name == "editors" and not EDITORS.isdisjoint(fixtures):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)
