@@ -31,7 +31,7 @@ from nst_daemon.intake.inspection import Unreadable
 from nst_daemon.intake.reader import Reader
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger
-from nst_daemon.ledger.jobs import ENDS, Current, Job, JobState, NewJob, Origin, Snapshot
+from nst_daemon.ledger.jobs import ENDS, Job, JobState, NewJob, Origin, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -304,9 +304,8 @@ class Answering:
 
     def _progress(self, job: Job, snapshot: Snapshot) -> Answer:
         """Return how far a job is, or what it waits for."""
-        current = next((each for each in snapshot.current if each.job == job.id), None)
-        if current is not None:
-            return self._painted(job, current)
+        if job.state is JobState.RUNNING:
+            return self._painted(job)
         if job.state is not JobState.QUEUED:
             return {}
         ahead = len(snapshot.current) + self._ledger.queue.before(job.id)
@@ -317,10 +316,10 @@ class Answering:
             return {"ahead": ahead, "error": alarm.message, "remedy": alarm.remedy}
         return {"ahead": ahead}
 
-    def _painted(self, job: Job, current: Current) -> Answer:
-        said: Answer = {"percent": 0 if current.progress is None else current.progress.percent}
-        if current.progress is not None:
-            said["eta"] = round(current.progress.eta_seconds)
+    def _painted(self, job: Job) -> Answer:
+        said: Answer = {"percent": 0 if job.progress is None else job.progress.percent}
+        if job.progress is not None:
+            said["eta"] = round(job.progress.eta_seconds)
         if job.preview.is_relative_to(self._exchange.root) and disk.is_file(job.preview):
             said["preview"] = self._exchange.relative(job.preview)
         return said

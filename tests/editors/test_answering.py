@@ -126,6 +126,8 @@ def test_how_far_a_painting_is_shows_at_most_once_a_second(desk: Desk) -> None:
     desk.tick()
     job = desk.place.ledger.queue.claim()
     assert job is not None
+    desk.tick()
+    assert desk.status()["percent"] == "0"  # before its first step
     shown = []
     for step in range(1, 41):
         desk.place.ledger.attempts.report_progress(job.id, progress_at(step))
