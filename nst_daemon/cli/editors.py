@@ -21,8 +21,8 @@ from nst_daemon.errors import ConfigError, MissingError, NstError
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
-    from nst_daemon.editors.profiles import Editor, Profile
-    from nst_daemon.folders.exchange import Exchange
+    from nst_daemon.editors.profiles import Profile
+    from nst_daemon.folders.exchange import Editor, Exchange
 
 
 class EditorsAction(StrEnum):
@@ -129,7 +129,8 @@ def exchange_of(config: "Config | None") -> "Exchange":
 
 def _chosen(names: list[str]) -> Iterator["Profile"]:
     """Yield the profiles of the editors that are named. Raises: ConfigError, MissingError."""
-    from nst_daemon.editors.profiles import Editor, profiles
+    from nst_daemon.editors.profiles import profiles
+    from nst_daemon.folders.exchange import Editor
 
     known = [*Editor, ALL]
     for name in names:
@@ -183,7 +184,7 @@ def _uninstall(profiles: list["Profile"]) -> None:
 
 def _refuse_running(editor: "Editor") -> None:
     """Refuse to change the settings of an editor that would write them over at its end."""
-    from nst_daemon.editors.profiles import Editor
+    from nst_daemon.folders.exchange import Editor
     from nst_daemon.system import machine
 
     if editor is Editor.KRITA and machine.runs("krita"):
@@ -244,7 +245,8 @@ def _plain(standings: list[Standing], exchange: "Exchange", troubles: list[str])
 
 def line_for_check(config: "Config") -> tuple[bool, str] | None:
     """Return whether the plug-ins are well, and a line about them; None: nobody uses any."""
-    from nst_daemon.editors.profiles import Editor, profiles
+    from nst_daemon.editors.profiles import profiles
+    from nst_daemon.folders.exchange import Editor
 
     if config.exchange is None:
         return None

@@ -94,12 +94,7 @@ class Answering:
         self._network = network_of(config.engine.weights)
         self._commissions: dict[Path, Commission] = {}
         self._sweep_due = float("-inf")
-        self._is_idle = False
         self.is_busy = False  # files lay there at the last tick
-
-    def is_idle(self) -> bool:
-        """Return whether every commission was answered for good, or waits for a person, at the last tick."""
-        return self._is_idle
 
     def tick(self) -> None:
         """Look at all that lies in the exchange folder. Raises: ConditionError: nobody knows what does."""
@@ -110,15 +105,14 @@ class Answering:
         for slip in slips.values():
             with self._apart(slip):
                 self._look(slip)
-        open_ones = [each for each in self._commissions.values() if not each.is_over]
-        if any(each.job is not None for each in open_ones):
+        ordered = [each for each in self._commissions.values() if each.job is not None and not each.is_over]
+        if ordered:
             snapshot = self._ledger.snapshot(running=True)
-            for each in open_ones:
-                if each.job is not None:
+            for each in ordered:
+                with self._apart(each.slip):
                     self._follow(each, snapshot)
         for each in self._commissions.values():
             self._say(each)
-        self._is_idle = all(each.is_over or _state(each) == JobState.HELD for each in open_ones)
         self._reader.rest()
         self._sweep(slips)
 
@@ -369,16 +363,12 @@ class Answering:
             commission = self._commissions.get(slip.photo)
             if commission is not None and not commission.is_over:
                 continue
-            patience = UNSENT_SECONDS if commission is None else UNFETCHED_SECONDS
+            patience = UNFETCHED_SECONDS if Part.SIDECAR in slip.parts else UNSENT_SECONDS
             if min(age_of(slip.path_of(part), self._now()) for part in slip.parts) > patience:
                 clear(slip)
         for result in self._exchange.results():
             if age_of(result, self._now()) > UNFETCHED_SECONDS:
                 disk.remove(result)
-
-
-def _state(commission: Commission) -> object:
-    return commission.answer.get("state")
 
 
 def _of(error: NstError) -> Answer:

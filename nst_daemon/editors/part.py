@@ -35,7 +35,6 @@ class Editors:
         self._make = make
         self._config = self._wanted = config
         self._is_over = False
-        self._is_idle = config.exchange is None
         self._parts: tuple[Reader, Exchange, Lease, Answering, Stock] | None = None
         self._said = ""
 
@@ -55,17 +54,12 @@ class Editors:
         if self._parts is not None:
             self._parts[0].close()
 
-    def is_idle(self) -> bool:
-        """Return whether every commission is in the ledger, or was answered for good, at the last tick."""
-        return self._is_idle
-
     def tick(self) -> float:
         """Do what is due; return in how many seconds to come again."""
         if self._wanted is not self._config:
             self._end()
             self._config = self._wanted
         if self._is_over or self._config.exchange is None:
-            self._is_idle = True
             return ABSENT_SECONDS
         try:
             return self._work(Exchange(self._config.exchange))
@@ -75,18 +69,15 @@ class Editors:
 
     def _work(self, exchange: Exchange) -> float:
         if not self._is_there(exchange):
-            self._is_idle = True
             return ABSENT_SECONDS
         if self._parts is None:
             self._begin(exchange)
         assert self._parts is not None
         _, _, lease, answering, stock = self._parts
         if not lease.is_held():  # another daemon answers
-            self._is_idle = True
             return ABSENT_SECONDS
         answering.tick()
         stock.look()
-        self._is_idle = answering.is_idle()
         self._show(None)
         return TICK_SECONDS if answering.is_busy else REST_SECONDS
 

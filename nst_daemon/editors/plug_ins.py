@@ -13,9 +13,10 @@ from typing import Final
 
 from nst_daemon import __version__, disk
 from nst_daemon.disk.files import written_whole
-from nst_daemon.editors.profiles import Editor, Packing, Profile
+from nst_daemon.editors.profiles import Packing, Profile
 from nst_daemon.editors.quoting import LITERALS
 from nst_daemon.errors import ConfigError, MissingError
+from nst_daemon.folders.exchange import Editor
 
 SOURCES: Final = Path(__file__).parent.parent / "bundled" / "editors"
 MARK: Final = b"nst-daemon plug-in "

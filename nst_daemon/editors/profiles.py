@@ -18,16 +18,9 @@ from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
+from nst_daemon.folders.exchange import Editor
 
 VERSION_SECONDS: Final = 20.0  # for a program to say its version: the first start of one reads its disk
-
-
-class Editor(StrEnum):
-    """An editor that has a plug-in of ours."""
-
-    DARKTABLE = "darktable"
-    GIMP = "gimp"
-    KRITA = "krita"
 
 
 class Packing(StrEnum):

@@ -25,12 +25,19 @@ from nst_daemon import disk
 from nst_daemon.disk.files import written_whole
 from nst_daemon.errors import ConditionError, FileConditionError
 
-EDITORS: Final = ("darktable", "gimp", "krita")  # folders that are made; any other may be
 PROTOCOL: Final = 1
 
 PICTURE: Final = r"[A-Za-z0-9_-]{1,64}\.(?:tiff?|png|jpe?g)"
 NAME: Final = re.compile(rf"({PICTURE})((?:\.mask\.png|\.yaml|\.status|\.alive|\.cancel)?)")
-EDITOR: Final = re.compile(r"[a-z0-9_-]{1,32}")
+EDITOR_NAME: Final = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+class Editor(StrEnum):
+    """An editor that has a plug-in of ours, and so a folder here; any other may have one."""
+
+    DARKTABLE = "darktable"
+    GIMP = "gimp"
+    KRITA = "krita"
 
 
 class Part(StrEnum):
@@ -88,13 +95,13 @@ class Exchange:
     def make(self) -> None:
         """Make the folder, its owner's alone, and all within. Raises: ConditionError."""
         disk.make_private(self.root)
-        for folder in (self.thumbs, *(self.root / way / name for way in ("in", "out") for name in EDITORS)):
+        for folder in (self.thumbs, *(self.root / way / name for way in ("in", "out") for name in Editor)):
             disk.make_folder(folder)
 
     def slips(self) -> Iterator[Slip]:
         """Yield the commissions of which there is any file. Raises: ConditionError: nobody knows."""
         for editor in _entries(self.root / "in"):
-            if not editor.is_folder or editor.is_link or not EDITOR.fullmatch(editor.name):
+            if not editor.is_folder or editor.is_link or not EDITOR_NAME.fullmatch(editor.name):
                 continue
             parts: dict[str, set[Part]] = {}
             for entry in _entries(editor.path):

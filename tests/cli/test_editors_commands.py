@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from nst_daemon.cli.app import app
 from nst_daemon.editors import profiles as found_in
-from nst_daemon.editors.profiles import Editor
 from nst_daemon.errors import ExitCode
+from nst_daemon.folders.exchange import Editor
 from nst_daemon.system import machine
 
 

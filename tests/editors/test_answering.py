@@ -118,7 +118,7 @@ def test_a_painting_is_answered_with_its_place(desk: Desk) -> None:
     assert (status["state"], status["percent"]) == ("done", "100")
     assert status["result"] == f"out/gimp/a.{SCREAM}.tif"
     assert desk.exchange.root / status["result"] == result
-    assert desk.answering.is_idle()
+    assert desk.place.ledger.queue.claim() is None  # nothing is left to do
 
 
 def test_how_far_a_painting_is_shows_at_most_once_a_second(desk: Desk) -> None:
@@ -201,7 +201,7 @@ def test_what_is_no_picture_is_answered_with_what_to_do(desk: Desk) -> None:
         "error": "a.tif is no picture.",
         "remedy": "Export it as JPEG.",
     }
-    assert desk.answering.is_idle()
+    assert desk.place.ledger.queue.claim() is None  # nothing is left to do
 
 
 def test_a_sidecar_that_cannot_be_used_is_answered(desk: Desk) -> None:
@@ -224,7 +224,7 @@ def test_an_unknown_style_is_held_until_it_comes(desk: Desk) -> None:
     assert status["state"] == "held"
     assert "lost" in status["error"]
     assert "docs/" not in status["error"]
-    assert desk.answering.is_idle()  # it waits for a person
+    assert desk.place.jobs() == []  # it waits for a person
     desk.place.put_style("lost.jpg", b"lost")
     desk.tick()
     desk.tick()
@@ -430,3 +430,28 @@ def test_a_bug_that_one_commission_meets_is_answered_and_hinders_no_other(
     assert desk.status("a.tif")["state"] == "failed"
     assert "a decoder of ours" in desk.status("a.tif")["error"]
     assert desk.status("b.tif")["state"] == "queued"
+
+
+def test_a_commission_whose_sidecar_cannot_be_read_is_not_swept_as_one_that_was_never_sent(
+    desk: Desk, faults: Faults
+) -> None:
+    desk.order()
+    faults.fail_for_ever("open", "lstat", number=errno.EIO, at=desk.path("a.tif.yaml"))
+    desk.ahead = UNSENT_SECONDS + 60
+    desk.tick(3601.0)
+    faults.heal()
+    assert {"a.tif", "a.tif.yaml"} <= set(desk.files())
+    desk.tick()
+    assert desk.only_job().state is JobState.QUEUED
+
+
+def test_a_preview_that_cannot_be_looked_at_hinders_no_other_answer(desk: Desk, faults: Faults) -> None:
+    desk.order("a.tif")
+    desk.order("b.tif", content=b"other")
+    desk.tick()
+    job = desk.place.ledger.queue.claim()
+    assert job is not None
+    faults.fail_for_ever("lstat", number=errno.EIO, at=job.preview)
+    desk.place.ledger.requests.pause()
+    desk.tick()
+    assert "resume" in desk.status("b.tif")["remedy"]

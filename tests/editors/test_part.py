@@ -42,7 +42,7 @@ def order(place: Place) -> None:
 
 def test_a_folder_that_comes_later_is_worked_on(place: Place, editors: Editors) -> None:
     editors.tick()
-    assert editors.is_idle()
+    assert place.jobs() == []
     exchange_of(place).make()
     order(place)
     editors.tick()

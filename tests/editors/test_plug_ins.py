@@ -6,8 +6,9 @@ import pytest
 from nst_daemon import __version__
 from nst_daemon.editors import plug_ins
 from nst_daemon.editors.plug_ins import State, install, state_of, targets_of, uninstall
-from nst_daemon.editors.profiles import Editor, Packing, Profile
+from nst_daemon.editors.profiles import Packing, Profile
 from nst_daemon.errors import MissingError
+from nst_daemon.folders.exchange import Editor
 
 EXCHANGE = Path('/home/o\'neill "x"/Pictures/nst-daemon/éditors')
 

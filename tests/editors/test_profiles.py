@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from nst_daemon.editors import profiles as found_in
-from nst_daemon.editors.profiles import Editor, Packing, Profile, flatpak_lack, profiles
+from nst_daemon.editors.profiles import Packing, Profile, flatpak_lack, profiles
+from nst_daemon.folders.exchange import Editor
 
 pytestmark = pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="the folders are Linux's")
 

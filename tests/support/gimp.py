@@ -147,15 +147,19 @@ class Gimp2:
 
     def run(self, script: str) -> Said:
         """Run a script to its end."""
-        process = self.start(script)
-        try:
-            _, stderr = process.communicate(timeout=ENDED_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
-        said = self.folder / "said.txt"
-        lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
-        return Said(lines, *judged(stderr))
+        return heard(self.start(script), self.folder)
+
+
+def heard(process: "subprocess.Popen[str]", folder: Path) -> Said:
+    """Wait for the end of a GIMP, and return what its script has said in a folder."""
+    try:
+        _, stderr = process.communicate(timeout=ENDED_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    said = folder / "said.txt"
+    lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
+    return Said(lines, *judged(stderr))
 
 
 @pytest.fixture(scope="session")

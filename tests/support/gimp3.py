@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from nst_daemon.editors.plug_ins import SOURCES, filled
-from support.gimp import ENDED_SECONDS, Said, judged
+from support.gimp import Said, heard
 
 VARIABLE = "NST_TRIXIE"
 ODD = 'Jörg\'s "pictures"'
@@ -144,15 +144,7 @@ class Gimp3:
 
     def run(self, script: str) -> Said:
         """Run a script to its end."""
-        process = self.start(script)
-        try:
-            _, stderr = process.communicate(timeout=ENDED_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
-        said = self.folder / "said.txt"
-        lines = said.read_text(encoding="utf-8").splitlines() if said.exists() else []
-        return Said(lines, *judged(stderr))
+        return heard(self.start(script), self.folder)
 
 
 @pytest.fixture(scope="session")
