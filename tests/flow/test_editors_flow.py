@@ -127,3 +127,25 @@ def test_a_config_that_names_another_exchange_folder_is_followed(home: Home, gim
         os.kill(process.pid or 0, signal.SIGHUP)
         other.order("b.jpg", content=b"another")
         wait_for(lambda: other.state("b.jpg") == "done", seconds=WAIT_SECONDS)
+
+
+def test_of_two_daemons_on_one_exchange_folder_one_answers(tmp_path: Path) -> None:
+    config = f"{CONFIG}exchange: {tmp_path / 'shared'}\n"
+    first, second = Home(tmp_path / "first", config), Home(tmp_path / "second", config)
+    gimp = Gimp(first)
+    gimp.exchange = Exchange(tmp_path / "shared")
+    gimp.exchange.make()
+    with running(first):
+        gimp.order("a.jpg")
+        wait_for(lambda: gimp.state("a.jpg") == "done", seconds=WAIT_SECONDS)
+        with running(second):
+            second.drop("own.jpg")
+            wait_for(lambda: second.states().get("own.jpg") is JobState.DONE, seconds=WAIT_SECONDS)
+            for number in range(5):
+                gimp.order(f"b{number}.jpg", content=f"photo {number}".encode())
+            wait_for(
+                lambda: all(gimp.state(f"b{number}.jpg") == "done" for number in range(5)),
+                seconds=WAIT_SECONDS,
+            )
+    assert list(second.states()) == ["own.jpg"]
+    assert len(first.jobs()) == 6
