@@ -19,6 +19,7 @@ from nst_daemon.errors import ConfigError, MissingError
 from nst_daemon.folders.exchange import Editor
 
 SOURCES: Final = Path(__file__).parent.parent / "bundled" / "editors"
+SHARED: Final = "shared"  # what lies beside each plug-in that is written in Python
 MARK: Final = b"nst-daemon plug-in "
 EXCHANGE: Final = '"@EXCHANGE@"'  # in a source; becomes a literal of its language
 VERSION: Final = "@VERSION@"
@@ -44,8 +45,8 @@ class Target:
 
     @property
     def is_executable(self) -> bool:
-        """Whether the editor starts it as a program: GIMP 3 does."""
-        return self.source.parent.name == "gimp3"
+        """Whether the editor starts it as a program: GIMP 3 does, where file and folder have one name."""
+        return self.source.parent.name == "gimp3" and self.path.stem == self.path.parent.name
 
 
 def targets_of(profile: Profile) -> list[Target]:
@@ -55,10 +56,12 @@ def targets_of(profile: Profile) -> list[Target]:
         below = "lua/contrib" if profile.packing is Packing.FLATPAK else "lua"
         return _targets("darktable", profile.folder / below)
     if profile.editor is Editor.KRITA:
-        return _targets("krita", profile.folder / "pykrita")
+        folder = profile.folder / "pykrita"
+        return [*_targets(SHARED, folder / "nst_daemon"), *_targets("krita", folder)]
     if profile.folder.name.startswith("2."):
         return _targets("gimp2", profile.folder / "scripts")
-    return _targets("gimp3", profile.folder / "plug-ins" / "nst-daemon")
+    folder = profile.folder / "plug-ins" / "nst-daemon"
+    return [*_targets(SHARED, folder), *_targets("gimp3", folder)]
 
 
 def _targets(name: str, folder: Path) -> list[Target]:

@@ -232,7 +232,7 @@ def test_cancel_ends_the_job_and_leaves_nothing(krita: Krita, base: Path, daemon
 def test_an_unknown_style_is_shown_with_what_to_do(krita: Krita, base: Path) -> None:
     shown(krita, base / "lost.png")
     krita.ask(
-        "from nst_daemon.protocol import Choice\nstudio().paint(Choice(style='strypes')); answer = orders()"
+        "from nst_daemon.choices import Choice\nstudio().paint(Choice(style='strypes')); answer = orders()"
     )
     krita.wait("answer = studio().orders[-1].state == 'held'", "an answer")
     words = krita.rows()[0][1]

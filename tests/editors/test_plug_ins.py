@@ -150,11 +150,41 @@ def test_the_exchange_folder_is_named_as_each_language_spells_it(tmp_path: Path)
     assert str(EXCHANGE) in found
 
 
-def test_gimp_3_gets_a_program(tmp_path: Path) -> None:
-    profile = Profile(editor=Editor.GIMP, packing=Packing.NATIVE, folder=tmp_path / "GIMP" / "3.0")
-    install(profile, EXCHANGE)
-    program = profile.folder / "plug-ins" / "nst-daemon" / "nst-daemon.py"
-    assert program.stat().st_mode & 0o111
+@pytest.fixture
+def gimp_3(tmp_path: Path) -> Profile:
+    return Profile(editor=Editor.GIMP, packing=Packing.NATIVE, folder=tmp_path / "GIMP" / "3.0")
+
+
+def test_gimp_3_gets_one_program(gimp_3: Profile) -> None:
+    install(gimp_3, EXCHANGE)
+    folder = gimp_3.folder / "plug-ins" / "nst-daemon"
+    program = folder / "nst-daemon.py"
+    assert [path for path in folder.iterdir() if path.stat().st_mode & 0o111] == [program]
     program.chmod(0o644)
-    assert install(profile, EXCHANGE) == [program]
+    assert install(gimp_3, EXCHANGE) == [program]
     assert program.stat().st_mode & 0o111
+
+
+def test_the_plug_ins_in_python_share_a_module(tmp_path: Path, gimp_3: Profile) -> None:
+    """One that was installed without it is an older one."""
+    krita = profile_of(Editor.KRITA, tmp_path)
+    contents = []
+    for profile in (krita, gimp_3):
+        install(profile, EXCHANGE)
+        (shared,) = (target.path for target in targets_of(profile) if target.path.name == "protocol.py")
+        contents.append(shared.read_bytes())
+        shared.unlink()
+        assert state_of(profile, EXCHANGE) is State.OLD
+        assert install(profile, EXCHANGE) == [shared]
+        assert state_of(profile, EXCHANGE) is State.WELL
+    assert contents[0] == contents[1]
+
+
+def test_what_an_editors_python_left_goes_with_the_plug_in(tmp_path: Path, gimp_3: Profile) -> None:
+    for profile in (profile_of(Editor.KRITA, tmp_path), gimp_3):
+        install(profile, EXCHANGE)
+        folder = targets_of(profile)[0].path.parent
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / "protocol.cpython-311.pyc").touch()
+        uninstall(profile)
+        assert not folder.exists()

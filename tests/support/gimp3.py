@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from nst_daemon.editors.plug_ins import SOURCES, filled
+from nst_daemon.editors.plug_ins import install
+from nst_daemon.editors.profiles import Packing, Profile
+from nst_daemon.folders.exchange import Editor
 from support.gimp import Said, heard
 
 VARIABLE = "NST_TRIXIE"
@@ -114,11 +116,8 @@ class Gimp3:
 
     def install(self, exchange: Path) -> None:
         """Put our plug-in in, for that exchange folder."""
-        text = filled(SOURCES / "gimp3" / "nst-daemon.py", Path(self.seen(exchange)))
-        target = self.profile / "plug-ins" / "nst-daemon" / "nst-daemon.py"
-        target.parent.mkdir(parents=True)
-        target.write_bytes(text)
-        target.chmod(0o755)
+        own = Profile(editor=Editor.GIMP, packing=Packing.NATIVE, folder=self.profile)
+        install(own, Path(self.seen(exchange)))
 
     def start(self, script: str) -> "subprocess.Popen[str]":
         """Begin a script: the indented body of a function."""

@@ -1,6 +1,5 @@
 """Krita on a screen that nobody sees, with our plug-in and another that does what a test asks."""
 
-import ast
 import contextlib
 import json
 import os
@@ -15,14 +14,14 @@ from typing import Any, Final
 import pytest
 from PIL import ImageGrab
 
-import nst_daemon
-from nst_daemon.folders.exchange import Exchange
+from nst_daemon.editors.plug_ins import install
+from nst_daemon.editors.profiles import Packing, Profile
+from nst_daemon.folders.exchange import Editor, Exchange
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job
 from support.desktops import ended, needs, screen
 from support.waiting import comes_true, wait_for
 
-SOURCES: Final = Path(nst_daemon.__file__).parent / "bundled" / "editors" / "krita"
 ODD: Final = 'Ada\'s "Bücher" und mehr'  # a folder's name that no quoting may stumble over
 SIZE: Final = "1400x900"
 START_SECONDS: Final = 180.0  # a first start reads all of Krita's brushes, on a machine with much else to do
@@ -166,12 +165,6 @@ FAULT: Final = re.compile(r"Traceback|nst_daemon|Error: ")
 HARMLESS: Final = re.compile(r"Failed to set fd limit|\.qml:")
 
 
-def plugin_for(source: str, exchange: Path) -> str:
-    """Return a source as it is installed."""
-    literal = repr(os.fspath(exchange))
-    return source.replace('"@EXCHANGE@"', literal).replace("@VERSION@", "0.0.test")
-
-
 class Krita:
     """One profile of Krita's, and the program over it."""
 
@@ -187,19 +180,14 @@ class Krita:
         self._install()
 
     def _install(self) -> None:
-        plugins = self.home / ".local" / "share" / "krita" / "pykrita"
-        for source in SOURCES.rglob("*"):
-            if source.suffix in (".py", ".html", ".desktop"):
-                target = plugins / source.relative_to(SOURCES)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                text = plugin_for(source.read_text(encoding="utf-8"), self.exchange.root)
-                target.write_text(text, encoding="utf-8")
+        data, settings = self.home / ".local" / "share" / "krita", self.home / ".config" / "kritarc"
+        own = Profile(editor=Editor.KRITA, packing=Packing.NATIVE, folder=data, settings=settings)
+        install(own, self.exchange.root)
+        plugins = data / "pykrita"
         (plugins / "nst_probe").mkdir()
         (plugins / "nst_probe" / "__init__.py").write_text(PROBE, encoding="utf-8")
         (plugins / "nst_probe.desktop").write_text(PROBE_DESKTOP)
-        (self.home / ".config").mkdir(parents=True)
-        enabled = "[python]\nenable_nst_daemon=true\nenable_nst_probe=true\n"
-        (self.home / ".config" / "kritarc").write_text(enabled)
+        settings.write_text(settings.read_text() + "enable_nst_probe=true\n")
 
     def start(self) -> None:
         """Start it; return when it answers."""
@@ -323,17 +311,3 @@ def krita_screen() -> Iterator[str]:
     programs_or_skip()
     with screen(SIZE) as display:
         yield display
-
-
-def calls_of(source: str) -> set[str]:
-    """Return the names of all that a Python source imports, calls or takes from a module."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            module = getattr(node, "module", None) or ""
-            names |= {module.split(".")[0], *(alias.name for alias in node.names)}
-        elif isinstance(node, ast.Name):
-            names.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            names.add(node.attr)
-    return names

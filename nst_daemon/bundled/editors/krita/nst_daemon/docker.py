@@ -8,9 +8,10 @@ from pathlib import Path
 from krita import DockWidget
 
 from . import documents
+from .choices import COLOURS, SELECTIONS, SIZES, Choice
 from .documents import DocumentError
 from .orders import Order
-from .protocol import COLOURS, SELECTIONS, SIZES, Choice, shown
+from .protocol import shown
 from .qt import QtCore, QtGui, QtWidgets
 from .studio import Studio, shared
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .protocol import Exchange, Note
+from .choices import Note
+from .protocol import ANSWER_SECONDS, NOT_RUNNING, SIGN_SECONDS, Exchange, complaint, duration, whole
 
-ANSWER_SECONDS = 3.0  # without an answer for longer, the daemon does not run
 CANCEL_SECONDS = 15.0  # after which an order is taken away, though nobody has confirmed its end
-SIGN_SECONDS = 2.0  # between two signs of life; the daemon gives up after ten without
-NOT_RUNNING = 'nst-daemon is not running: start it with "nst-daemon start". '
-WILL_BE = "The picture waits, and will be painted."
 GIVEN_UP = (
     "nst-daemon has given this up: Krita gave no sign of life for 10 s. "
     'Paint it again, or tick "Go on when Krita closes" before.'
@@ -53,7 +50,7 @@ class Order:
         """How much of it is painted; None: it is not being painted."""
         if self.is_over or self.is_ready or self.state != "running":
             return None
-        return max(0, min(100, _whole(self.answer.get("percent", "")) or 0))
+        return max(0, min(100, whole(self.answer.get("percent", "")) or 0))
 
     def follow(self, exchange: Exchange, now: float) -> None:
         """Read what the daemon says, and do what is due."""
@@ -72,7 +69,7 @@ class Order:
             if not self.is_ready:
                 self._end(exchange, "nst-daemon has named a painting that may not be opened.", is_fault=True)
         elif self.state in FAILED:
-            self._end(exchange, self._complaint() or self.state.capitalize() + ".", is_fault=True)
+            self._end(exchange, complaint(self.answer) or self.state.capitalize() + ".", is_fault=True)
         elif not exchange.is_there(self.id):
             self._end(exchange, GIVEN_UP if self.note.attended else VANISHED, is_fault=True)
 
@@ -97,8 +94,8 @@ class Order:
         if self.cancelled_at is not None:
             return "Is being cancelled …"
         if not self.answer:
-            return NOT_RUNNING + WILL_BE if self.is_late else "Is handed over …"
-        return self._complaint() or self._doing()
+            return NOT_RUNNING if self.is_late else "Is handed over …"
+        return complaint(self.answer) or self._doing()
 
     @property
     def is_stuck(self) -> bool:
@@ -119,30 +116,11 @@ class Order:
         self.is_ready, self.is_late, self.is_over = False, False, True
         self.words, self.is_fault, self.trouble = words, is_fault, ""
 
-    def _complaint(self) -> str:
-        return " ".join(self.answer[key] for key in ("error", "remedy") if self.answer.get(key))
-
     def _doing(self) -> str:
         if self.state == "running":
-            left = _whole(self.answer.get("eta", ""))
+            left = whole(self.answer.get("eta", ""))
             return f"{self.percent} %" + (f", {duration(left)} left" if left else "")
-        ahead = _whole(self.answer.get("ahead", ""))
+        ahead = whole(self.answer.get("ahead", ""))
         if self.state == "queued" and ahead:
             return f"Waits, {ahead} before it."
         return {"taken": "nst-daemon has it.", "queued": "Is the next."}.get(self.state, self.state)
-
-
-def duration(seconds: int) -> str:
-    """Return a time in words."""
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
-def _whole(text: str) -> int | None:
-    try:
-        return int(float(text))
-    except (ValueError, OverflowError):
-        return None

@@ -11,9 +11,19 @@ from typing import Any
 from krita import Krita
 
 from . import documents
+from .choices import (
+    COLOURS,
+    SELECTIONS,
+    SIZES,
+    Choice,
+    Note,
+    exchange_of_krita,
+    note_of,
+    sidecar_text,
+)
 from .documents import DocumentError
 from .orders import Order
-from .protocol import COLOURS, SELECTIONS, SIZES, Choice, Exchange, Note, StyleEntry, shown, sidecar_text
+from .protocol import StyleEntry, shown
 from .qt import QtCore
 
 TICK_MS = 500  # the daemon answers once a second
@@ -30,7 +40,7 @@ class Studio(QtCore.QObject):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.exchange = Exchange()
+        self.exchange = exchange_of_krita()
         self.choice = remembered()
         self.orders: list[Order] = []
         self.styles: list[StyleEntry] = []
@@ -38,7 +48,7 @@ class Studio(QtCore.QObject):  # type: ignore[misc]
         self._stamp: object = ()
         self.exchange.sweep()
         for found in self.exchange.orders():
-            note = self.exchange.note(found)
+            note = note_of(self.exchange.asked(found) or "")
             if note is not None:
                 self.orders.append(Order(found, note, time.monotonic(), is_ours=False))
         self._timer = QtCore.QTimer(self)

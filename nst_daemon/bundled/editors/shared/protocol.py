@@ -1,78 +1,40 @@
 # nst-daemon plug-in @VERSION@
-"""The files that the plug-in and nst-daemon leave for each other: their names and their texts.
+"""The files that a plug-in and nst-daemon leave for each other: their names and their texts.
 
-    in/krita/<id>.png            the picture, and .mask.png where it is painted
-    in/krita/<id>.png.yaml       what is asked for; comes last: it is the commit
-    in/krita/<id>.png.status     the daemon's answer
-    in/krita/<id>.png.alive      rewritten for as long as Krita waits
-    in/krita/<id>.png.cancel     nobody wants it any more
-    out/krita/<id>.<style>.png   the painting
-    out/krita/<id>.selection.png ours: what becomes the layer's mask
-    styles.txt, thumbs/          what there is to choose from
+    in/<editor>/<id>.png             the picture, and .mask.png where it is painted
+    in/<editor>/<id>.png.yaml        what is asked for; comes last: it is the commit
+    in/<editor>/<id>.png.status      the daemon's answer
+    in/<editor>/<id>.png.alive       rewritten for as long as somebody waits
+    in/<editor>/<id>.png.cancel      nobody wants it any more
+    out/<editor>/<id>.<style>.png    the painting
+    out/<editor>/<id>.selection.png  the plug-in's own: what becomes the layer's mask
+    styles.txt, thumbs/              what there is to choose from
 
-Plain Python: knows neither Krita nor Qt, and never waits.
+Lies beside every plug-in that is written in Python, of 3.8 or later. Knows no editor, and never waits.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 EXCHANGE = "@EXCHANGE@"
-EDITOR = "krita"
 PARTS = (".yaml", "", ".mask.png", ".alive", ".cancel", ".status")  # the sidecar goes first, the answer last
 PICTURES = (".tif", ".tiff", ".png", ".jpg")
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{6}")
-NOTE = "# krita: "  # our own memory of an order, which to everybody else is a comment
 MAX_TEXT = 1 << 20  # bytes
 LEFT_SECONDS = 24 * 3600.0  # after which a half written sidecar is nobody's any more
-
-# What can be chosen, as it is remembered and as it is shown.
-SIZES = {"config": "as nst-daemon's config says", "original": "as the image", "px": "longer side"}
-COLOURS = {
-    "off": "the style's",
-    "luminance": "the image's, lightness painted",
-    "histogram": "the image's, style recoloured",
-}
-SELECTIONS = {
-    "layer": "becomes the layer's mask",
-    "both": "is painted, and becomes the layer's mask",
-    "daemon": "is painted, the rest stays photo",
-    "ignored": "is ignored",
-}
-
-
-@dataclass
-class Choice:
-    """What the user has set; every default once."""
-
-    style: str = ""
-    size: str = "config"
-    px: int = 1024  # longer side, where `size` says so
-    strength: int = 100  # per cent; 0 is the photo
-    colours: str = "off"
-    selection: str = "layer"
-    goes_on: bool = False  # when Krita closes
-
-
-@dataclass
-class Note:
-    """What the plug-in has to know of an order when its painting is there."""
-
-    style: str
-    title: str
-    path: str = ""  # the image's file; only compared with those that are open
-    width: int = 0  # px, of the image when it was ordered
-    height: int = 0
-    attended: bool = True
+ANSWER_SECONDS = 3.0  # without an answer for longer, the daemon does not run
+SIGN_SECONDS = 2.0  # between two signs of life; the daemon gives up after ten without
+NOT_RUNNING = (
+    'nst-daemon is not running: start it with "nst-daemon start". The picture waits, and will be painted.'
+)
 
 
 @dataclass(frozen=True)
@@ -93,8 +55,39 @@ def native(text: str) -> Path:
 
 
 def shown(path: Path) -> str:
-    """Return a path as Qt and people read it: what `native` had."""
+    """Return a path as an editor and people read it: what `native` had."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+# What is asked.
+
+
+def sidecar(
+    style: str,
+    title: str,
+    *,
+    size: str = "",  # "original", or px of the longer side; empty: as the daemon's config says
+    strength: int = 100,  # per cent; 0 is the photo
+    colours: str = "off",  # a value of `preserve_color`
+    mask: str = "",  # the name of the daemon's mask, if there is one
+    attended: bool = True,  # there will be signs of life
+    comment: str = "",  # the plug-in's own; one line
+) -> str:
+    """Return what is asked of the daemon; the last line says that all is there."""
+    settings = [f"strength: {max(0, min(100, strength)) / 100:g}", f"preserve_color: {colours}"]
+    if size:
+        settings.insert(0, f"size: {size}")
+    lines = [
+        f"style: {quoted(style)}",
+        "set: {" + ", ".join(settings) + "}",
+        f"title: {quoted(title)}",
+        f"attended: {'true' if attended else 'false'}",
+    ]
+    if comment:
+        lines.insert(0, f"# {comment}")
+    if mask:
+        lines.append(f"mask: {quoted(mask)}")
+    return "\n".join([*lines, "whole: true", ""])
 
 
 def quoted(text: str) -> str:
@@ -112,45 +105,35 @@ def _spelt(char: str) -> str:
     return f"\\U{ord(char):08X}"
 
 
-def sidecar_text(choice: Choice, note: Note, mask: str = "") -> str:
-    """Return what is asked of the daemon; the last line says that all is there."""
-    settings = [f"strength: {max(0, min(100, choice.strength)) / 100:g}", f"preserve_color: {choice.colours}"]
-    if choice.size != "config":
-        settings.insert(0, "size: original" if choice.size == "original" else f"size: {choice.px}")
-    lines = [
-        NOTE + json.dumps(asdict(note)),
-        f"style: {quoted(note.style)}",
-        "set: {" + ", ".join(settings) + "}",
-        f"title: {quoted(note.title)}",
-        f"attended: {'true' if note.attended else 'false'}",
-    ]
-    if mask:
-        lines.append(f"mask: {quoted(mask)}")
-    return "\n".join([*lines, "whole: true", ""])
-
-
-def note_of(text: str) -> Note | None:
-    """Return what we had written down of an order; None: it is none of ours."""
-    first = text.split("\n", 1)[0]
-    if not first.startswith(NOTE):
-        return None
-    try:
-        said = json.loads(first[len(NOTE) :])
-    except ValueError:
-        return None
-    if not isinstance(said, dict):
-        return None
-    known = Note(style="", title="")
-    for name, value in asdict(known).items():
-        if name in said and type(said[name]) is type(value):
-            setattr(known, name, said[name])
-    return known
+# What is answered.
 
 
 def parse_status(text: str) -> dict[str, str]:
     """Return the daemon's answer; lines that are none are skipped."""
     pairs = (line.split("=", 1) for line in text.split("\n") if "=" in line)
     return {key.strip(): value.strip() for key, value in pairs}
+
+
+def complaint(answer: dict[str, str]) -> str:
+    """Return what the daemon has to tell the user: what is wrong, and what to do; empty: nothing."""
+    return " ".join(answer[key] for key in ("error", "remedy") if answer.get(key))
+
+
+def whole(text: str) -> int | None:
+    """Return a number of an answer; None: it is none."""
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def duration(seconds: int) -> str:
+    """Return a time in words."""
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def within(root: Path, relative: str, folder: str, endings: tuple[str, ...] = PICTURES) -> Path | None:
@@ -163,13 +146,19 @@ def within(root: Path, relative: str, folder: str, endings: tuple[str, ...] = PI
     return root / native(relative) if relative.lower().endswith(endings) else None
 
 
-class Exchange:
-    """One exchange folder, as the plug-in for one editor sees it."""
+# The folder.
 
-    def __init__(self, root: str = EXCHANGE) -> None:
+
+class Exchange:
+    """The exchange folder, as the plug-in for one editor sees it."""
+
+    def __init__(self, root: str, editor: str, ending: str) -> None:
+        """`ending` is that of the pictures that it writes."""
         self.root = native(root)
-        self._orders = self.root / "in" / EDITOR
-        self._results = self.root / "out" / EDITOR
+        self._ending = ending
+        self._orders = self.root / "in" / editor
+        self._results = self.root / "out" / editor
+        self._out = f"out/{editor}"
 
     def prepare(self) -> None:
         """Make our own folders in an exchange folder that is there. Raises: OSError."""
@@ -187,31 +176,31 @@ class Exchange:
 
     def photo(self, order: str) -> Path:
         """Return where the picture of an order lies."""
-        return self._orders / f"{order}.png"
+        return self.part(order, "")
 
     def part(self, order: str, ending: str) -> Path:
         """Return where another file of an order lies."""
-        return self._orders / f"{order}.png{ending}"
+        return self._orders / f"{order}{self._ending}{ending}"
 
     def selection(self, order: str) -> Path:
         """Return where a selection waits to become a mask."""
         return self._results / f"{order}.selection.png"
 
     def commit(self, order: str, text: str) -> None:
-        """Write the sidecar, by rename. Raises: OSError."""
+        """Write the sidecar, by rename: nobody sees half of it. Raises: OSError."""
         draft = self._orders / f".{order}.tmp"
         draft.write_bytes(text.encode("utf-8"))
         draft.replace(self.part(order, ".yaml"))
 
-    def note(self, order: str) -> Note | None:
-        """Return our memory of an order; None: there is no such order of ours."""
-        text = read(self.part(order, ".yaml"))
-        return None if text is None else note_of(text)
+    def asked(self, order: str) -> str | None:
+        """Return the sidecar of an order; None: there is none."""
+        return read(self.part(order, ".yaml"))
 
     def orders(self) -> list[str]:
         """Return the orders of ours that lie there, oldest first."""
+        ending = f"{self._ending}.yaml"
         with suppress(OSError):
-            names = [path.name[: -len(".png.yaml")] for path in self._orders.glob("*.png.yaml")]
+            names = [path.name[: -len(ending)] for path in self._orders.glob(f"*{ending}")]
             return sorted(name for name in names if ID.fullmatch(name))
         return []
 
@@ -221,11 +210,11 @@ class Exchange:
 
     def result(self, answer: dict[str, str]) -> Path | None:
         """Return the painting that an answer names, if it may be loaded."""
-        return within(self.root, answer.get("result", ""), f"out/{EDITOR}")
+        return within(self.root, answer.get("result", ""), self._out)
 
     def preview(self, answer: dict[str, str]) -> Path | None:
         """Return the picture of what is being painted that an answer names, if it may be loaded."""
-        return within(self.root, answer.get("preview", ""), f"out/{EDITOR}", (".jpg",))
+        return within(self.root, answer.get("preview", ""), self._out, (".jpg",))
 
     def give_sign(self, order: str, number: int) -> None:
         """Say that somebody waits. Never raises: a sign that is lost is followed by another."""
@@ -241,9 +230,11 @@ class Exchange:
         return any(self.part(order, ending).exists() for ending in ("", ".status"))
 
     def tidy(self, order: str, result: Path | None = None) -> None:
-        """Remove all that is ours of an order. Never raises: what stays, the daemon sweeps."""
-        paths = [self.part(order, ending) for ending in PARTS]
-        for path in (*paths, self.selection(order), *([] if result is None else [result])):
+        """Remove all that is an order's, its painting too. Never raises: what stays, the daemon sweeps."""
+        paths = [*(self.part(order, ending) for ending in PARTS), self.selection(order)]
+        if result is not None and result.name.startswith(f"{order}."):
+            paths.append(result)
+        for path in paths:
             with suppress(OSError):
                 path.unlink()
 
@@ -256,7 +247,7 @@ class Exchange:
 
     # Styles.
 
-    def styles_stamp(self) -> Any:
+    def styles_stamp(self) -> tuple[object, ...]:
         """Return what changes whenever the list of styles does."""
         return tuple(_stamp(self.root / name) for name in ("styles.txt", "thumbs"))
 
@@ -279,7 +270,7 @@ def read(path: Path) -> str | None:
         return None
 
 
-def _stamp(path: Path) -> Any:
+def _stamp(path: Path) -> object:
     try:
         facts = path.stat()
     except OSError:

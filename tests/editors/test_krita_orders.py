@@ -1,7 +1,6 @@
-"""Krita's plug-in without Krita: its texts, what it makes of answers, and that it is harmless."""
+"""Krita's plug-in without Krita: what it asks for, and what it makes of answers."""
 
-import ast
-import importlib.util
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,45 +8,27 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
-from support.krita import SOURCES, calls_of, plugin_for
 
 from nst_daemon.config import parse_sidecar
+from nst_daemon.editors.plug_ins import SHARED, SOURCES
 from nst_daemon.folders.exchange import Exchange
 
 PACKAGE = "krita_plugin"
-FILES = sorted((SOURCES / "nst_daemon").glob("*.py"))
-FORBIDDEN = {
-    "execute",
-    "subprocess",
-    "system",
-    "popen",
-    "QProcess",
-    "socket",
-    "eval",
-    "exec",
-    "exec_",
-}
-FORBIDDEN |= {"__import__", "importlib", "runpy", "ctypes", "pickle", "urllib", "http", "QtNetwork", "spawnv"}
-WAITING = {"sleep", "processEvents", "Thread", "threading", "QThread"}
+FOLDERS = (SOURCES / "krita" / "nst_daemon", SOURCES / SHARED)
 
 
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
     """Yield the modules that know no Krita, as a package of their own."""
     package = ModuleType(PACKAGE)
-    package.__path__ = [str(SOURCES / "nst_daemon")]
+    package.__path__ = [str(folder) for folder in FOLDERS]
     monkeypatch.setitem(sys.modules, PACKAGE, package)
     found = {}
-    for name in ("protocol", "orders"):
-        path = SOURCES / "nst_daemon" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(f"{PACKAGE}.{name}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        found[name] = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, f"{PACKAGE}.{name}", found[name])
-        spec.loader.exec_module(found[name])
+    for name in ("protocol", "choices", "orders"):
+        found[name] = importlib.import_module(f"{PACKAGE}.{name}")
     yield found
+    for name in found:
+        del sys.modules[f"{PACKAGE}.{name}"]
 
 
 @pytest.fixture
@@ -63,15 +44,15 @@ class Desk:
     def __init__(self, root: Path, plugin: dict[str, ModuleType]) -> None:
         self.plugin = plugin
         self.root = root
-        self.exchange = plugin["protocol"].Exchange(str(root))
+        self.exchange = plugin["choices"].exchange_of_krita(str(root))
         self.now = 100.0
 
     def order(self, *, attended: bool = True) -> Any:
-        protocol = self.plugin["protocol"]
-        note = protocol.Note(style="mosaic", title="sun.kra", attended=attended)
+        choices = self.plugin["choices"]
+        note = choices.Note(style="mosaic", title="sun.kra", attended=attended)
         order = self.exchange.new_id()
         self.exchange.photo(order).write_bytes(b"photo")
-        self.exchange.commit(order, protocol.sidecar_text(protocol.Choice(style="mosaic"), note))
+        self.exchange.commit(order, choices.sidecar_text(choices.Choice(style="mosaic"), note))
         return self.plugin["orders"].Order(order, note, self.now)
 
     def say(self, order: Any, text: str) -> None:
@@ -85,73 +66,22 @@ class Desk:
         return sorted(path.name for path in self.root.rglob("*") if path.is_file())
 
 
-# ── its sources ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_source_is_python_of_3_8_marked_and_harmless(path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    assert source.startswith("# nst-daemon plug-in @VERSION@\n")
-    ast.parse(source, feature_version=(3, 8))
-    assert calls_of(source) & (FORBIDDEN | WAITING) == set()
-
-
-@pytest.mark.parametrize("name", ["protocol.py", "orders.py"])
-def test_what_is_told_apart_from_krita_knows_it_not(name: str) -> None:
-    source = (SOURCES / "nst_daemon" / name).read_text(encoding="utf-8")
-    assert calls_of(source) & {"krita", "qt", "PyQt5", "PyQt6"} == set()
-
-
-def test_every_file_has_the_mark_in_its_first_line() -> None:
-    files = [path for path in SOURCES.rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    assert {path.suffix for path in files} == {".desktop", ".html", ".py"}
-    for path in files:
-        assert "nst-daemon plug-in @VERSION@" in path.read_text(encoding="utf-8").split("\n")[0], path
-
-
-def test_the_exchange_folder_stands_in_one_place_and_takes_any_path() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in FILES]
-    assert sum(source.count('"@EXCHANGE@"') for source in sources) == 1
-    path = Path('/home/ü/it\'s "mine" \\ here')
-    source = plugin_for((SOURCES / "nst_daemon" / "protocol.py").read_text(encoding="utf-8"), path)
-    (value,) = (
-        ast.literal_eval(node.value)
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXCHANGE"
-    )
-    assert value == str(path)
-
-
 # ── its texts ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "title",
-    [
-        "sun.kra",
-        'it\'s "so" \\ #1: ü',
-        "a\nwhole: true\n",
-        "\x00\x1b\x7f\x85\u2028",
-        "🖌",
-        "- [x] {a}: &b *c",
-    ],
-)
-def test_any_title_comes_back_from_a_sidecar(plugin: dict[str, ModuleType], title: str) -> None:
-    protocol = plugin["protocol"]
-    note = protocol.Note(style="mosaic", title=title, path=title, width=3, height=4, attended=False)
-    text = protocol.sidecar_text(protocol.Choice(style="mosaic"), note)
-    assert yaml.safe_load(text)["title"] == title
-    assert text.endswith("\nwhole: true\n")
-    assert text.count("\nwhole: true") == 1
-    assert protocol.note_of(text) == note
+def test_our_own_memory_of_an_order_comes_back(plugin: dict[str, ModuleType]) -> None:
+    choices = plugin["choices"]
+    name = 'it\'s "so" \\ #1: ü\nwhole: true\n'
+    note = choices.Note(style="mosaic", title=name, path=name, width=3, height=4, attended=False)
+    assert choices.note_of(choices.sidecar_text(choices.Choice(style="mosaic"), note)) == note
 
 
 def test_the_daemon_takes_every_choice(plugin: dict[str, ModuleType], tmp_path: Path) -> None:
-    protocol = plugin["protocol"]
-    for size in protocol.SIZES:
-        for colours in protocol.COLOURS:
-            choice = protocol.Choice(style="mosaic", size=size, px=640, strength=85, colours=colours)
-            text = protocol.sidecar_text(choice, protocol.Note(style="mosaic", title="a"), "a.png.mask.png")
+    choices = plugin["choices"]
+    for size in choices.SIZES:
+        for colours in choices.COLOURS:
+            choice = choices.Choice(style="mosaic", size=size, px=640, strength=85, colours=colours)
+            text = choices.sidecar_text(choice, choices.Note(style="mosaic", title="a"), "a.png.mask.png")
             asked = parse_sidecar(text.encode(), tmp_path / "a.png.yaml")
             assert asked.fault is None, asked.fault
             assert asked.attended
@@ -167,52 +97,11 @@ def test_the_daemon_takes_every_choice(plugin: dict[str, ModuleType], tmp_path: 
     ["", "style: a\n", "# krita: {\n", "# krita: []\n", '# krita: {"style": 3, "width": "x", "other": 1}\n'],
 )
 def test_a_strange_note_is_none_or_harmless(plugin: dict[str, ModuleType], text: str) -> None:
-    note = plugin["protocol"].note_of(text)
-    assert note is None or note == plugin["protocol"].Note(style="", title="")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/etc/passwd.png", "../a.png", "out/krita/../../a.png", "out/gimp/a.png", "out/krita/a.exe"),
-        *("out/krita/", "out\\krita\\a.png", "out/krita/a\\..\\b.png", "C:/a.png", "out/krita//a.png", ""),
-        *("out/krita/./a.png", "out/krita", "out/kritab/a.png", "out/krita/a.png\0"),
-    ],
-)
-def test_what_lies_elsewhere_is_not_loaded(desk: Desk, path: str) -> None:
-    assert desk.exchange.result({"result": path}) is None
-
-
-def test_what_lies_in_our_folder_is_loaded(desk: Desk) -> None:
-    for name in ("a.png", "a.TIF", "a.tiff", "a.jpg"):
-        found = desk.exchange.result({"result": f"out/krita/{name}"})
-        assert found == desk.root / "out" / "krita" / name
-    assert desk.exchange.preview({"preview": "out/krita/.preview/3.jpg"}) is not None
-    assert desk.exchange.preview({"preview": "out/krita/.preview/3.png"}) is None
-
-
-def test_the_list_of_styles_is_read_anew_when_it_changes(desk: Desk) -> None:
-    before = desk.exchange.styles_stamp()
-    assert desk.exchange.styles() == []
-    (desk.root / "styles.txt").write_text(
-        "mosaïc\tthumbs/mosaic.jpg\nbare\t\nbad\t../x.jpg\n\n", encoding="utf-8"
-    )
-    assert desk.exchange.styles_stamp() != before
-    assert [(style.name, style.thumb) for style in desk.exchange.styles()] == [
-        ("mosaïc", desk.root / "thumbs" / "mosaic.jpg"),
-        ("bare", None),
-        ("bad", None),
-    ]
+    note = plugin["choices"].note_of(text)
+    assert note is None or note == plugin["choices"].Note(style="", title="")
 
 
 # ── what becomes of an order ────────────────────────────────────────────────────────────────────────────
-
-
-def test_an_order_is_committed_whole_and_named_for_no_file(desk: Desk) -> None:
-    order = desk.order()
-    names = [name for name in desk.files() if name.startswith(order.id)]
-    assert names == [f"{order.id}.png", f"{order.id}.png.yaml"]
-    assert desk.exchange.orders() == [order.id]
 
 
 def test_nobody_answers_for_three_seconds(desk: Desk) -> None:
