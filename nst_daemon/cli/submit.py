@@ -53,8 +53,8 @@ HELD_SECONDS: Final = 10.0  # what is held for longer waits for a person, and no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What whoever waits wants: how long to wait, and where to have the result."""
+class Waiting:
+    """How a result is waited for: since when, how long at most, and where it is to be then."""
 
     timeout: float | None = None  # s; None: for ever
     output: Path | None = None  # None: in the outbox
@@ -94,7 +94,7 @@ def submit(
     """
     from nst_daemon.config import parse_assignments
 
-    wish = Wish(timeout=timeout, output=output, began=time.monotonic())
+    waiting = Waiting(timeout=timeout, output=output, began=time.monotonic())
     is_waiting = wait or output is not None
     if timeout is not None and not (is_waiting and timeout >= 0):
         raise ConfigError(
@@ -110,7 +110,7 @@ def submit(
     with ledger_of(loaded) as ledger:
         submitted = hand_over(photo, blend, over, loaded, ledger, is_one=output is not None)
         if is_waiting:
-            wait_for(submitted, wish, loaded, ledger)
+            wait_for(submitted, waiting, loaded, ledger)
             return
     for one in submitted:
         answer(str(one.job))
@@ -203,7 +203,7 @@ def hand_over(
 # ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def wait_for(submitted: list["Submitted"], wish: Wish, config: "Config", ledger: "Ledger") -> None:
+def wait_for(submitted: list["Submitted"], waiting: Waiting, config: "Config", ledger: "Ledger") -> None:
     """Print where the result of each job is as it ends; the number of each that is waited for no longer.
 
     Raises:
@@ -215,18 +215,18 @@ def wait_for(submitted: list["Submitted"], wish: Wish, config: "Config", ledger:
     with snapshots_shown() as show, _signals_end_the_waiting():
         for one in submitted:
             try:
-                job = _result_of(one, wish, config, ledger, show)
+                job = _result_of(one, waiting, config, ledger, show)
             except (KeyboardInterrupt, SystemExit):
                 say(_goes_on(ledger.jobs.get(one.job)))
                 raise
             if job.state is JobState.DONE:
-                answer(str(wish.output or job.result))
-            elif job.state in ENDS or wish.seconds_left > 0:  # failed, or held for too long
+                answer(str(waiting.output or job.result))
+            elif job.state in ENDS or waiting.seconds_left > 0:  # failed, or held for too long
                 say(f"Job {job.id} {job.state}: {job.error or 'no reason given'}")
                 code = ExitCode.JOB_FAILED
             else:
                 answer(str(job.id))
-                say(f"Waited {wish.timeout:g} s. {_goes_on(job)}")
+                say(f"Waited {waiting.timeout:g} s. {_goes_on(job)}")
                 code = code or ExitCode.WAITED
     if code:
         raise typer.Exit(code)
@@ -260,26 +260,26 @@ def _goes_on(job: Job | None) -> str:
 
 
 def _result_of(
-    one: "Submitted", wish: Wish, config: "Config", ledger: "Ledger", show: Callable[[Snapshot], None]
+    one: "Submitted", waiting: Waiting, config: "Config", ledger: "Ledger", show: Callable[[Snapshot], None]
 ) -> Job:
-    """Return a job that has ended, with its result where it was wished; or one that is waited for no longer.
+    """Return a job that has ended, its result where it was asked for; or one that is waited for no longer.
 
     Raises:
-        JobError: its result could not be had in the format that was wished, or is gone.
+        JobError: its result could not be had in the format that was asked for, or is gone.
         ConditionError: the result cannot be written there now.
     """
     is_ours = one.is_new or one.is_again
-    job = _ended(one.job, wish, config, ledger, show)
-    if wish.output is None or job.state is not JobState.DONE:
+    job = _ended(one.job, waiting, config, ledger, show)
+    if waiting.output is None or job.state is not JobState.DONE:
         return job
     try:
-        deliver(job, wish.output, is_ours=is_ours)
+        deliver(job, waiting.output, is_ours=is_ours)
     except FileNotFoundError:  # another, who had asked for the same, was given it
         is_again = ledger.retry(job.id)
-        job = _ended(one.job, wish, config, ledger, show)
+        job = _ended(one.job, waiting, config, ledger, show)
         if job.state is JobState.DONE:
             try:
-                deliver(job, wish.output, is_ours=is_again)
+                deliver(job, waiting.output, is_ours=is_again)
             except FileNotFoundError as error:
                 raise JobError(
                     f"Job {job.id} is done, but {job.result} is gone.", remedy="Submit the photo again."
@@ -288,7 +288,7 @@ def _result_of(
 
 
 def _ended(
-    number: int, wish: Wish, config: "Config", ledger: "Ledger", show: Callable[[Snapshot], None]
+    number: int, waiting: Waiting, config: "Config", ledger: "Ledger", show: Callable[[Snapshot], None]
 ) -> Job:
     """Return a job once it has ended, is held for too long, or is to be waited for no longer."""
     held = 0  # looks, one after another
@@ -304,7 +304,7 @@ def _ended(
                 f"Job {number} is {job.state}, and no daemon is running.",
                 remedy="`nst-daemon start` does what is there; `nst-daemon run --once` too, then leaves.",
             )
-        if (left := wish.seconds_left) <= 0:
+        if (left := waiting.seconds_left) <= 0:
             return job
         show(only(ledger.snapshot(running=True), number))
         time.sleep(min(LOOK_SECONDS, left))
@@ -319,7 +319,7 @@ def only(snapshot: Snapshot, job: int) -> Snapshot:
 
 
 def deliver(job: Job, output: Path, *, is_ours: bool) -> None:
-    """Put a result where it was wished, whole or not at all, and the page beside it.
+    """Put a result where it was asked for, whole or not at all, and the page beside it.
 
     `is_ours`: it was painted for this alone, and is taken out of the outbox. What others had asked for stays.
 
