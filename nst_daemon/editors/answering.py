@@ -102,7 +102,7 @@ class Answering:
         self.is_busy = bool(slips)
         for photo in self._commissions.keys() - slips.keys():
             self._withdraw(self._commissions.pop(photo), BY_EDITOR)
-        for slip in slips.values():
+        for slip in self._in_order(slips):
             with self._apart(slip):
                 self._look(slip)
         ordered = [each for each in self._commissions.values() if each.job is not None and not each.is_over]
@@ -115,6 +115,16 @@ class Answering:
             self._say(each)
         self._reader.rest()
         self._sweep(slips)
+
+    def _in_order(self, slips: dict[Path, Slip]) -> list[Slip]:
+        """Return those that are known, then the new ones as their sidecars came.
+
+        Their names do not tell: in most of them are a second and random letters.
+        """
+        known = [slips[photo] for photo in self._commissions if photo in slips]
+        new = [slip for photo, slip in slips.items() if photo not in self._commissions]
+        now = self._now()
+        return [*known, *sorted(new, key=lambda slip: -age_of(slip.path_of(Part.SIDECAR), now))]
 
     @contextmanager
     def _apart(self, slip: Slip) -> Iterator[None]:

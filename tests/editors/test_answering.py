@@ -103,6 +103,18 @@ def test_a_commission_is_a_job_in_the_tick_in_which_its_sidecar_is_whole(desk: D
     assert desk.status() == {"nst": "1", "state": "queued", "job": "1", "ahead": "0"}
 
 
+def test_what_was_ordered_first_is_painted_first_whatever_its_name(desk: Desk) -> None:
+    """Of all editors together, and where nobody looked between two orders of one second."""
+    names = ["x.tif", "a.tif", "q.tif", "b.tif"]
+    for number, name in enumerate(names):
+        os.utime(desk.order(name).with_name(f"{name}.yaml"), ns=(0, 10**18 + number * 1_000_000))
+    other = desk.exchange.root / "in" / "darktable"
+    for path in desk.path("q.tif").parent.glob("q.tif*"):
+        path.rename(other / path.name)
+    desk.tick()
+    assert [job.photo for job in desk.place.jobs()] == names
+
+
 def test_the_reader_is_ready_when_the_sidecar_comes(desk: Desk) -> None:
     desk.path("a.tif").write_bytes(b"photo")
     desk.answering.tick()

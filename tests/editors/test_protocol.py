@@ -1,5 +1,6 @@
 """What all plug-ins in Python share: the texts and files of an exchange folder."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,14 @@ def test_an_order_is_committed_whole_and_found_again(exchange: Exchange) -> None
     assert exchange.orders() == [order]
     assert exchange.asked(order) == sidecar("mosaic", "a")
     assert exchange.is_there(order)
+
+
+def test_orders_of_one_second_are_found_as_they_were_placed(exchange: Exchange) -> None:
+    placed = [f"20261129-120000-{tail}" for tail in ("xxxxxx", "aaaaaa", "mmmmmm")]
+    for number, order in enumerate(placed):
+        exchange.commit(order, sidecar("mosaic", "a"))
+        os.utime(exchange.part(order, ".yaml"), ns=(0, 10**18 + number))
+    assert exchange.orders() == placed
 
 
 def test_the_daemon_knows_every_file_of_an_order(exchange: Exchange) -> None:

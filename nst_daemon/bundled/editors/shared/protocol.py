@@ -200,8 +200,10 @@ class Exchange:
         """Return the orders of ours that lie there, oldest first."""
         ending = f"{self._ending}.yaml"
         with suppress(OSError):
-            names = [path.name[: -len(ending)] for path in self._orders.glob(f"*{ending}")]
-            return sorted(name for name in names if ID.fullmatch(name))
+            found = [
+                (_written_ns(path), path.name[: -len(ending)]) for path in self._orders.glob(f"*{ending}")
+            ]
+            return [name for _, name in sorted(found) if ID.fullmatch(name)]
         return []
 
     def status(self, order: str) -> dict[str, str]:
@@ -268,6 +270,13 @@ def read(path: Path) -> str | None:
             return file.read(MAX_TEXT).decode("utf-8", "replace")
     except OSError:
         return None
+
+
+def _written_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # it goes this very moment
+        return 0
 
 
 def _stamp(path: Path) -> object:
