@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from support.gimp import Gimp2, gimp2_profile, scheme  # noqa: F401
+from support.desktops import screen
+from support.gimp import Gimp2, gimp2_profile, heard, scheme  # noqa: F401
 from support.matrix import PROFILES
 from support.real import home, jobs_of, picture, running  # noqa: F401  # a fixture
+from support.windows import Windows
 
 from nst_daemon.editors.plug_ins import SOURCES
 from nst_daemon.folders.exchange import Exchange
@@ -193,6 +195,47 @@ def test_a_selection_becomes_the_mask_of_the_layer(home: Path, studio: Studio) -
     assert len(np.unique(wanted)) > 20  # it has soft edges
     assert int(np.abs(mask - wanted).max()) <= 1
     assert files_of(studio.place) == []
+
+
+def test_one_undo_takes_a_painting_away_and_one_redo_brings_it_back(
+    home: Path,  # noqa: F811
+    studio: Studio,
+    wait_for: Callable[..., None],
+) -> None:
+    """With all that may belong to it: a layer that was scaled and has a mask. What was before it stays."""
+    picture(studio.place / "photo.tif")
+    script = f"""(define folder {scheme(studio.place)})
+        {PHOTO}
+        (gimp-display-new image)
+        (gimp-image-select-ellipse image CHANNEL-OP-REPLACE 10 8 40 30)
+        (paint image "stripes" "px" 32 100 "layer-mask")
+        (until-done image)
+        (nst-daemon-fetch)
+        (define (mask-of layer) (<> (car (gimp-layer-get-mask layer)) -1))
+        (define (state)
+          (list (map (lambda (layer) (list (name-of layer) (mask-of layer))) (layers image))
+                (= (car (gimp-selection-is-empty image)) FALSE)))
+        (let loop ((left 2400) (before '()))
+          (let ((now (state)))
+            (if (not (equal? now before)) (say now))
+            (if (and (> left 0) (not (file-exists? (string-append folder "/enough"))))
+              (begin (usleep 50000) (loop (- left 1) now)))))"""
+
+    with running(home), screen("640x480") as display:
+        windows, said = Windows(display, (640, 480)), studio.place / "said.txt"
+        wait_for((exchange_of(studio.place) / "styles.txt").exists, what="the list of styles")
+        process = studio.gimp.start(script, display)
+        try:
+            wait_for(lambda: said.exists() and said.read_text(), seconds=200, what="the painting")
+            main = windows.window("GIMP$")
+            windows.press_until(main, "ctrl+z", lambda: len(said.read_text().splitlines()) == 2)
+            windows.press_until(main, "ctrl+y", lambda: len(said.read_text().splitlines()) == 3)
+        finally:
+            (studio.place / "enough").touch()
+            heard(process, studio.place)
+
+    painted = "(((stripes #t) (Background #f)) #t)"
+    assert said.read_text().splitlines() == [painted, "(((Background #f)) #t)", painted]
 
 
 def test_only_what_is_selected_is_painted(home: Path, studio: Studio) -> None:  # noqa: F811

@@ -10,10 +10,13 @@ import psutil
 import pytest
 import tifffile
 from PIL import Image
+from support.desktops import screen
+from support.gimp import heard
 from support.gimp3 import Gimp3, gimp3_profile, room, trixie  # noqa: F401
 from support.matrix import PROFILES
 from support.real import home, jobs_of, picture, running  # noqa: F401  # a fixture
 from support.waiting import take
+from support.windows import Windows
 
 from nst_daemon.folders.exchange import Exchange
 from nst_daemon.ledger.jobs import JobState
@@ -148,6 +151,43 @@ def test_a_selection_becomes_the_mask_of_the_layer_or_the_daemon_s(home: Path, s
     assert int(np.abs(after - before)[:, 33:].max()) <= 2
     assert int(np.abs(after - before)[:, :31].mean()) > 3
     assert studio.files() == []
+
+
+def test_one_undo_takes_a_painting_away_and_one_redo_brings_it_back(
+    home: Path,  # noqa: F811
+    studio: Studio,
+    wait_for: Callable[..., None],
+) -> None:
+    """With all that may belong to it: a layer that was scaled and has a mask. What was before it stays."""
+    picture(studio.folder / "photo.tif")
+    script = """
+    image = opened("photo.tif")
+    Gimp.Display.new(image)
+    image.select_ellipse(Gimp.ChannelOps.REPLACE, 10, 8, 40, 30)
+    paint(image, size="px", px=100, selection="layer-mask")
+    before = None
+    while not os.path.exists(os.path.join(folder, "enough")):
+        layers = [(layer.get_name(), layer.get_mask() is not None) for layer in image.get_layers()]
+        now = layers, not Gimp.Selection.is_empty(image)
+        if now != before:
+            say(now)
+        before = now
+        time.sleep(0.05)
+"""
+    with running(home), screen("640x480") as display:
+        windows, said = Windows(display, (640, 480)), studio.folder / "said.txt"
+        process = studio.gimp.start(script, display)
+        try:
+            wait_for(lambda: said.exists() and said.read_text(), seconds=200, what="the painting")
+            main = windows.window("GIMP$")
+            windows.press_until(main, "ctrl+z", lambda: len(said.read_text().splitlines()) == 2)
+            windows.press_until(main, "ctrl+y", lambda: len(said.read_text().splitlines()) == 3)
+        finally:
+            (studio.folder / "enough").touch()
+            heard(process, studio.folder)
+
+    painted = "([('stripes', True), ('Background', False)], True)"
+    assert said.read_text().splitlines() == [painted, "([('Background', False)], True)", painted]
 
 
 def test_two_images_of_one_name_get_their_own_paintings(home: Path, studio: Studio) -> None:  # noqa: F811

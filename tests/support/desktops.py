@@ -34,7 +34,7 @@ def needs(*programs: str) -> None:
     if missing:
         pytest.skip(
             f"NOT TESTED, these are missing: {', '.join(missing)}. "
-            "Debian: apt-get install xvfb trayer dbus-x11 systemd"
+            "Debian: apt-get install xvfb xdotool trayer dbus-x11 systemd"
         )
 
 

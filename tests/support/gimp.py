@@ -124,16 +124,18 @@ class Gimp2:
         text = filled(SOURCES / "gimp2" / "nst-daemon.scm", exchange)
         (self.profile / "scripts" / "nst-daemon.scm").write_bytes(text)
 
-    def start(self, script: str) -> "subprocess.Popen[str]":
-        """Begin a script."""
+    def start(self, script: str, display: str | None = None) -> "subprocess.Popen[str]":
+        """Begin a script; with a display, in a GIMP that has windows."""
         file, said = self.folder / "script.scm", self.folder / "said.txt"
         said.unlink(missing_ok=True)
         tools = TOOLS2 if script else '(define test-out (open-output-file "@SAID@"))'
         tools = tools.replace('"@SAID@"', scheme(said))
         file.write_text(f"{tools}\n{script}\n(close-output-port test-out)\n", encoding="utf-8")
+        program = ["gimp-console-2.10", "-i"] if display is None else ["gimp-2.10", "-n", "-s"]
         return subprocess.Popen(
-            ["gimp-console-2.10", "-i", "-d", "-f", "-b", f"(load {scheme(file)})", "-b", "(gimp-quit 1)"],
+            [*program, "-d", "-f", "-b", f"(load {scheme(file)})", "-b", "(gimp-quit 1)"],
             env={
+                **({} if display is None else {"DISPLAY": display}),
                 "PATH": "/usr/bin:/bin",
                 "HOME": str(self.folder),
                 "GIMP2_DIRECTORY": str(self.profile),

@@ -119,17 +119,19 @@ class Gimp3:
         own = Profile(editor=Editor.GIMP, packing=Packing.NATIVE, folder=self.profile)
         install(own, Path(self.seen(exchange)))
 
-    def start(self, script: str) -> "subprocess.Popen[str]":
-        """Begin a script: the indented body of a function."""
+    def start(self, script: str, display: str | None = None) -> "subprocess.Popen[str]":
+        """Begin a script, the indented body of a function; with a display, in a GIMP that has windows."""
         file, said = self.folder / "script.py", self.folder / "said.txt"
         said.unlink(missing_ok=True)
         tools = TOOLS3.replace("@SAID@", ascii(self.seen(said)))
         file.write_text(f"folder = {self.seen(self.folder)!r}\n{tools.replace('@SCRIPT@', script)}", "utf-8")
         batch = f"exec(open({self.seen(file)!r}, encoding='utf-8').read())"
-        command = ["gimp-console-3.0", "-i", "-d", "-f", "--batch-interpreter", "python-fu-eval", "-b", batch]
+        program = ["gimp-console-3.0", "-i"] if display is None else ["gimp-3.0", "-n", "-s"]
+        command = [*program, "-d", "-f", "--batch-interpreter", "python-fu-eval", "-b", batch]
         return subprocess.Popen(
             ["chroot", str(self.root), *command, "--quit"],
             env={
+                **({} if display is None else {"DISPLAY": display}),
                 "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
                 "HOME": self.seen(self.folder),
                 "GIMP3_DIRECTORY": self.seen(self.profile),

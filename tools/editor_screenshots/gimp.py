@@ -8,7 +8,6 @@ Linux, as root, with gimp, gtk2-engines-pixbuf, Xvfb, xdotool and a Debian with 
 
 import argparse
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from support.gimp import Gimp2  # noqa: E402
 from support.gimp3 import Gimp3, room, trixie  # noqa: E402
 from support.krita import PaintingDaemon  # noqa: E402
 from support.waiting import comes_true, take  # noqa: E402
+from support.windows import Windows  # noqa: E402
 
 from nst_daemon.cli import setup  # noqa: E402
 from nst_daemon.folders.exchange import Exchange  # noqa: E402
@@ -36,7 +36,6 @@ SCREEN = (1120, 720)  # px
 PAINT, FETCH = "ctrl+alt+w", "ctrl+alt+q"
 STYLE = "swirling_oil"  # GIMP 3 begins with the first of the list
 PAINTED_SECONDS = 900.0  # a painting on two cores
-SHOWN_SECONDS = 90.0  # until a window is there
 
 SHORTCUTS2 = """
 (gtk_accel_path "<Actions>/plug-in/nst-daemon-paint" "<Primary><Alt>w")
@@ -50,56 +49,11 @@ SETTINGS3 = """(config-version "3.0.4")
 """
 
 
-class Screen:
-    """What is on a display, and the hand at its keys."""
-
-    def __init__(self, display: str) -> None:
-        self.display = display
-
-    def _do(self, *words: object) -> str:
-        command = ["xdotool", *map(str, words)]
-        env = {**os.environ, "DISPLAY": self.display}
-        return subprocess.run(command, env=env, check=False, text=True, capture_output=True).stdout
-
-    def window(self, name: str) -> str:
-        """Return the window of a name, once it is there."""
-        found: list[str] = []
-
-        def look() -> bool:
-            found[:] = self._do("search", "--onlyvisible", "--name", name).split()
-            return bool(found)
-
-        if not comes_true(look, SHOWN_SECONDS):
-            raise TimeoutError(f"no window {name!r}")
-        take(3.0)  # it is drawn
-        return found[-1]
-
-    def is_shown(self, name: str) -> bool:
-        """Return whether a window of that name is there."""
-        return bool(self._do("search", "--onlyvisible", "--name", name).split())
-
-    def fill(self, window: str) -> None:
-        """Give a window the whole screen: there is no window manager."""
-        self._do("windowmove", window, 0, 0, "windowsize", window, *SCREEN)
-        take(3.0)
-
-    def put(self, window: str, x: int, y: int) -> None:
-        """Move a window."""
-        self._do("windowmove", window, x, y)
-        take(1.0)
-
-    def press(self, window: str, *keys: str) -> None:
-        """Press keys in a window."""
-        self._do("windowfocus", "--sync", window)
-        for key in keys:
-            take(0.3)
-            self._do("key", key)
-
-    def store(self, path: Path) -> None:
-        """Store what the screen shows."""
-        image = ImageGrab.grab(xdisplay=self.display).convert("RGB")
-        image.quantize(160, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
-        print(f"{path}: {image.width} x {image.height} px, {path.stat().st_size / 1000:.0f} kB")
+def store(display: str, path: Path) -> None:
+    """Store what a screen shows."""
+    image = ImageGrab.grab(xdisplay=display).convert("RGB")
+    image.quantize(160, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    print(f"{path}: {image.width} x {image.height} px, {path.stat().st_size / 1000:.0f} kB")
 
 
 def statuses(exchange: Exchange) -> list[str]:
@@ -143,7 +97,7 @@ def show2(base: Path, exchange: Exchange, display: str, folder: Path) -> None:
     shutil.copy(PHOTO, base / PHOTO.name)
     env = {"PATH": "/usr/bin:/bin", "HOME": str(base), "GIMP2_DIRECTORY": str(gimp.profile)}
     env |= {"DISPLAY": display, "NO_AT_BRIDGE": "1", "LC_ALL": "C.UTF-8"}
-    screen_ = Screen(display)
+    screen_ = Windows(display, SCREEN)
     with running(["gimp-2.10", "-s", "-n", str(base / PHOTO.name)], env):
         main = screen_.window(r"chelsea.*GIMP$")
         screen_.fill(main)
@@ -151,18 +105,13 @@ def show2(base: Path, exchange: Exchange, display: str, folder: Path) -> None:
         screen_.press(screen_.window("Paint in a style"), "alt+o")  # Return opens the list that has the focus
         screen_.press(screen_.window("GIMP Message"), "Escape")
         wait(exchange, "state=done")
-        for _ in range(5):  # without a window manager the first keys may go nowhere
-            screen_.fill(main)
-            screen_.press(main, FETCH)
-            if comes_true(lambda: not statuses(exchange), 15.0):
-                break
-        wait(exchange)
+        screen_.press_until(main, FETCH, lambda: not statuses(exchange))
         take(3.0)
         if screen_.is_shown("GIMP Message"):
             screen_.press(screen_.window("GIMP Message"), "Escape")
         screen_.press(main, PAINT)
         screen_.put(screen_.window("Paint in a style"), 4, 330)
-        screen_.store(folder / "editor-gimp2.png")
+        store(display, folder / "editor-gimp2.png")
 
 
 def show3(exchange: Exchange, base: Path, root: Path, display: str, folder: Path) -> None:
@@ -175,7 +124,7 @@ def show3(exchange: Exchange, base: Path, root: Path, display: str, folder: Path
     shutil.copy(PHOTO, base / PHOTO.name)
     env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": gimp.seen(base), "DISPLAY": display}
     env |= {"GIMP3_DIRECTORY": gimp.seen(gimp.profile), "NO_AT_BRIDGE": "1", "LC_ALL": "C.UTF-8"}
-    screen_ = Screen(display)
+    screen_ = Windows(display, SCREEN)
     command = ["chroot", str(root), "gimp-3.0", "-s", "-n", gimp.seen(base / PHOTO.name)]
     with running(command, env):
         main = screen_.window(r"chelsea.*GIMP$")
@@ -189,7 +138,7 @@ def show3(exchange: Exchange, base: Path, root: Path, display: str, folder: Path
             screen_.press(screen_.window("GIMP Message"), "Escape")
         screen_.press(main, PAINT)
         screen_.put(screen_.window("Paint in a style"), 4, 356)
-        screen_.store(folder / "editor-gimp.png")
+        store(display, folder / "editor-gimp.png")
 
 
 def begun(base: Path, exchange: Exchange, size: int) -> PaintingDaemon:
