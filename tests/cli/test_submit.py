@@ -28,7 +28,7 @@ from support.commands import (
     submitted,
 )
 from support.daemons import Home, running
-from support.faults import Faults
+from support.faults import ERRNOS, Faults
 from support.waiting import WAIT_SECONDS, take
 from support.waiting import wait_for as until
 
@@ -312,6 +312,31 @@ def test_a_disk_that_is_full_at_last_leaves_the_result_and_the_older_file(
     assert [(each.name, each.read_bytes()) for each in target.parent.iterdir()] == [
         ("a.png", b"an older one")
     ]
+
+
+def test_whatever_call_fails_the_output_is_the_whole_painting_or_what_was_there_and_the_code_tells(
+    ask: Ask, ledger: Ledger, photo: Path, tmp_path: Path, faults: Faults
+) -> None:
+    painted(ask, ledger, photo)
+    target = tmp_path / "there" / "a.png"
+    target.parent.mkdir()
+
+    def outcome(nth: tuple[int, int] | None) -> tuple[int, bytes]:
+        target.write_bytes(b"an older one")
+        faults.made.clear()
+        faults.nth = nth
+        code = ask("submit", photo, "--output", target).code
+        faults.nth = None
+        return code, target.read_bytes()
+
+    done, failed = (0, b"a painting"), (3, b"an older one")
+    assert outcome(None) == done
+    there = {at: call for at, (call, path) in enumerate(faults.made) if path.is_relative_to(target.parent)}
+    assert {"open", "write", "fsync", "replace"} <= set(there.values())
+    for at, call in there.items():
+        for number in ERRNOS:
+            assert outcome((at, number)) in (done, failed), (call, errno.errorcode[number])
+    assert faults.failed == set(there.values())
 
 
 class Terminated(system.System):
