@@ -166,6 +166,61 @@ def test_transparency_groups_and_layers_off_the_origin_come_back_as_they_look(
     assert int(np.abs(back - clear)[clear[..., 3] == 255].max()) <= 2
 
 
+def grey_picture(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Make a picture of greys, and return them."""
+    with Image.open(picture(path)) as image:
+        image.convert("L").save(path)
+    return pixels(path, "L")
+
+
+def test_a_grey_image_gets_a_grey_layer_with_its_mask(home: Path, studio: Studio) -> None:  # noqa: F811
+    grey = grey_picture(studio.place / "photo.tif")
+    with running(home):
+        lines, _ = studio.run(f"""{PHOTO}
+            (say (gimp-image-base-type image))
+            (gimp-image-select-ellipse image CHANNEL-OP-REPLACE 10 8 40 30)
+            (paint image "stripes" "original" 0 0 "layer-mask")
+            (say (until-done image))
+            (nst-daemon-fetch)
+            (define layer (car (layers image)))
+            (say (map name-of (layers image)) (gimp-drawable-is-gray layer))
+            (say (= (car (gimp-layer-get-mask layer)) -1))
+            (gimp-layer-remove-mask layer MASK-DISCARD)
+            (saved image layer (string-append folder "/layer.tif"))""")
+    assert lines == ["(1)", "(done)", "(stripes Background) (1)", "#f"]
+    with Image.open(studio.place / "layer.tif") as image:
+        assert image.mode == "L"
+    assert int(np.abs(pixels(studio.place / "layer.tif", "L") - grey).max()) <= 2
+    assert files_of(studio.place) == []
+
+
+def test_an_image_that_is_indexed_gets_an_indexed_layer_with_its_mask(home: Path, studio: Studio) -> None:  # noqa: F811
+    """GIMP's menu does not offer it for one. A script may, or the image became so meanwhile."""
+    picture(studio.place / "photo.tif")
+    with running(home):
+        lines, messages = studio.run(f"""{PHOTO}
+            (gimp-image-convert-indexed image CONVERT-DITHER-NONE CONVERT-PALETTE-GENERATE 16 FALSE FALSE "")
+            (gimp-context-set-feather TRUE)
+            (gimp-context-set-feather-radius 6 6)
+            (gimp-image-select-ellipse image CHANNEL-OP-REPLACE 10 8 40 30)
+            (paint image "stripes" "px" 32 100 "layer-mask")
+            (say (until-done image))
+            (nst-daemon-fetch)
+            (define layer (car (layers image)))
+            (say (map name-of (layers image)) (gimp-drawable-is-indexed layer))
+            (saved-mask layer (string-append folder "/mask.tif"))
+            (define again (car (gimp-layer-create-mask layer ADD-MASK-SELECTION)))
+            (gimp-layer-remove-mask layer MASK-DISCARD)
+            (gimp-layer-add-mask layer again)
+            (saved-mask layer (string-append folder "/wanted.tif"))""")
+
+    assert lines == ["(done)", "(stripes Background) (1)"]
+    assert "stripes was painted at 32 × 24 px and is scaled to the image, 64 × 48 px." in messages
+    mask, wanted = (pixels(studio.place / name, "L") for name in ("mask.tif", "wanted.tif"))
+    assert int(np.abs(mask - wanted).max()) <= 1
+    assert files_of(studio.place) == []
+
+
 def test_a_selection_becomes_the_mask_of_the_layer(home: Path, studio: Studio) -> None:  # noqa: F811
     picture(studio.place / "photo.tif")
     with running(home):

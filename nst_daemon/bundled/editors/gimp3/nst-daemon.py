@@ -41,7 +41,7 @@ SELECTIONS = (
 CALLS = {
     Gimp: "Choice ImageProcedure Selection file_load file_load_layer get_pdb progress_init progress_update",
     Gimp.Image: "duplicate get_selected_layers insert_layer merge_visible_layers undo_group_start is_valid",
-    Gimp.Layer: "add_mask create_mask get_buffer new resize_to_image_size scale",
+    Gimp.Layer: "add_mask create_mask get_buffer new resize_to_image_size scale type_with_alpha",
 }
 
 

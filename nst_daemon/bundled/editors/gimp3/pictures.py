@@ -156,8 +156,9 @@ def px(size):
 def add_mask(image, layer, selection):
     """Give a layer the selection as its mask, by way of a layer that has it as alpha: nothing is lost so."""
     width, height, grey = selection
-    base = Gimp.ImageType.RGBA_IMAGE if layer.is_rgb() else Gimp.ImageType.GRAYA_IMAGE
-    carrier = Gimp.Layer.new(image, "selection", width, height, base, 100.0, Gimp.LayerMode.NORMAL)
+    carrier = Gimp.Layer.new(
+        image, "selection", width, height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL
+    )
     image.insert_layer(carrier, None, 0)
     pixels = bytearray(b"\xff") * (2 * len(grey))
     pixels[1::2] = grey
