@@ -18,7 +18,7 @@ from support.real import home, jobs_of, picture, running  # noqa: F401  # a fixt
 from support.waiting import take
 from support.windows import Windows
 
-from nst_daemon.folders.exchange import Exchange
+from nst_daemon.folders.exchange import Exchange, clear
 from nst_daemon.ledger.jobs import JobState
 
 pytestmark = [pytest.mark.xdist_group("editors"), pytest.mark.timeout(600)]
@@ -328,6 +328,22 @@ def test_a_plug_in_that_is_killed_ends_the_work_and_leaves_nothing(
 
 def _state(home: Path) -> JobState | None:  # noqa: F811
     return next((job.state for job in jobs_of(home).values()), None)
+
+
+def test_an_order_that_the_daemon_gave_up_is_told(studio: Studio, wait_for: Callable[..., None]) -> None:
+    picture(studio.folder / "photo.tif")
+    process = studio.gimp.start("""
+    image = opened("photo.tif")
+    say(paint(image))
+""")
+    try:
+        wait_for(lambda: any(name.endswith(".yaml") for name in studio.files()), seconds=200)
+        (slip,) = Exchange(studio.exchange).slips()
+        clear(slip)
+    finally:
+        said = heard(process, studio.folder)
+    assert said.lines[0].startswith("execution-error: nst-daemon has given this up")
+    assert studio.files() == []
 
 
 def test_only_results_inside_the_outbox_are_opened(studio: Studio) -> None:

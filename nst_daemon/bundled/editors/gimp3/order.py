@@ -21,6 +21,7 @@ from protocol import (
 
 FOLDER = Exchange(EXCHANGE, "gimp", ".tif")
 LOOK_SECONDS = 0.25  # between two looks at the status
+GIVEN_UP = "nst-daemon has given this up: GIMP gave no sign of life for 10 s. Paint it again."
 
 
 class WithdrawnError(Exception):
@@ -120,6 +121,8 @@ def wait(order, style):
             raise RefusedError(words or f"The painting is {state}.")
         if state == "cancelled":
             raise WithdrawnError(words)
+        if not status and not FOLDER.is_there(order):  # the machine slept, and another has the daemon
+            raise RefusedError(GIVEN_UP)
         if not status and time.monotonic() - began > ANSWER_SECONDS:
             words = NOT_RUNNING
         if words and words not in said:
