@@ -205,13 +205,15 @@ def test_one_undo_takes_a_painting_away_and_one_redo_brings_it_back(
     Gimp.Display.new(image)
     image.select_ellipse(Gimp.ChannelOps.REPLACE, 10, 8, 40, 30)
     paint(image, size="px", px=100, selection="layer-mask")
+    def state():
+        layers = [(layer.get_name(), layer.get_mask() is not None) for layer in image.get_layers()]
+        return layers, not Gimp.Selection.is_empty(image)
     before = None
     while not os.path.exists(os.path.join(folder, "enough")):
-        layers = [(layer.get_name(), layer.get_mask() is not None) for layer in image.get_layers()]
-        now = layers, not Gimp.Selection.is_empty(image)
-        if now != before:
+        now = state()
+        if now != before and now == state():  # not half before an undo and half behind it
             say(now)
-        before = now
+            before = now
         time.sleep(0.05)
 """
     with running(home), screen("640x480") as display:
