@@ -41,7 +41,7 @@ from nst_daemon.engine.schedule import fit
 PASTICHE: Final = "pastiche"
 PAINT: Final = Path(__file__).with_name("paint.py")
 PACKAGE: Final = Path(nst_daemon.__file__).parent
-SOURCES: Final = ("engine/*.py", "images/*.py", "recipe.py", "colors.py")  # what decides on a picture
+SOURCES: Final = ("engine/*.py", "images/*.py", "config/recipe.py")  # what decides on a picture
 PACKAGES: Final = ("torch", "numpy", "pillow", "pastiche")
 COSTS: Final = ("seconds", "cpu_seconds", "all_cpu_seconds", "peak_mb")
 LABEL: Final = 22  # px, of a contact sheet

@@ -62,6 +62,7 @@ WHY: Final[Mapping[str, str]] = {
     "set.style_layers": "layers of VGG19 that hold the style, fine to coarse",
     "set.style_loss": "how styles are compared: wasserstein (crisp strokes), whitened, or gram (the paper's)",
     "set.style_scale": "size of the strokes, relative to the picture",
+    "set.figures": "whether what a style picture shows (a face) may turn up in the painting: off, on",
     "set.optimizer": "lbfgs, adam",
     "set.learning_rate": "of the optimizer; 0.02 suits adam",
     "set.steps": "of the coarsest scale; larger ones take fewer each, down to half at 512 px",

@@ -99,6 +99,13 @@ class StartColors(StrEnum):
     STYLE = "style"  # mean and covariance matched to the style's
 
 
+class Figures(StrEnum):
+    """Whether what a style picture shows may turn up in the painting."""
+
+    OFF = "off"  # its paint alone: strokes, colours, textures
+    ON = "on"  # faces, hats, railings and the margin of a scan too
+
+
 class Format(StrEnum):
     """The file format of a result."""
 
@@ -117,6 +124,7 @@ CHOICES: Final[Mapping[str, type[StrEnum]]] = {
     "init": Init,
     "start_colors": StartColors,
     "preserve_color": PreserveColor,
+    "figures": Figures,
     "pooling": Pooling,
     "format": Format,
 }  # the settings that are one of a few words
@@ -140,6 +148,7 @@ class Recipe:
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     style_loss: StyleLoss = StyleLoss.WASSERSTEIN
     style_scale: Annotated[float, Ge(0.1), Le(10.0)] = 1.0  # size of strokes, relative to the picture
+    figures: Figures = Figures.OFF
     optimizer: Optimizer = Optimizer.LBFGS
     learning_rate: Annotated[float, Ge(1e-6), Le(100.0)] = 0.025  # of Adam; L-BFGS takes full steps
     steps: Annotated[int, Ge(1), Le(100_000)] = 110  # of the coarsest scale; larger ones take fewer each
@@ -182,6 +191,7 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
         face_weight=1.0,
         tv_weight=0.0,
         style_loss=StyleLoss.GRAM,
+        figures=Figures.ON,
         optimizer=Optimizer.ADAM,
         learning_rate=0.02,
         averaging=0.0,

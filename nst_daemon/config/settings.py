@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nst_daemon.config.blends import blend_of, mask_name, regions_of
 from nst_daemon.config.kinds import RULES, WORD
-from nst_daemon.config.recipe import SETTINGS, PreserveColor, Recipe, Sidecar, canonical_layer
+from nst_daemon.config.recipe import SETTINGS, Figures, PreserveColor, Recipe, Sidecar, canonical_layer
 from nst_daemon.config.refusals import refusal
 from nst_daemon.config.text import Document, Fault, KeyPath, nearest, read
 from nst_daemon.errors import ConfigError
@@ -25,6 +25,10 @@ ASKING_KEYS: Final = ("style", "set", "mask", "regions")
 OWN_KEYS: Final = (*ASKING_KEYS, "attended", "whole")  # by which a sidecar is known for ours
 SIDECAR_KEYS: Final = (*OWN_KEYS, "title")  # which many programs write beside photos
 MAX_TITLE: Final = 500  # characters
+SWITCHES: Final[Mapping[str, tuple[str, str]]] = {  # what false and true mean of settings that are a word
+    "preserve_color": (PreserveColor.OFF, PreserveColor.LUMINANCE),
+    "figures": (Figures.OFF, Figures.ON),
+}
 T = TypeVar("T")
 
 
@@ -64,8 +68,8 @@ def settings_and_faults(raw: object, path: KeyPath) -> tuple[dict[str, object], 
 
 
 def _setting(key: str, value: object, place: KeyPath, faults: list[Fault]) -> object:
-    if key == "preserve_color" and isinstance(value, bool):
-        return PreserveColor.LUMINANCE if value else PreserveColor.OFF
+    if key in SWITCHES and isinstance(value, bool):
+        return SWITCHES[key][value]
     try:
         return _adapter(key).validate_python(value)
     except ValidationError:

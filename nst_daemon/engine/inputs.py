@@ -24,10 +24,12 @@ from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CopyError, JobError, MaskError, PhotoError, StyleError
 from nst_daemon.images import saving
 from nst_daemon.images.loading import load_mask, load_photo, load_style
+from nst_daemon.images.margins import without_margins
 from nst_daemon.images.photo import Photo
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
-Kept = tuple[str, int]  # a style's sha256, and the longer side in px that it was read for
+# A style's sha256, the longer side in px that it was read for, and whether its margins are cut.
+Kept = tuple[str, int, bool]
 
 KEPT_BYTES: Final = 256 << 20  # of styles that the next order may need: some twenty at 1024 px
 SHARE_OF_LIMIT: Final = 8  # … but no more than this part of engine.memory_limit
@@ -66,14 +68,22 @@ class Inputs:
                 longer=None if size == "original" else size,
             )
 
-    def sources(self, styles: Sequence[Style], longer: int) -> list[StyleSource]:
+    def sources(
+        self, styles: Sequence[Style], longer: int, *, cut_margins: bool = False
+    ) -> list[StyleSource]:
         """Return styles as a painting needs them whose longest side of a style is `longer` px.
+
+        With `cut_margins` without what a scan has around them.
 
         Raises:
             StyleError: one is not there, not whole, or not the one that was ordered.
             ConditionError: its disk does not answer.
         """
-        return [StyleSource(self._style(style, longer), style.weight, style.sha256) for style in styles]
+        pictures = (self._style(style, longer, cut_margins=cut_margins) for style in styles)
+        return [
+            StyleSource(picture, style.weight, style.sha256)
+            for style, picture in zip(styles, pictures, strict=True)
+        ]
 
     def mask(self, mask: Mask, width: int, height: int) -> Picture:
         """Return a mask at the result's size. Shapes: (H, W).
@@ -93,18 +103,19 @@ class Inputs:
             raise MaskError(f"Mask {error.message}", remedy=error.remedy) from error
         return saving.resize(grey, width, height)
 
-    def _style(self, style: Style, longer: int) -> Picture:
+    def _style(self, style: Style, longer: int, *, cut_margins: bool) -> Picture:
         """Return a style picture, kept from an earlier order if possible. Shapes: -> (H, W, 3)."""
-        key = style.sha256, longer
+        key = style.sha256, longer, cut_margins
         picture = self._styles.get(key)
         if picture is None:
-            picture = self._styles[key] = self._shared(style.sha256, self._read(style, longer))
+            read = self._read(style, longer, cut_margins=cut_margins)
+            picture = self._styles[key] = self._shared(key, read)
         self._styles.move_to_end(key)
         while self._styles and self._held_bytes() > self._most:
             self._styles.popitem(last=False)
         return picture
 
-    def _read(self, style: Style, longer: int) -> Picture:
+    def _read(self, style: Style, longer: int, *, cut_margins: bool) -> Picture:
         """Return a style picture, no larger than its order needs it. Shapes: -> (H, W, 3)."""
 
         def other(what: str) -> JobError:
@@ -119,19 +130,21 @@ class Inputs:
                 max_megapixels=self._settings.max_megapixels,
                 longer=longer,
             )
+        picture = without_margins(picture) if cut_margins else picture
         height, width = picture.shape[:2]
         if max(height, width) <= longer:
-            return picture
+            return np.ascontiguousarray(picture)
         smaller = resize(to_view(picture, torch.device("cpu")), *fit(width, height, longer))
         return to_array(smaller)
 
-    def _shared(self, sha256: str, picture: Picture) -> Picture:
+    def _shared(self, key: Kept, picture: Picture) -> Picture:
         """Return the picture, as an order of another size has it already where that makes no difference.
 
         Shapes: (H, W, 3) -> the same.
         """
-        for (other, _), kept in self._styles.items():
-            if other == sha256 and kept.shape == picture.shape:
+        sha256, _, cut_margins = key
+        for (other, _, is_cut), kept in self._styles.items():
+            if (other, is_cut, kept.shape) == (sha256, cut_margins, picture.shape):
                 return kept
         return picture
 

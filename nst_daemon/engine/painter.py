@@ -6,7 +6,7 @@ The painter lives as long as the engine's process. It keeps the network and the 
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors, StyleLoss
+from nst_daemon.config.recipe import Figures, Init, PreserveColor, Recipe, StartColors, StyleLoss
 from nst_daemon.engine import cuda_graphs, devices, malloc
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.descent import Clock, Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
+from nst_daemon.engine.figures import layers_of_paint, paint_guide, sees_figures
 from nst_daemon.engine.layers import map_size
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
+from nst_daemon.engine.palette import Palette
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, normalised
-from nst_daemon.engine.schedule import Scale, fit, least_side, pyramid_of
+from nst_daemon.engine.schedule import Scale, least_side, pyramid_of, style_size
 from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk
@@ -121,8 +123,7 @@ class Painter:
         """
         plan, reached = self._planned(size, recipe, memory, len(regions), checkpoint)
         clock = Clock(plan.scales, spent=reached.seconds if reached else 0.0)
-        subject = Subject.of(photo, content_guide, self.device)
-        parts = normalised(styles, regions)
+        subject, parts = Subject.of(photo, content_guide, self.device), normalised(styles, regions)
         generator = torch.Generator().manual_seed(recipe.seed)
         picture: Tensor | None = None
         for scale in plan.scales[reached.scale - 1 if reached else 0 :]:
@@ -130,15 +131,16 @@ class Painter:
                 picture = torch.zeros(1, 3, scale.height, scale.width, device=self.device)
             elif picture is None:
                 picture = self._first(subject.photo, parts, recipe, scale, generator)
-            picture = resize(picture, scale.width, scale.height)
-            losses = self._losses(subject, parts, recipe, scale, plan.budget, partial(stop_if, should_stop))
+            palette = Palette.of(parts, scale, self.device)
+            picture = palette(resize(picture, scale.width, scale.height))
+            losses = self._losses(subject, parts, recipe, scale, palette, plan.budget, should_stop)
             descent = Descent(losses, recipe, scale, picture)
             picture = None  # the descent has its own: at full resolution each copy counts
             if reached is not None:
                 descent.go_on(reached.numbers, reached.tensors)
                 reached = None
             keep = _keeper(checkpoint, preview, clock, plan.budget)
-            picture = descent.run(clock, on_progress, should_stop, keep)
+            picture = palette(descent.run(clock, on_progress, should_stop, keep))
         assert picture is not None
         return to_array(picture)
 
@@ -219,11 +221,13 @@ class Painter:
         parts: Sequence[RegionSource],
         recipe: Recipe,
         scale: Scale,
+        palette: Palette,
         budget: devices.Budget,
-        on_tile: Callable[[], None],
+        should_stop: ShouldStop,
     ) -> Losses:
         """Return what the picture of a scale is painted towards."""
         photo = resize(subject.photo, scale.width, scale.height)
+        recipe = _at_scale(recipe, parts, scale)
         style: dict[str, list[Guided]] = {layer: [] for layer in recipe.style_layers}
         for part in parts:
             guides = guides_of(part, recipe.style_layers, scale.width, scale.height, self.device)
@@ -236,7 +240,7 @@ class Painter:
         losses_of: Callable[..., Losses] = WholeLosses
         if side is not None:
             logger.info("%d x %d px are painted in tiles of %d px", scale.width, scale.height, side)
-            losses_of = partial(TiledLosses, side=side, on_tile=on_tile)
+            losses_of = partial(TiledLosses, side=side, on_tile=partial(stop_if, should_stop))
         losses = losses_of(
             self.trunk,
             photo,
@@ -245,6 +249,7 @@ class Painter:
             content_weight=scale.content_weight,
             content_guides=subject.guides(recipe.content_layers, scale),
         )
+        losses = palette.limiting(losses)
         is_small = side is None and scale.width * scale.height <= cuda_graphs.MOST_PIXELS
         return cuda_graphs.Captured(losses, photo) if self.captures and is_small else losses
 
@@ -281,26 +286,59 @@ class Painter:
 
         Shapes: -> (C, C) a layer.
         """
-        longer = round(max(scale.width, scale.height) * recipe.style_scale)
-        width, height = fit(style.rgb.shape[1], style.rgb.shape[0], longer)
-        if longer > max(style.rgb.shape[:2]):  # enlarging it would teach the network blur
-            height, width = style.rgb.shape[:2]
+        width, height = style_size(style.rgb.shape[1], style.rgb.shape[0], recipe, scale)
         least = least_side(recipe.style_layers)
         size = max(width, least), max(height, least)
         side = budget.tile_side(*size)
+
+        seeing = (
+            tuple(layer for layer in recipe.style_layers if sees_figures(layer, max(size)))
+            if recipe.figures is Figures.OFF
+            else ()
+        )
 
         def make() -> Mapping[str, Tensor]:
             picture = resize(to_tensor(style.rgb, self.device), *size)
             if side is None:
                 features = self.trunk(picture, recipe.style_layers, recipe.pooling)
-                grams = {layer: gram(features[layer]) for layer in recipe.style_layers}
+                guides = {layer: paint_guide(features[layer], layer) for layer in seeing}
+                grams = {layer: gram(features[layer], guides.get(layer)) for layer in recipe.style_layers}
             else:
-                grams = tiled_grams(self.trunk, picture, recipe.style_layers, recipe.pooling, side)
+                guides = self._guides_of_large(picture, seeing, recipe, budget)
+                grams = tiled_grams(self.trunk, picture, recipe.style_layers, recipe.pooling, side, guides)
             return {layer: each[0] for layer, each in grams.items()}
 
         # What it was reduced to before counts too: the same order is to give the same bytes tomorrow.
-        key = (style.identity, style.rgb.shape[:2], size, recipe.style_layers, recipe.pooling, side)
+        key = (style.identity, style.rgb.shape[:2], size, recipe.style_layers, seeing, recipe.pooling, side)
         return self.targets.get(key, self.device, make)
+
+    def _guides_of_large(
+        self, picture: Tensor, layers: Sequence[str], recipe: Recipe, budget: devices.Budget
+    ) -> dict[str, Tensor]:
+        """Return the guides of a style picture that does not fit into memory, as a smaller copy has them.
+
+        Shapes: (1, 3, H, W) -> (1, 1, h, w) a layer.
+        """
+        height, width = picture.shape[-2:]
+        small = width, height
+        while budget.tile_side(*small) is not None and min(small) >= 2 * least_side(layers):
+            small = small[0] // 2, small[1] // 2
+        features = self.trunk(resize(picture, *small), layers, recipe.pooling)
+        return {
+            layer: functional.interpolate(
+                paint_guide(features[layer], layer), map_size(layer, width, height), mode="bilinear"
+            )
+            for layer in layers
+        }
+
+
+def _at_scale(recipe: Recipe, parts: Sequence[RegionSource], scale: Scale) -> Recipe:
+    """Return the recipe with the style layers that count at a scale."""
+    if recipe.figures is Figures.ON:
+        return recipe
+    pictures = (style.rgb.shape for part in parts for style in part.styles)
+    shown = min(max(style_size(width, height, recipe, scale)) for height, width, _ in pictures)
+    return replace(recipe, style_layers=layers_of_paint(recipe.style_layers, shown))
 
 
 def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: devices.Budget) -> Keep:

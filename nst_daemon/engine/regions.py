@@ -3,7 +3,7 @@
 Source: Gatys et al. 2016, "Controlling Perceptual Factors in Neural Style Transfer", arXiv:1611.07865,
     sect. 4. Differs: each region's loss counts by its share of the picture, so that content and style stay
     balanced in small regions too; guides are reduced by averaging at every layer alike; style pictures have
-    no guides.
+    none drawn by hand.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nst_daemon.config.recipe import Optimizer, Recipe
+from nst_daemon.config.recipe import Figures, Optimizer, Recipe
 from nst_daemon.engine.layers import stride_of
 
 RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
@@ -14,7 +14,10 @@ LEAST_STEPS: Final = (
     0.5  # … but not fewer than this, relative to the first: grain and checkerboard artefacts are undone there
 )
 LARGE: Final = 512  # px, longer side; beyond it fewer, by the square root of the size: there a step is dear
-MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to the last
+MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to `content_weight`
+PAINT_CONTENT: Final = (
+    0.45  # at the last scale, without the layers that see figures: they would outweigh the photo
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,15 @@ def fit(width: int, height: int, longer: int) -> tuple[int, int]:
 def target_size(width: int, height: int, recipe: Recipe) -> tuple[int, int]:
     """Return the size of the painting of a photo of `width` x `height` px."""
     return (width, height) if recipe.size == "original" else fit(width, height, recipe.size)
+
+
+def style_size(width: int, height: int, recipe: Recipe, scale: Scale) -> tuple[int, int]:
+    """Return the size at which a style picture of `width` x `height` px is shown to the network at a scale.
+
+    It is never enlarged: that would teach the network blur.
+    """
+    longer = round(max(scale.width, scale.height) * recipe.style_scale)
+    return (width, height) if longer > max(width, height) else fit(width, height, longer)
 
 
 def pyramid_of(
@@ -84,7 +96,7 @@ def pyramid_of(
         is_adams = (is_last and is_finished_by_adam) or size[0] * size[1] > whole_pixels
         optimizer = Optimizer.ADAM if is_adams else recipe.optimizer
         averaging = recipe.averaging if is_last and optimizer is Optimizer.ADAM else 0.0
-        weight = recipe.content_weight * _content_factor(max(size), max(width, height))
+        weight = recipe.content_weight * _content_factor(max(size), max(width, height), recipe.figures)
         scales.append(Scale(number, *size, steps, optimizer, averaging, weight))
     return tuple(scales)
 
@@ -99,6 +111,11 @@ def _share(number: int, longer: int, first: int) -> float:
     return max(LEAST_STEPS, STEPS_DECAY**number) * math.sqrt(max(LARGE, first) / max(LARGE, longer))
 
 
-def _content_factor(longer: int, last: int) -> float:
-    """Return how much more the photo counts at a coarse scale, where strokes would bury its structure."""
-    return min(MOST_CONTENT, math.sqrt(last / longer))
+def _content_factor(longer: int, last: int, figures: Figures) -> float:
+    """Return how much more the photo counts at a coarse scale, where strokes would bury its structure.
+
+    Without figures it decides at the coarse scales what is where, and at the last ones lets the style say how
+    it is painted.
+    """
+    factor = math.sqrt(last / longer) if figures is Figures.ON else PAINT_CONTENT * last / longer
+    return min(MOST_CONTENT, factor)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Order, Painting, Progress
-from nst_daemon.config.recipe import Mask, PreserveColor, Recipe
+from nst_daemon.config.recipe import Figures, Mask, PreserveColor, Recipe
 from nst_daemon.engine import autotune, devices, malloc, sphere
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.descent import OnProgress, ShouldStop
@@ -102,7 +102,11 @@ class Studio:
         size = target_size(photo.width, photo.height, order.recipe)
         longer = longest_style(order.recipe, *size)
         everywhere_and_in_regions = (order.styles, *(region.styles for region in order.areas.regions))
-        sources = [self._inputs.sources(styles, longer) for styles in everywhere_and_in_regions]
+        cut_margins = order.recipe.figures is Figures.OFF
+        sources = [
+            self._inputs.sources(styles, longer, cut_margins=cut_margins)
+            for styles in everywhere_and_in_regions
+        ]
         rgb, notes = self._paint(photo, size, sources, order, watch, should_stop, checkpoint)
         picture, lost = saving.save_result(
             rgb,

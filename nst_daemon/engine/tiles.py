@@ -107,20 +107,32 @@ def _spans(length: int, side: int, halo: int) -> list[Span]:
 
 @torch.no_grad()
 def tiled_grams(
-    trunk: Trunk, picture: Tensor, layers: Sequence[str], pooling: Pooling, side: int
+    trunk: Trunk,
+    picture: Tensor,
+    layers: Sequence[str],
+    pooling: Pooling,
+    side: int,
+    guides: Mapping[str, Tensor] = NO_GUIDES,
 ) -> dict[str, Tensor]:
-    """Return the Gram matrices of a picture that does not fit into memory at once.
+    """Return the Gram matrices of a picture that does not fit into memory at once, guided where there is one.
 
-    Shapes: (1, 3, H, W) -> a (1, C, C) a layer.
+    Shapes: (1, 3, H, W), (1, 1, h, w) a layer -> a (1, C, C) a layer.
     """
     height, width = picture.shape[-2:]
     sums: dict[str, Tensor] = {}
     for tile in tiles_of(width, height, side, halo_of(layers)):
         features = trunk(tile.cut(picture), layers, pooling)
         for layer in layers:
-            part = gram_sum(tile.core(features[layer], layer))
+            guide = guides.get(layer)
+            core = tile.core(features[layer], layer)
+            part = gram_sum(core, None if guide is None else tile.of_whole(guide, layer))
             sums[layer] = sums[layer] + part if layer in sums else part
-    return {layer: each / _entries(picture, layer) for layer, each in sums.items()}
+    return {layer: each / _count(picture, layer, guides.get(layer)) for layer, each in sums.items()}
+
+
+def _count(picture: Tensor, layer: str, guide: Tensor | None) -> Tensor | int:
+    """Return what a layer's sum is divided by. Shapes: (1, 3, H, W), (1, 1, h, w) -> ()."""
+    return _entries(picture, layer) if guide is None else guide.square().sum()
 
 
 def _entries(picture: Tensor, layer: str) -> int:
@@ -214,7 +226,7 @@ class TiledLosses:
             loss = picture.new_zeros(())
             for layer, parts in self.style.items():
                 for (guide, target), each in zip(parts, sums[layer], strict=True):
-                    loss = loss + target.loss(each / self._count(picture, layer, guide))
+                    loss = loss + target.loss(each / _count(picture, layer, guide))
             loss = loss * (self.recipe.style_weight / len(self.style))
             slopes = iter(torch.autograd.grad(loss, leaves))
         return loss.detach(), {layer: [next(slopes) for _ in parts] for layer, parts in self.style.items()}
@@ -253,10 +265,6 @@ class TiledLosses:
         core = tile.core(features[layer], layer)
         for guide, _ in self.style[layer]:
             yield gram_sum(core, None if guide is None else tile.of_whole(guide, layer))
-
-    def _count(self, picture: Tensor, layer: str, guide: Tensor | None) -> Tensor | int:
-        """Return what a layer's sum is divided by. Shapes: (1, 3, H, W), (1, 1, h, w) -> ()."""
-        return _entries(picture, layer) if guide is None else guide.square().sum()
 
     def _total_variation(self, picture: Tensor, gradient: Tensor) -> Tensor:
         """Return the weighted total variation, and add its gradient, in bands of rows.

@@ -117,6 +117,24 @@ def test_a_disk_that_does_not_answer_is_a_condition_and_no_fault_of_style_mask_o
     assert all(read() is not None for read in reads)
 
 
+def test_a_scans_margin_is_cut_where_that_is_asked_for_and_the_two_are_kept_apart(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    scan = np.full((120, 120, 3), 245, np.uint8)
+    scan[10:110, 10:110] = np.random.default_rng(0).integers(0, 200, (100, 100, 3))
+    Image.fromarray(scan).save(tmp_path / "scan.png")
+    style = style_at(tmp_path / "scan.png")
+    for _ in range(2):
+        (whole,) = inputs.sources([style], 64)
+        (cut,) = inputs.sources([style], 64, cut_margins=True)
+        assert whole.rgb.shape == cut.rgb.shape == (64, 64, 3)
+        assert whole.rgb[0].min() > 0.9
+        assert cut.rgb[0].max() < 0.9
+    (as_it_is,) = inputs.sources([style], 200, cut_margins=True)
+    assert as_it_is.rgb.shape == (100, 100, 3)
+    assert as_it_is.rgb.base is None  # it does not hold on to the margin
+
+
 def test_a_mask_or_a_photo_that_is_another_by_now_is_not_read(inputs: Inputs, tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png")
     order = order_of(path)

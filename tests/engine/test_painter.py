@@ -1,12 +1,14 @@
 """Pictures painted with the real network, small."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Progress
-from nst_daemon.config.recipe import Recipe, StyleLoss, resolve
+from nst_daemon.config.recipe import Pooling, Recipe, StyleLoss, resolve
 from nst_daemon.engine import descent as descent_module
 from nst_daemon.engine import devices
 from nst_daemon.engine import painter as painter_module
@@ -99,7 +101,8 @@ def test_every_preset_lowers_its_loss_and_paints_within_0_and_1(painter: Painter
         {"style_weight": 0.05},
         {"tv_weight": 300.0},
         {"content_layers": ("relu2_2",)},
-        {"style_layers": ("relu1_1", "relu2_1")},
+        {"style_layers": ("relu1_1",)},
+        {"figures": "on"},
         {"style_loss": "gram"},
         {"style_loss": "whitened"},
         {"style_scale": 0.4},
@@ -219,12 +222,90 @@ def test_style_targets_are_prepared_once_for_many_photos(
         return prepare(statistics, kind)
 
     monkeypatch.setattr(painter_module, "style_target", spy)
-    first = _paint(painter, resolve({"steps": 2, "pyramid": 0}))
-    again = _paint(painter, resolve({"steps": 2, "pyramid": 0}))
+    settings = {"steps": 2, "pyramid": 0, "figures": "on"}
+    first = _paint(painter, resolve(settings))
+    again = _paint(painter, resolve(settings))
     assert len(prepared) == len(resolve({}).style_layers)
     assert np.array_equal(first, again)
-    _paint(painter, resolve({"steps": 2, "pyramid": 0, "style_loss": "gram"}))
+    _paint(painter, resolve({**settings, "style_loss": "gram"}))
     assert len(prepared) == 2 * len(resolve({}).style_layers)
+
+
+class _Listening(Trunk):
+    """Notes which layers were asked of a picture of which size."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        torch.nn.Module.__init__(self)
+        self.precision = torch.float32
+        self.inner = trunk
+        self.asked: list[tuple[tuple[int, int], tuple[str, ...]]] = []
+
+    def forward(
+        self, picture: torch.Tensor, layers: Sequence[str], pooling: Pooling = Pooling.MAX
+    ) -> dict[str, torch.Tensor]:
+        self.asked.append(((picture.shape[-1], picture.shape[-2]), tuple(layers)))
+        features: dict[str, torch.Tensor] = self.inner(picture, layers, pooling)
+        return features
+
+
+@pytest.mark.parametrize(
+    ("figures", "style_scale", "depths"),
+    [
+        ("off", 1.0, {64: "relu2_1", 91: "relu2_1", 128: "relu3_1"}),
+        ("off", 2.0, {64: "relu3_1", 91: "relu3_1", 128: "relu3_1"}),  # shown larger, a figure is larger
+        ("on", 1.0, dict.fromkeys((64, 91, 128), "relu5_1")),
+    ],
+)
+def test_a_style_layer_counts_where_it_sees_a_small_part_of_the_style_picture(
+    trunk: Trunk, figures: str, style_scale: float, depths: dict[int, str]
+) -> None:
+    painter, listening = Painter(trunk, torch.device("cpu")), _Listening(trunk)
+    painter.trunk = listening
+    recipe = resolve({"steps": 1, "pyramid": 64, "figures": figures, "style_scale": style_scale})
+    square = StyleSource(np.kron(_style(), np.ones((3, 3, 1), np.float32)), 1.0, "square")
+    nothing = (lambda _: None), (lambda: False)
+    painter.paint(_photo(), [square], recipe, size=(128, 96), on_progress=nothing[0], should_stop=nothing[1])
+    shown = {size[0]: layers for size, layers in listening.asked if size[0] == size[1]}
+    assert {round(side / style_scale): max(layers) for side, layers in shown.items()} == depths
+
+
+@pytest.fixture(scope="module")
+def faced() -> tuple[StyleSource, StyleSource]:
+    """Return a style, and the same with something in it that occurs once."""
+    plain = np.tile(_style(), (4, 4, 1))
+    face = np.random.default_rng(0).random((20, 20, 3)).astype(np.float32).repeat(4, 0).repeat(4, 1)
+    other = plain.copy()
+    other[140:220, 140:220] = face
+    return StyleSource(plain, 1.0, "plain"), StyleSource(other, 1.0, "faced")
+
+
+def _statistics(trunk: Trunk, style: StyleSource, figures: str, memory: int | None = None) -> torch.Tensor:
+    recipe = resolve({"figures": figures, "style_layers": ["relu3_1"], "averaging": 0.0, "pyramid": 0})
+    (scale,) = pyramid_of(384, 384, recipe)
+    painter = Painter(trunk, torch.device("cpu"))
+    return painter._grams_of(style, recipe, scale, devices.Budget(recipe, memory))["relu3_1"]
+
+
+def test_without_figures_what_occurs_once_leaves_the_style(
+    trunk: Trunk, faced: tuple[StyleSource, StyleSource]
+) -> None:
+    def apart(figures: str) -> float:
+        plain, other = (_statistics(trunk, style, figures) for style in faced)
+        return float((plain - other).norm() / plain.norm())
+
+    assert apart("off") < 0.35 * apart("on")
+
+
+def test_a_style_picture_that_does_not_fit_is_guided_as_one_that_does(
+    trunk: Trunk, faced: tuple[StyleSource, StyleSource]
+) -> None:
+    scarce = devices.FIXED_BYTES + 300 * 300 * 1500
+    budget = devices.Budget(resolve({"style_layers": ["relu3_1"], "averaging": 0.0}), scarce)
+    assert budget.tile_side(384, 384) is not None
+    whole = _statistics(trunk, faced[1], "off")
+    tiled = _statistics(trunk, faced[1], "off", scarce)
+    unguided = _statistics(trunk, faced[1], "on")
+    assert (tiled - whole).norm() < 0.5 * (unguided - whole).norm()
 
 
 class _Faulty(Trunk):

@@ -1,10 +1,11 @@
 """The pyramid of scales and how the steps are shared out."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_daemon.config.recipe import Optimizer, resolve
-from nst_daemon.engine.schedule import fit, least_side, pyramid_of, target_size
+from nst_daemon.engine.schedule import fit, least_side, pyramid_of, style_size, target_size
 
 
 @given(
@@ -77,9 +78,18 @@ def test_without_averaging_one_optimiser_does_it_all() -> None:
 
 
 def test_the_photo_counts_twice_at_most_where_the_picture_is_small() -> None:
-    weights = [scale.content_weight for scale in pyramid_of(2048, 1024, resolve({"content_weight": 0.1}))]
-    assert weights == sorted(weights, reverse=True)
-    assert (weights[0], weights[-1]) == (0.2, 0.1)
+    for figures, last in (("on", 0.1), ("off", 0.045)):
+        recipe = resolve({"content_weight": 0.1, "figures": figures})
+        weights = [scale.content_weight for scale in pyramid_of(2048, 1024, recipe)]
+        assert weights == sorted(weights, reverse=True)
+        assert (weights[0], weights[-1]) == pytest.approx((0.2, last))
+
+
+def test_a_style_picture_is_shown_as_large_as_the_painting_and_never_enlarged() -> None:
+    (scale,) = pyramid_of(512, 384, resolve({"preset": "classic"}))
+    assert style_size(2000, 1000, resolve({}), scale) == (512, 256)
+    assert style_size(2000, 1000, resolve({"style_scale": 2}), scale) == (1024, 512)
+    assert style_size(300, 400, resolve({}), scale) == (300, 400)
 
 
 def test_size_is_the_longer_side_and_original_is_the_photos_own() -> None:

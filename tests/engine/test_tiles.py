@@ -51,6 +51,18 @@ def test_tiled_gram_matrices_are_those_of_the_whole_picture(trunk: Trunk) -> Non
         assert (tiled[layer] - whole).norm() / whole.norm() < 1e-4
 
 
+def test_guided_grams_in_tiles_are_those_of_the_whole_picture(trunk: Trunk) -> None:
+    picture, layers = _noise(130, 190, 3), ("relu2_1", "relu4_1")
+    features = trunk(picture, layers)
+    guide = torch.rand(1, 1, *features["relu4_1"].shape[-2:], generator=torch.Generator().manual_seed(0))
+    tiled = tiled_grams(trunk, picture, layers, Pooling.MAX, side=64, guides={"relu4_1": guide})
+    for layer, whole in (
+        ("relu2_1", gram(features["relu2_1"])),
+        ("relu4_1", gram(features["relu4_1"], guide)),
+    ):
+        assert (tiled[layer] - whole).norm() / whole.norm() < 1e-4
+
+
 def _single(found: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     return found[0].float(), found[1].float()
 

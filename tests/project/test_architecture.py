@@ -48,7 +48,7 @@ FLOORS_WITHIN = {
         "example loading",
     ),
     "images": (
-        "bmp boxes colors endings gif icc keywords made provenance tags",
+        "bmp boxes colors endings gif icc keywords made margins provenance tags",
         "declared iptc tiff xmp",
         "exif jpeg png tiff_picture xmp_result",
         "containers metadata",
@@ -68,9 +68,9 @@ FLOORS_WITHIN = {
     "engine": (
         "checkpoint faces fetching layers malloc messages optimise pixels report settings sphere "
         "wasserstein winograd",
-        "regions schedule weights",
+        "figures regions schedule weights",
         "descent inputs preview vgg",
-        "cuda_graphs losses targets",
+        "cuda_graphs losses palette targets",
         "tiles",
         "devices",
         "autotune painter",
@@ -145,10 +145,11 @@ LIBRARIES = {
     "filelock": "desktop.process disk.locks",
     "matplotlib": "engine.report",
     "numpy": (
-        "engine.descent engine.faces engine.inputs engine.painter engine.pixels engine.preview "
-        "engine.regions engine.report engine.sphere engine.studio images.camera_raw images.colors "
-        "images.declared images.icc images.jpeg images.loading images.photo images.png "
-        "images.profiles images.reducing images.saving images.tiff_picture"
+        "engine.descent engine.faces engine.inputs engine.painter engine.palette engine.pixels "
+        "engine.preview engine.regions engine.report engine.sphere engine.studio "
+        "images.camera_raw images.colors images.declared images.icc images.jpeg images.loading "
+        "images.margins images.photo images.png images.profiles images.reducing images.saving "
+        "images.tiff_picture"
     ),
     "pi_heif": "images.loading",
     "platformdirs": "cli.setup config.loading service.installing",
@@ -159,9 +160,9 @@ LIBRARIES = {
     "safetensors": "engine.weights",
     "torch": (
         "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.devices "
-        "engine.fetching engine.inputs engine.losses engine.optimise engine.painter engine.pixels "
-        "engine.preview engine.regions engine.studio engine.targets engine.tiles engine.vgg "
-        "engine.wasserstein engine.weights engine.winograd"
+        "engine.fetching engine.figures engine.inputs engine.losses engine.optimise "
+        "engine.painter engine.palette engine.pixels engine.preview engine.regions engine.studio "
+        "engine.targets engine.tiles engine.vgg engine.wasserstein engine.weights engine.winograd"
     ),
     "torchvision": "engine.fetching",
     "typer": (

@@ -1,0 +1,82 @@
+"""Paint without figures: what of a style picture counts as its style. Pure: tensors in and out.
+
+A Gram matrix asks for as many eyes as the style picture has, wherever there is room. Only a layer that sees
+an eye at once can ask for one: the deep ones see figures, at the coarse scales whole heads. So
+
+1. a layer counts at a scale where what it sees is a small part of the style picture, and
+2. where that part is large enough for an eye, an entry of its map counts as far as the picture has its like
+   elsewhere: what recurs is paint, what occurs once is a figure.
+
+Source: the second is a guided Gram matrix, of the style picture, by Gatys et al. 2016, arXiv:1611.07865,
+    sect. 4; there its guides are drawn by hand.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nst_daemon.engine.layers import field_of_view, stride_of
+
+MOST: Final = 1 / 4  # of the style picture's longer side, that a layer may see at once
+FIGURE: Final = 1 / 16  # of it: an eye; a layer that sees less sees no figure
+LIKE: Final = 4  # entries elsewhere that are most like an entry: their mean likeness is its recurrence
+NONE, FULL = (
+    0.15,
+    0.4,
+)  # quantiles of the recurrence: entries below the first count nothing, above the other fully
+ALIKE: Final = 0.05  # a difference of recurrence that says nothing, as in a regular pattern
+LEAST: Final = 1e-4  # of an entry that counts fully, has every other: there is always something
+ROWS: Final = 1 << 24  # likenesses at once, 64 MB
+
+
+def layers_of_paint(layers: Sequence[str], longer: int) -> tuple[str, ...]:
+    """Return the style layers that count where the style picture is shown `longer` px wide or high.
+
+    At least one: the one that sees least.
+    """
+    kept = tuple(layer for layer in layers if field_of_view(layer) <= MOST * longer)
+    return kept or (min(layers, key=field_of_view),)
+
+
+def sees_figures(layer: str, longer: int) -> bool:
+    """Return whether a figure fits into what a layer sees at once of a picture of `longer` px."""
+    return field_of_view(layer) >= FIGURE * longer
+
+
+def paint_guide(features: Tensor, layer: str) -> Tensor:
+    """Return the guide of a style picture's map: how much each entry counts, as far as it recurs.
+
+    Shapes: (1, C, H, W) -> (1, 1, H, W), float32.
+    """
+    height, width = features.shape[-2:]
+    recurrence = _recurrence(features[0].float(), field_of_view(layer) / stride_of(layer))
+    none, full = (recurrence.flatten().quantile(share) for share in (NONE, FULL))
+    counts = (1 - (full - recurrence) / (full - none).clamp_min(ALIKE)).clamp(0, 1)
+    # A guide multiplies features; in their Gram matrix it counts twice.
+    return (counts + LEAST).sqrt().view(1, 1, height, width)
+
+
+def _recurrence(maps: Tensor, apart: float) -> Tensor:
+    """Return how like the most similar entries are that lie at least `apart` entries away, mean of a few.
+
+    The likeness is the cosine between entries less their mean. Shapes: (C, H, W) -> (H, W).
+    """
+    height, width = maps.shape[-2:]
+    apart = min(apart, max(height, width) / 3)  # somewhere there has to be an elsewhere
+    entries = maps.flatten(1)
+    entries = functional.normalize(entries - entries.mean(1, keepdim=True), dim=0)
+    count = entries.shape[1]
+    rows = torch.arange(count, device=maps.device) // width
+    columns = torch.arange(count, device=maps.device) % width
+    step = max(1, ROWS // count)
+    found = []
+    for first in range(0, count, step):
+        part = slice(first, first + step)
+        likeness = entries[:, part].mT @ entries
+        down, across = (rows[part, None] - rows).abs(), (columns[part, None] - columns).abs()
+        likeness.masked_fill_(torch.maximum(down, across) < apart, -1.0)
+        found.append(likeness.topk(min(LIKE, count), dim=1).values.mean(1))
+    return torch.cat(found).view(height, width)
