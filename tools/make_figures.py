@@ -1,8 +1,9 @@
 """Make the pictures of the documentation: photo, style and result side by side, and a sheet of all styles.
 
-    python tools/make_figures.py [--size 640] [--only hero|styles]
+    python tools/make_figures.py [--size 640] [--only hero|styles|portrait] [--portrait PICTURE]
 
-Uses nothing but the sample photo and the built-in styles, by way of `nst-daemon render`.
+Uses nothing but the sample photo and the built-in styles, by way of `nst-daemon render`; and a portrait whose
+painter is long dead, as style, to show the setting `figures`. `benchmarks/figures.py` unpacks some.
 """
 
 import argparse
@@ -23,8 +24,8 @@ PAPER = (255, 255, 255)
 
 
 def render(style: str, folder: Path, *settings: str) -> Image.Image:
-    """Return the sample photo painted in a style."""
-    target = folder / f"{style}.png"
+    """Return the sample photo painted in a style, by its name or its file's path."""
+    target = folder / f"{Path(style).stem}.png"
     (folder / "config.yaml").write_text("inbox: inbox\noutbox: outbox\nstate_dir: state\n")
     chosen = [part for setting in settings for part in ("--set", setting)]
     command = [sys.executable, "-m", "nst_daemon", "render", str(PHOTO), "--style", style, "-o", str(target)]
@@ -56,6 +57,18 @@ def hero(folder: Path, size: int) -> Image.Image:
         return strip([fitted(photo.convert("RGB"), height), fitted(style.convert("RGB"), height), result])
 
 
+def portrait(style: Path, folder: Path, size: int) -> Image.Image:
+    """Return photo, portrait, and the painting with `figures: on` and off."""
+    paintings = [
+        render(str(style), folder, f"size={size}", f"figures={figures}") for figures in ("on", "off")
+    ]
+    height = paintings[0].height
+    with Image.open(PHOTO) as photo, Image.open(style) as picture:
+        return strip(
+            [fitted(photo.convert("RGB"), height), fitted(picture.convert("RGB"), height), *paintings]
+        )
+
+
 def sheet_of_styles(folder: Path, size: int) -> Image.Image:
     """Return every built-in style beside the sample photo painted in it, three pairs a row."""
     height = 200
@@ -80,19 +93,24 @@ def sheet_of_styles(folder: Path, size: int) -> Image.Image:
 
 
 def main() -> None:
-    """Write docs/images/hero.jpg and docs/images/styles.jpg."""
+    """Write docs/images/hero.jpg, docs/images/styles.jpg and, given a portrait, docs/images/figures.jpg."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--styles-size", type=int, default=384)
-    parser.add_argument("--only", choices=["hero", "styles"])
+    parser.add_argument("--only", choices=["hero", "styles", "portrait"])
+    parser.add_argument(
+        "--portrait", type=Path, help="a style picture with a face, for docs/images/figures.jpg"
+    )
     arguments = parser.parse_args()
     FIGURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if arguments.only != "styles":
+        if arguments.only in (None, "hero"):
             hero(folder, arguments.size).save(FIGURES / "hero.jpg", quality=88)
-        if arguments.only != "hero":
+        if arguments.only in (None, "styles"):
             sheet_of_styles(folder, arguments.styles_size).save(FIGURES / "styles.jpg", quality=85)
+        if arguments.only in (None, "portrait") and arguments.portrait is not None:
+            portrait(arguments.portrait, folder, 448).save(FIGURES / "figures.jpg", quality=88)
 
 
 if __name__ == "__main__":
