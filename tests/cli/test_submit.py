@@ -488,6 +488,14 @@ def test_a_timeout_ends_the_waiting_and_not_the_job(house: House, wait_for: Call
     assert len(house.jobs()) == 1
 
 
+def is_caught(number: signal.Signals, pid: int) -> bool:
+    """Return whether a process has a handler for a signal."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (caught,) = (line.split()[1] for line in lines if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who catches what is asked of Linux")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_waiting_and_not_the_job(
     house: House, number: signal.Signals, wait_for: Callable[..., None]
@@ -495,7 +503,7 @@ def test_a_signal_ends_the_waiting_and_not_the_job(
     with house.running(seconds=3.0):
         command = house.submit(house.photo, "--output", house.output)
         wait_for(lambda: (job := house.job()) and job.state is JobState.RUNNING, what="the painting")
-        take(1.0)  # until it waits
+        wait_for(lambda: is_caught(signal.SIGTERM, command.pid), what="the command to wait")
         command.send_signal(number)
         answer = answer_of(command)
         assert (answer.code, answer.out) == (128 + number, ""), answer.err
