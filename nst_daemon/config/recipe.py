@@ -205,6 +205,10 @@ PRESETS: Final[Mapping[Preset, Recipe]] = {
 }
 
 
+# What held before there was a choice: of recipes that an earlier version wrote down.
+EARLIER: Final[Mapping[str, object]] = {"figures": Figures.ON}
+
+
 def resolve(settings: Mapping[str, object]) -> Recipe:
     """Return the recipe of the named preset (default `balanced`) with the other settings put over it.
 
@@ -309,10 +313,12 @@ def job_key(
 
     `network` is empty for the original one.
     """
+    # What an earlier version would have painted alike keeps its key.
+    settings = {key: value for key, value in recipe.as_settings().items() if EARLIER.get(key) != value}
     work: dict[str, object] = {
         "photo": photo_sha256,
         "styles": [(style.sha256, style.weight) for style in styles],
-        "settings": recipe.as_settings(),
+        "settings": settings,
         "engine": engine_version,
     }
     if areas != EVERYWHERE:

@@ -23,6 +23,10 @@ from nst_daemon.images.colors import statistics
 LONGER: Final = 64  # px, at which colours are judged: a scan's noise and JPEG's are averaged out
 NONE, FULL = 0.01, 0.025  # of the largest spread: less is no direction of colour, more is one
 FLAT: Final = 0.01  # a spread of less, of 0..1, is one colour: of its directions nothing is known
+GREY: Final = np.full(3, 3**-0.5)  # from dark to light
+LIGHT: Final = (
+    0.5  # of a step from dark to light, that a style has to keep: else it would take the scene away
+)
 
 Matrix = NDArray[np.float64]
 
@@ -104,7 +108,9 @@ class _Limited:
 def colors_of(styles: Sequence[StyleSource]) -> tuple[Matrix, Matrix]:
     """Return the mean colour of styles, and the matrix that leaves only their directions of colour.
 
-    It is the identity where they have all three, as most paintings do. Shapes: -> (3,), (3, 3).
+    It is the identity where they have all three, as most paintings do, and where they know no light and dark.
+
+    Shapes: -> (3,), (3, 3).
     """
     weights = np.array([style.weight for style in styles]) / sum(style.weight for style in styles)
     means, covariances = zip(*(_statistics(style) for style in styles), strict=True)
@@ -118,7 +124,8 @@ def colors_of(styles: Sequence[StyleSource]) -> tuple[Matrix, Matrix]:
     if spreads[-1] < FLAT:
         return mean, np.eye(3)
     shares = ((spreads / spreads[-1] - NONE) / (FULL - NONE)).clip(0, 1)
-    return mean, (vectors * shares) @ vectors.T
+    kept = (vectors * shares) @ vectors.T
+    return mean, kept if np.linalg.norm(kept @ GREY) >= LIGHT else np.eye(3)
 
 
 def _statistics(style: StyleSource) -> tuple[Matrix, Matrix]:

@@ -11,7 +11,7 @@ from typing import Any
 from nst_daemon import __version__
 from nst_daemon.config.blends import Blend, blend_of, spell_blend, spell_setting
 from nst_daemon.config.orders import Order
-from nst_daemon.config.recipe import SETTINGS, Recipe, Style, blend_name, resolve
+from nst_daemon.config.recipe import EARLIER, SETTINGS, Recipe, Style, blend_name, resolve
 from nst_daemon.config.settings import check_settings
 from nst_daemon.errors import ConfigError
 
@@ -84,9 +84,10 @@ def likeness(said: Mapping[str, str], *, weights: str) -> Likeness:
         warnings.append(f"it was painted by version {said['version']}; this is {__version__}.")
     if "mask" in said or "regions" in said:
         warnings.append("its masks belong to its own photo; those beside the new one count.")
+    known = check_settings({key: value for key, value in raw.items() if key in SETTINGS})
     return Likeness(
         blend=blend,
-        settings=check_settings({key: value for key, value in raw.items() if key in SETTINGS}),
+        settings={**EARLIER, **known} if known else {},
         hashes={name: sha256 for name, _, sha256 in styles if sha256},
         warnings=tuple(warnings),
     )

@@ -20,7 +20,17 @@ from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_type_hints
 
 from nst_daemon.config.orders import EngineFacts, Progress
-from nst_daemon.config.recipe import EVERYWHERE, SETTINGS, Areas, Mask, Recipe, Region, Style, resolve
+from nst_daemon.config.recipe import (
+    EARLIER,
+    EVERYWHERE,
+    SETTINGS,
+    Areas,
+    Mask,
+    Recipe,
+    Region,
+    Style,
+    resolve,
+)
 from nst_daemon.disk import Stamp
 from nst_daemon.errors import NstError
 from nst_daemon.ledger.jobs import Job, NewJob
@@ -222,7 +232,7 @@ def _recipe_out(text: str) -> Recipe:
     for name, kind in ENUM_SETTINGS.items():
         if name in known:
             known[name] = kind(known[name])
-    return resolve(known)
+    return resolve({**EARLIER, **known})
 
 
 def progress_in(progress: Progress) -> str:

@@ -44,14 +44,16 @@ class Checkpoints:
         """Return where the checkpoint of a job is, or would be."""
         return self.folder / f"{file_name_of(job.key)}{SUFFIX}"
 
-    def sweep(self) -> None:
-        """Remove those of jobs that have ended, and what a killed engine left half written. Often called.
+    def sweep(self, *, at_once: bool = False) -> None:
+        """Remove those of jobs that have ended, and what a killed engine left half written.
+
+        Often called: it looks every few seconds, or `at_once`.
 
         Raises:
             ConditionError: the ledger cannot be read.
         """
         now = self._clock()
-        if lies_ahead(self._due, now, at_most=SWEEP_SECONDS):
+        if not at_once and lies_ahead(self._due, now, at_most=SWEEP_SECONDS):
             return
         self._due = now + SWEEP_SECONDS
         try:

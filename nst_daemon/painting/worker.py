@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
 CONDITION_SECONDS: Final = 15.0  # between looks at a full disk or a missing folder
-SWEEP_SECONDS: Final = 5.0  # between looks for checkpoints that no job needs
 KEEP_SECONDS: Final = (
     30 * 24 * 3600.0
 )  # for the checkpoint of a job that its engine failed: it may be retried
@@ -114,6 +113,8 @@ class Worker:
         try:
             self.easel.engine.end()
             self._forget_missing()
+            with suppress(ConditionError):  # the next start looks again
+                self.checkpoints.sweep(at_once=True)
         finally:
             self.has_left = True
 

@@ -115,6 +115,12 @@ def test_a_style_of_one_colour_limits_nothing(color: float) -> None:
     assert np.array_equal(kept, np.eye(3))
 
 
+def test_a_style_without_light_and_dark_takes_no_scene_away() -> None:
+    stripes = toned(drawing(), (0.9, 0.2, 0.1), (0.1, 0.3, 0.8))
+    _, kept = colors_of([source(stripes)])
+    assert np.array_equal(kept, np.eye(3))
+
+
 def test_a_blend_has_the_colours_of_all_its_styles() -> None:
     _, kept = colors_of([GREY, source(COLOURED.rgb, 0.5)])
     assert np.allclose(kept, np.eye(3))

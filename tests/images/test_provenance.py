@@ -68,7 +68,7 @@ def test_what_differs_from_then_is_said() -> None:
     notes = " ".join(model.notes((replace(MOSAIC, sha256="new"),)))
     for word in ("torchvision", "0.0.9", "sparkle", "masks", "mosaic"):
         assert word in notes
-    assert model.settings == {"size": 64}
+    assert model.settings == {"size": 64, "figures": "on"}  # there was no choice then
 
 
 def test_regions_are_told_by_their_masks_and_styles() -> None:
