@@ -360,7 +360,7 @@ def test_a_scale_that_does_not_fit_into_memory_is_painted_in_tiles_and_looks_the
     painter: Painter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(devices, "LEAST_TILE", 32)
-    recipe = resolve({"optimizer": "adam", "steps": 2, "pyramid": 48, "size": 96})
+    recipe = resolve({"optimizer": "adam", "steps": 2, "pyramid": 48, "size": 96, "figures": "on"})
 
     def paint(memory: int | None) -> Picture:
         return painter.paint(
