@@ -23,10 +23,8 @@ from nst_daemon.engine.layers import field_of_view, stride_of
 MOST: Final = 1 / 4  # of the style picture's longer side, that a layer may see at once
 FIGURE: Final = 1 / 16  # of it: an eye; a layer that sees less sees no figure
 LIKE: Final = 4  # entries elsewhere that are most like an entry: their mean likeness is its recurrence
-NONE, FULL = (
-    0.15,
-    0.4,
-)  # quantiles of the recurrence: entries below the first count nothing, above the other fully
+# Quantiles of the recurrence: entries below the first count nothing, above the other fully.
+NONE, FULL = 0.15, 0.4
 ALIKE: Final = 0.05  # a difference of recurrence that says nothing, as in a regular pattern
 LEAST: Final = 1e-4  # of an entry that counts fully, has every other: there is always something
 ROWS: Final = 1 << 24  # likenesses at once, 64 MB

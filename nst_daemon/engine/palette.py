@@ -24,32 +24,23 @@ LONGER: Final = 64  # px, at which colours are judged: a scan's noise and JPEG's
 NONE, FULL = 0.01, 0.025  # of the largest spread: less is no direction of colour, more is one
 FLAT: Final = 0.01  # a spread of less, of 0..1, is one colour: of its directions nothing is known
 GREY: Final = np.full(3, 3**-0.5)  # from dark to light
-LIGHT: Final = (
-    0.5  # of a step from dark to light, that a style has to keep: else it would take the scene away
-)
+LIGHT: Final = 0.5  # of a step from dark to light, kept at least: else the scene would be gone
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The colours of one region: a mean, and how much of a step away from it stays."""
+    """The colours of one region: a mean, and what is taken of a step away from it."""
 
     mean: Tensor  # (1, 3, 1, 1)
-    kept: Tensor  # (3, 3), symmetric, eigenvalues 0 to 1
+    taken: Tensor  # (3, 3), symmetric, eigenvalues 0 to 1
     guide: Tensor | None  # (1, 1, H, W); None: all of the picture
 
-    def outside(self, picture: Tensor) -> Tensor:
-        """Return what leads away from the region's colours. Shapes: (1, 3, H, W) -> the same."""
-        away = picture - self.mean
-        return self._guided(away - torch.einsum("ij,bjhw->bihw", self.kept, away))
-
-    def back(self, gradient: Tensor) -> Tensor:
-        """Return what `outside` has taken of a gradient. Shapes: (1, 3, H, W) -> the same."""
-        return self._guided(gradient - torch.einsum("ij,bjhw->bihw", self.kept, gradient))
-
-    def _guided(self, picture: Tensor) -> Tensor:
-        return picture if self.guide is None else picture * self.guide
+    def of(self, steps: Tensor) -> Tensor:
+        """Return what is taken of a step at every pixel. Shapes: (1, 3, H, W) -> the same."""
+        taken = torch.einsum("ij,bjhw->bihw", self.taken, steps)
+        return taken if self.guide is None else taken * self.guide
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +57,16 @@ class Palette:
             mean, kept = colors_of(region.styles)
             if not np.allclose(kept, np.eye(3)):
                 (guide,) = guides_of(region, ("relu1_1",), scale.width, scale.height, device).values()
-                centre, directions = (
-                    torch.from_numpy(each).to(device, torch.float32) for each in (mean, kept)
+                centre, taken = (
+                    torch.from_numpy(each).float().to(device) for each in (mean, np.eye(3) - kept)
                 )
-                parts.append(Part(centre.view(1, 3, 1, 1), directions, guide))
+                parts.append(Part(centre.view(1, 3, 1, 1), taken, guide))
         return cls(tuple(parts))
 
     def __call__(self, picture: Tensor) -> Tensor:
         """Return the picture with the nearest colours that it may have. Shapes: (1, 3, H, W) -> the same."""
         for part in self.parts:
-            picture = picture - part.outside(picture)
+            picture = picture - part.of(picture - part.mean)
         return picture
 
     def back(self, gradient: Tensor) -> Tensor:
@@ -84,7 +75,7 @@ class Palette:
         Shapes: (1, 3, H, W) -> the same.
         """
         for part in reversed(self.parts):
-            gradient = gradient - part.back(gradient)
+            gradient = gradient - part.of(gradient)
         return gradient
 
     def limiting(self, losses: Losses) -> Losses:

@@ -15,9 +15,7 @@ LEAST_STEPS: Final = (
 )
 LARGE: Final = 512  # px, longer side; beyond it fewer, by the square root of the size: there a step is dear
 MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to `content_weight`
-PAINT_CONTENT: Final = (
-    0.45  # at the last scale, without the layers that see figures: they would outweigh the photo
-)
+PAINT_CONTENT: Final = 0.45  # at the last scale, without figures: fewer layers speak for the style
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from nst_daemon.config.recipe import CONVS_IN_BLOCK, Pooling, Recipe
-from nst_daemon.engine.layers import map_size, stride_of
+from nst_daemon.config.recipe import Pooling, Recipe
+from nst_daemon.engine.layers import field_of_view, map_size, stride_of
 from nst_daemon.engine.losses import NO_GUIDES, Guided, gram_sum
-from nst_daemon.engine.vgg import Trunk, depth_of
+from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.wasserstein import TINY
 
 # px. Four poolings must halve a tile as they halve the whole picture: 16. Winograd's tiles of 4 entries must
@@ -75,14 +75,18 @@ class Tile:
         rows = self.rows.whole(stride, maps.shape[-2])
         return maps[..., rows, self.columns.whole(stride, maps.shape[-1])]
 
+    def gram_sum(self, maps: Tensor, layer: str, guide: Tensor | None) -> Tensor:
+        """Return the core's part of a Gram matrix before its division; `guide` is the whole picture's.
+
+        Shapes: (B, C, h, w), (1, 1, H, W) -> (B, C, C).
+        """
+        return gram_sum(self.core(maps, layer), None if guide is None else self.of_whole(guide, layer))
+
 
 def halo_of(layers: Sequence[str]) -> int:
     """Return how many px beyond its own the deepest layer sees, rounded up to the alignment."""
-    reach, left = 0, depth_of(layers)
-    for block, convs in enumerate(CONVS_IN_BLOCK):
-        here = min(convs, left)
-        # A 3 x 3 convolution reaches one entry further; poolings reach nothing: tiles are aligned to them.
-        reach, left = reach + here * 2**block, left - here
+    # Poolings reach nothing beyond: tiles are aligned to them.
+    reach = max((field_of_view(layer) - stride_of(layer)) // 2 for layer in layers)
     return -(-reach // ALIGNMENT) * ALIGNMENT
 
 
@@ -123,9 +127,7 @@ def tiled_grams(
     for tile in tiles_of(width, height, side, halo_of(layers)):
         features = trunk(tile.cut(picture), layers, pooling)
         for layer in layers:
-            guide = guides.get(layer)
-            core = tile.core(features[layer], layer)
-            part = gram_sum(core, None if guide is None else tile.of_whole(guide, layer))
+            part = tile.gram_sum(features[layer], layer, guides.get(layer))
             sums[layer] = sums[layer] + part if layer in sums else part
     return {layer: each / _count(picture, layer, guides.get(layer)) for layer, each in sums.items()}
 
@@ -262,9 +264,8 @@ class TiledLosses:
 
         Shapes: (1, C, h, w) -> (1, C, C) a region.
         """
-        core = tile.core(features[layer], layer)
         for guide, _ in self.style[layer]:
-            yield gram_sum(core, None if guide is None else tile.of_whole(guide, layer))
+            yield tile.gram_sum(features[layer], layer, guide)
 
     def _total_variation(self, picture: Tensor, gradient: Tensor) -> Tensor:
         """Return the weighted total variation, and add its gradient, in bands of rows.

@@ -50,8 +50,8 @@ def _margin(lines: Lines) -> int:
     if end == 0:
         return 0
     soft = max(2, round(len(lines) * SOFT))
-    edge = np.abs(lines[end : end + soft] - color).max(axis=-1).max(axis=0)  # (M,)
-    if (edge > OTHER).mean() < ACROSS:
+    other = np.abs(lines[end : end + soft] - color).max(axis=-1) > OTHER  # (soft, M)
+    if other.any(axis=0).mean() < ACROSS:
         return 0
-    begun = (np.abs(lines[end : end + soft] - color).max(axis=-1) > OTHER).mean(axis=1) >= ACROSS
+    begun = other.mean(axis=1) >= ACROSS
     return end + (int(begun.argmax()) if begun.any() else soft)

@@ -41,9 +41,6 @@ logger = logging.getLogger(__name__)
 
 BACK_OFF_SECONDS: Final = 5.0  # before the second attempt; doubles, with jitter
 CONDITION_SECONDS: Final = 15.0  # between looks at a full disk or a missing folder
-KEEP_SECONDS: Final = (
-    30 * 24 * 3600.0
-)  # for the checkpoint of a job that its engine failed: it may be retried
 
 
 class Worker:

@@ -14,7 +14,7 @@ from support.desktops import screen
 from support.gimp import Gimp2, gimp2_profile, heard, scheme  # noqa: F401
 from support.matrix import PROFILES
 from support.real import home, jobs_of, picture, running  # noqa: F401  # a fixture
-from support.windows import Windows
+from support.windows import Windows, undo_and_redo
 
 from nst_daemon.editors.plug_ins import SOURCES
 from nst_daemon.folders.exchange import Exchange
@@ -283,10 +283,7 @@ def test_one_undo_takes_a_painting_away_and_one_redo_brings_it_back(
         wait_for((exchange_of(studio.place) / "styles.txt").exists, what="the list of styles")
         process = studio.gimp.start(script, display)
         try:
-            wait_for(lambda: said.exists() and said.read_text(), seconds=200, what="the painting")
-            main = windows.window("GIMP$")
-            windows.press_until(main, "ctrl+z", lambda: len(said.read_text().splitlines()) == 2)
-            windows.press_until(main, "ctrl+y", lambda: len(said.read_text().splitlines()) == 3)
+            undo_and_redo(windows, said)
         finally:
             (studio.place / "enough").touch()
             heard(process, studio.place)

@@ -16,7 +16,7 @@ from support.gimp3 import Gimp3, gimp3_profile, room, trixie  # noqa: F401
 from support.matrix import PROFILES
 from support.real import home, jobs_of, picture, running  # noqa: F401  # a fixture
 from support.waiting import take
-from support.windows import Windows
+from support.windows import Windows, undo_and_redo
 
 from nst_daemon.folders.exchange import Exchange, clear
 from nst_daemon.ledger.jobs import JobState
@@ -196,7 +196,6 @@ def test_a_grey_image_gets_a_grey_layer_and_an_indexed_one_an_indexed(home: Path
 def test_one_undo_takes_a_painting_away_and_one_redo_brings_it_back(
     home: Path,  # noqa: F811
     studio: Studio,
-    wait_for: Callable[..., None],
 ) -> None:
     """With all that may belong to it: a layer that was scaled and has a mask. What was before it stays."""
     picture(studio.folder / "photo.tif")
@@ -220,10 +219,7 @@ def test_one_undo_takes_a_painting_away_and_one_redo_brings_it_back(
         windows, said = Windows(display, (640, 480)), studio.folder / "said.txt"
         process = studio.gimp.start(script, display)
         try:
-            wait_for(lambda: said.exists() and said.read_text(), seconds=200, what="the painting")
-            main = windows.window("GIMP$")
-            windows.press_until(main, "ctrl+z", lambda: len(said.read_text().splitlines()) == 2)
-            windows.press_until(main, "ctrl+y", lambda: len(said.read_text().splitlines()) == 3)
+            undo_and_redo(windows, said)
         finally:
             (studio.folder / "enough").touch()
             heard(process, studio.folder)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 from support.desktops import needs
 from support.waiting import comes_true, take
@@ -10,6 +11,7 @@ from support.waiting import comes_true, take
 SHOWN_SECONDS = 90.0  # until a window is there
 DRAWN_SECONDS = 3.0  # until it can be used
 EFFECT_SECONDS = 15.0  # of a key
+PAINTED_SECONDS = 200.0  # until an editor has started and its painting is there
 
 
 class Windows:
@@ -67,3 +69,16 @@ class Windows:
             if comes_true(comes, EFFECT_SECONDS):
                 return
         raise TimeoutError(f"{key} has no effect")
+
+
+def undo_and_redo(windows: Windows, said: Path) -> None:
+    """Press undo and redo in GIMP, each until one more line is said of what the image has by now."""
+
+    def lines() -> int:
+        return len(said.read_text().splitlines()) if said.exists() else 0
+
+    if not comes_true(lines, PAINTED_SECONDS):
+        raise TimeoutError("no painting")
+    main = windows.window("GIMP$")
+    windows.press_until(main, "ctrl+z", lambda: lines() == 2)
+    windows.press_until(main, "ctrl+y", lambda: lines() == 3)
