@@ -16,9 +16,9 @@ from torch import Tensor
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Optimizer, Recipe
-from nst_daemon.engine.optimise import LBFGS_HISTORY, Adam, Average, Lbfgs, Optimiser
+from nst_daemon.engine.optimise import Adam, Average, Lbfgs, Optimiser
 from nst_daemon.engine.pixels import Pixels
-from nst_daemon.engine.schedule import Scale
+from nst_daemon.engine.schedule import LBFGS_HISTORY, Scale
 from nst_daemon.errors import CancelledError, EngineError
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ Source: the second is a guided Gram matrix, of the style picture, by Gatys et al
     sect. 4; there its guides are drawn by hand.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -20,28 +19,12 @@ from torch.nn import functional
 
 from nst_daemon.engine.layers import field_of_view, stride_of
 
-MOST: Final = 1 / 4  # of the style picture's longer side, that a layer may see at once
-FIGURE: Final = 1 / 16  # of it: an eye; a layer that sees less sees no figure
 LIKE: Final = 4  # entries elsewhere that are most like an entry: their mean likeness is its recurrence
 # Quantiles of the recurrence: entries below the first count nothing, above the other fully.
 NONE, FULL = 0.15, 0.4
 ALIKE: Final = 0.05  # a difference of recurrence that says nothing, as in a regular pattern
 LEAST: Final = 1e-4  # of an entry that counts fully, has every other: there is always something
 ROWS: Final = 1 << 24  # likenesses at once, 64 MB
-
-
-def layers_of_paint(layers: Sequence[str], longer: int) -> tuple[str, ...]:
-    """Return the style layers that count where the style picture is shown `longer` px wide or high.
-
-    At least one: the one that sees least.
-    """
-    kept = tuple(layer for layer in layers if field_of_view(layer) <= MOST * longer)
-    return kept or (min(layers, key=field_of_view),)
-
-
-def sees_figures(layer: str, longer: int) -> bool:
-    """Return whether a figure fits into what a layer sees at once of a picture of `longer` px."""
-    return field_of_view(layer) >= FIGURE * longer
 
 
 def paint_guide(features: Tensor, layer: str) -> Tensor:

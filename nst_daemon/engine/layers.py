@@ -1,6 +1,15 @@
 """What a layer's name, such as `relu4_1`, says of its maps. Pure: no torch."""
 
-from nst_daemon.config.recipe import CONVS_IN_BLOCK
+from collections.abc import Sequence
+from typing import Final
+
+from nst_daemon.config.recipe import CONVS_IN_BLOCK, LAYERS
+
+# px. Four poolings must halve a tile as they halve the whole picture: 16. Winograd's tiles of 4 entries must
+# lie alike too, or rounding breaks ties of the poolings in another way: 32 for all but the last block.
+ALIGNMENT: Final = 32
+MOST: Final = 1 / 4  # of the style picture's longer side, that a layer may see at once
+FIGURE: Final = 1 / 16  # of it: an eye; a layer that sees less sees no figure
 
 
 def halvings_of(layer: str) -> int:
@@ -28,3 +37,29 @@ def field_of_view(layer: str) -> int:
             seen += 2 ** (block - 1)  # the pooling before it: one entry beside each
         seen += 2 * 2**block * (conv if block == halvings else convs)  # 3 x 3: one entry at either side
     return seen
+
+
+def depth_of(layers: Sequence[str]) -> int:
+    """Return how many convolutions it takes to reach the deepest of `layers`."""
+    return max((LAYERS.index(layer) // 2 + 1 for layer in layers), default=0)
+
+
+def halo_of(layers: Sequence[str]) -> int:
+    """Return how many px beyond its own the deepest layer sees, rounded up to the alignment."""
+    # Poolings reach nothing beyond: tiles are aligned to them.
+    reach = max((field_of_view(layer) - stride_of(layer)) // 2 for layer in layers)
+    return -(-reach // ALIGNMENT) * ALIGNMENT
+
+
+def layers_of_paint(layers: Sequence[str], longer: int) -> tuple[str, ...]:
+    """Return the style layers that count where the style picture is shown `longer` px wide or high.
+
+    At least one: the one that sees least.
+    """
+    kept = tuple(layer for layer in layers if field_of_view(layer) <= MOST * longer)
+    return kept or (min(layers, key=field_of_view),)
+
+
+def sees_figures(layer: str, longer: int) -> bool:
+    """Return whether a figure fits into what a layer sees at once of a picture of `longer` px."""
+    return field_of_view(layer) >= FIGURE * longer

@@ -10,7 +10,6 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-LBFGS_HISTORY: Final = 20  # steps; more changes little (measured), and costs memory
 BAND: Final = 1 << 22  # entries at a time: a second copy of a large picture would not fit beside it
 EPSILON: Final = 1e-8  # of Adam, as in the paper
 LEAST_CURVATURE: Final = 1e-10  # relative to the squared step; below it a difference of gradients is rounding

@@ -6,7 +6,7 @@ The painter lives as long as the engine's process. It keeps the network and the 
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,17 +18,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.config.recipe import Figures, Init, PreserveColor, Recipe, StartColors, StyleLoss
-from nst_daemon.engine import cuda_graphs, devices, malloc
+from nst_daemon.engine import cuda_graphs, malloc
+from nst_daemon.engine.budget import Budget, Plan
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.descent import Clock, Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
-from nst_daemon.engine.figures import layers_of_paint, paint_guide, sees_figures
-from nst_daemon.engine.layers import map_size
+from nst_daemon.engine.figures import paint_guide
+from nst_daemon.engine.layers import map_size, sees_figures
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.palette import Palette
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, normalised
-from nst_daemon.engine.schedule import Scale, least_side, pyramid_of, style_size
+from nst_daemon.engine.schedule import Scale, counting_at, least_side, style_size
 from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
 from nst_daemon.engine.vgg import Trunk
@@ -40,21 +41,6 @@ Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 Prepared = tuple[tuple[int, ...], tuple[float, ...], StyleLoss, tuple[str, ...]]
 
 KEPT_PREPARED: Final = 8  # targets of a scale, ready for its loss; 7 MB each
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The scales of the pyramid from the first to the last, and the tiles that each is painted in."""
-
-    budget: devices.Budget
-    scales: tuple[Scale, ...]
-    sides: tuple[int | None, ...]  # of each scale's tiles, px; None: painted whole
-
-    @classmethod
-    def of(cls, size: tuple[int, int], recipe: Recipe, budget: devices.Budget) -> "Plan":
-        """Return the plan for a picture of `size` = (width, height) px within a budget."""
-        scales = pyramid_of(*size, recipe, whole_pixels=budget.whole_pixels)
-        return cls(budget, scales, tuple(budget.tile_side(each.width, each.height) for each in scales))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +153,8 @@ class Painter:
         logger.info("going on from %.0f s of work", reached.seconds)
         return plan, reached
 
-    def _budget(self, recipe: Recipe, memory: int | None, regions: int) -> devices.Budget:
-        return devices.Budget(recipe, memory, regions=regions, entry=self.trunk.entry_bytes)
+    def _budget(self, recipe: Recipe, memory: int | None, regions: int) -> Budget:
+        return Budget(recipe, memory, regions=regions, entry=self.trunk.entry_bytes)
 
     def _first(
         self,
@@ -222,12 +208,13 @@ class Painter:
         recipe: Recipe,
         scale: Scale,
         palette: Palette,
-        budget: devices.Budget,
+        budget: Budget,
         should_stop: ShouldStop,
     ) -> Losses:
         """Return what the picture of a scale is painted towards."""
         photo = resize(subject.photo, scale.width, scale.height)
-        recipe = _at_scale(recipe, parts, scale)
+        pictures = [(style.rgb.shape[1], style.rgb.shape[0]) for part in parts for style in part.styles]
+        recipe = counting_at(scale, recipe, pictures)
         style: dict[str, list[Guided]] = {layer: [] for layer in recipe.style_layers}
         for part in parts:
             guides = guides_of(part, recipe.style_layers, scale.width, scale.height, self.device)
@@ -254,7 +241,7 @@ class Painter:
         return cuda_graphs.Captured(losses, photo) if self.captures and is_small else losses
 
     def _targets(
-        self, styles: Sequence[StyleSource], recipe: Recipe, scale: Scale, budget: devices.Budget
+        self, styles: Sequence[StyleSource], recipe: Recipe, scale: Scale, budget: Budget
     ) -> Mapping[str, StyleTarget]:
         """Return what the statistics of each layer shall be: the weighted mean of the styles'."""
         in_all = sum(style.weight for style in styles)
@@ -280,7 +267,7 @@ class Painter:
 
     @torch.no_grad()
     def _grams_of(
-        self, style: StyleSource, recipe: Recipe, scale: Scale, budget: devices.Budget
+        self, style: StyleSource, recipe: Recipe, scale: Scale, budget: Budget
     ) -> Mapping[str, Tensor]:
         """Return the style's Gram matrices at this scale, kept from an earlier picture if possible.
 
@@ -313,7 +300,7 @@ class Painter:
         return self.targets.get(key, self.device, make)
 
     def _guides_of_large(
-        self, picture: Tensor, layers: Sequence[str], recipe: Recipe, budget: devices.Budget
+        self, picture: Tensor, layers: Sequence[str], recipe: Recipe, budget: Budget
     ) -> dict[str, Tensor]:
         """Return the guides of a style picture that does not fit into memory, as a smaller copy has them.
 
@@ -332,16 +319,7 @@ class Painter:
         }
 
 
-def _at_scale(recipe: Recipe, parts: Sequence[RegionSource], scale: Scale) -> Recipe:
-    """Return the recipe with the style layers that count at a scale."""
-    if recipe.figures is Figures.ON:
-        return recipe
-    pictures = (style.rgb.shape for part in parts for style in part.styles)
-    shown = min(max(style_size(width, height, recipe, scale)) for height, width, _ in pictures)
-    return replace(recipe, style_layers=layers_of_paint(recipe.style_layers, shown))
-
-
-def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: devices.Budget) -> Keep:
+def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: Budget) -> Keep:
     """Return what shows a descent, and writes it down, from time to time."""
 
     def keep(descent: Descent, is_last: bool) -> None:

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from nst_daemon.config.recipe import Figures, Optimizer, Recipe
-from nst_daemon.engine.layers import stride_of
+from nst_daemon.engine.layers import layers_of_paint, stride_of
 
 RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
 STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it …
@@ -15,6 +15,7 @@ LEAST_STEPS: Final = (
 )
 LARGE: Final = 512  # px, longer side; beyond it fewer, by the square root of the size: there a step is dear
 MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to `content_weight`
+LBFGS_HISTORY: Final = 20  # steps; more changes little (measured), and costs memory
 PAINT_CONTENT: Final = 0.45  # at the last scale, without figures: fewer layers speak for the style
 
 
@@ -54,6 +55,14 @@ def style_size(width: int, height: int, recipe: Recipe, scale: Scale) -> tuple[i
     """
     longer = round(max(scale.width, scale.height) * recipe.style_scale)
     return (width, height) if longer > max(width, height) else fit(width, height, longer)
+
+
+def counting_at(scale: Scale, recipe: Recipe, pictures: Sequence[tuple[int, int]]) -> Recipe:
+    """Return the recipe with the style layers that count at a scale; `pictures`: sizes of the styles, px."""
+    if recipe.figures is Figures.ON:
+        return recipe
+    shown = min(max(style_size(*each, recipe, scale)) for each in pictures)
+    return replace(recipe, style_layers=layers_of_paint(recipe.style_layers, shown))
 
 
 def pyramid_of(

@@ -19,14 +19,11 @@ import torch
 from torch import Tensor
 
 from nst_daemon.config.recipe import Pooling, Recipe
-from nst_daemon.engine.layers import field_of_view, map_size, stride_of
+from nst_daemon.engine.layers import ALIGNMENT, halo_of, map_size, stride_of
 from nst_daemon.engine.losses import NO_GUIDES, Guided, gram_sum
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.wasserstein import TINY
 
-# px. Four poolings must halve a tile as they halve the whole picture: 16. Winograd's tiles of 4 entries must
-# lie alike too, or rounding breaks ties of the poolings in another way: 32 for all but the last block.
-ALIGNMENT: Final = 32
 BAND_ROWS: Final = 256  # rows of a picture whose total variation is taken at a time
 
 
@@ -81,13 +78,6 @@ class Tile:
         Shapes: (B, C, h, w), (1, 1, H, W) -> (B, C, C).
         """
         return gram_sum(self.core(maps, layer), None if guide is None else self.of_whole(guide, layer))
-
-
-def halo_of(layers: Sequence[str]) -> int:
-    """Return how many px beyond its own the deepest layer sees, rounded up to the alignment."""
-    # Poolings reach nothing beyond: tiles are aligned to them.
-    reach = max((field_of_view(layer) - stride_of(layer)) // 2 for layer in layers)
-    return -(-reach // ALIGNMENT) * ALIGNMENT
 
 
 def tiles_of(width: int, height: int, side: int, halo: int) -> list[Tile]:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nst_daemon.config.recipe import LAYERS, Pooling
+from nst_daemon.config.recipe import Pooling
 from nst_daemon.engine import winograd
+from nst_daemon.engine.layers import depth_of
 from nst_daemon.engine.weights import CONV_NAMES, Weights
 
 FIRST: Final = CONV_NAMES[0]
@@ -80,11 +81,6 @@ class Trunk(nn.Module):
             sums = winograd.convolve(maps, self._transformed[name])
             return sums + bias.view(1, -1, 1, 1)
         return functional.conv2d(maps, kernel, bias, padding=1)
-
-
-def depth_of(layers: Sequence[str]) -> int:
-    """Return how many convolutions it takes to reach the deepest of `layers`."""
-    return max((LAYERS.index(layer) // 2 + 1 for layer in layers), default=0)
 
 
 def _halve(maps: Tensor, pooling: Pooling) -> Tensor:

@@ -15,8 +15,9 @@ from support.faults import Faults, under
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine import checkpoint as checkpoint_module
-from nst_daemon.engine import child, devices
+from nst_daemon.engine import child
 from nst_daemon.engine import descent as descent_module
+from nst_daemon.engine.budget import FIXED_BYTES
 from nst_daemon.engine.checkpoint import EVERY_SECONDS, Checkpoint, State
 from nst_daemon.engine.messages import Alive
 from nst_daemon.engine.painter import Painter
@@ -29,7 +30,7 @@ Picture = NDArray[np.float32]
 SIZE = (64, 48)
 SMALL: dict[str, object] = {"size": 48, "pyramid": 24}  # for SMALL_SIZE; as many scales
 SMALL_SIZE = (48, 36)
-TINY_MEMORY = devices.FIXED_BYTES  # nothing is left for a whole picture: painted in tiles
+TINY_MEMORY = FIXED_BYTES  # nothing is left for a whole picture: painted in tiles
 STATE = State(scale=2, seconds=7.5, memory=None, numbers={"step": 3}, tensors={"variable": torch.ones(2)})
 
 

@@ -5,8 +5,8 @@ import torch
 
 from nst_daemon.config.recipe import LAYERS
 from nst_daemon.engine import figures as figures_module
-from nst_daemon.engine.figures import MOST, layers_of_paint, paint_guide, sees_figures
-from nst_daemon.engine.layers import field_of_view
+from nst_daemon.engine.figures import paint_guide
+from nst_daemon.engine.layers import MOST, field_of_view, layers_of_paint, sees_figures
 from nst_daemon.engine.vgg import Trunk
 
 PAINT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon.config.recipe import Pooling, StyleLoss, resolve
-from nst_daemon.engine import devices
+from nst_daemon.engine import budget, devices
 from nst_daemon.engine.autotune import Asked, choose, step_of
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.cuda_graphs import Captured
@@ -149,7 +149,7 @@ def test_the_forecast_of_memory_holds_on_cuda(trunk: Trunk) -> None:
         on_progress=lambda _: None,
         should_stop=lambda: False,
     )
-    assert torch.cuda.max_memory_allocated() < devices.bytes_needed(1024, 768, recipe)
+    assert torch.cuda.max_memory_allocated() < budget.bytes_needed(1024, 768, recipe)
 
 
 @pytest.mark.gpu

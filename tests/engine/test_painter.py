@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Pooling, Recipe, StyleLoss, resolve
+from nst_daemon.engine import budget
 from nst_daemon.engine import descent as descent_module
-from nst_daemon.engine import devices
 from nst_daemon.engine import painter as painter_module
+from nst_daemon.engine.budget import FIXED_BYTES, Budget
 from nst_daemon.engine.losses import StyleTarget, style_target
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
@@ -283,7 +284,7 @@ def _statistics(trunk: Trunk, style: StyleSource, figures: str, memory: int | No
     recipe = resolve({"figures": figures, "style_layers": ["relu3_1"], "averaging": 0.0, "pyramid": 0})
     (scale,) = pyramid_of(384, 384, recipe)
     painter = Painter(trunk, torch.device("cpu"))
-    return painter._grams_of(style, recipe, scale, devices.Budget(recipe, memory))["relu3_1"]
+    return painter._grams_of(style, recipe, scale, Budget(recipe, memory))["relu3_1"]
 
 
 def test_without_figures_what_occurs_once_leaves_the_style(
@@ -299,8 +300,8 @@ def test_without_figures_what_occurs_once_leaves_the_style(
 def test_a_style_picture_that_does_not_fit_is_guided_as_one_that_does(
     trunk: Trunk, faced: tuple[StyleSource, StyleSource]
 ) -> None:
-    scarce = devices.FIXED_BYTES + 300 * 300 * 1500
-    budget = devices.Budget(resolve({"style_layers": ["relu3_1"], "averaging": 0.0}), scarce)
+    scarce = FIXED_BYTES + 300 * 300 * 1500
+    budget = Budget(resolve({"style_layers": ["relu3_1"], "averaging": 0.0}), scarce)
     assert budget.tile_side(384, 384) is not None
     whole = _statistics(trunk, faced[1], "off")
     tiled = _statistics(trunk, faced[1], "off", scarce)
@@ -359,7 +360,7 @@ def test_odd_and_tiny_sizes_are_painted(painter: Painter, size: tuple[int, int])
 def test_a_scale_that_does_not_fit_into_memory_is_painted_in_tiles_and_looks_the_same(
     painter: Painter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(devices, "LEAST_TILE", 32)
+    monkeypatch.setattr(budget, "LEAST_TILE", 32)
     recipe = resolve({"optimizer": "adam", "steps": 2, "pyramid": 48, "size": 96, "figures": "on"})
 
     def paint(memory: int | None) -> Picture:
@@ -375,13 +376,13 @@ def test_a_scale_that_does_not_fit_into_memory_is_painted_in_tiles_and_looks_the
 
     whole = paint(None)
     with caplog.at_level("INFO"):
-        tiled = paint(devices.FIXED_BYTES + 64 * 48 * 4000)
+        tiled = paint(FIXED_BYTES + 64 * 48 * 4000)
     assert "96 x 72 px are painted in tiles of 32 px" in caplog.text
     assert np.abs(tiled - whole).mean() < 2e-3  # Adam's first steps follow the gradient's sign
 
 
 def test_only_scales_that_fit_into_memory_are_left_to_lbfgs() -> None:
-    budget = devices.Budget(resolve({}), memory=2 * 2**30)
+    budget = Budget(resolve({}), memory=2 * 2**30)
     assert 200_000 < budget.whole_pixels < 500_000
     scales = pyramid_of(4096, 4096, resolve({}), whole_pixels=budget.whole_pixels)
     fits = [scale.width * scale.height <= budget.whole_pixels for scale in scales]
@@ -390,7 +391,7 @@ def test_only_scales_that_fit_into_memory_are_left_to_lbfgs() -> None:
 
 
 def test_tiles_of_24_megapixels_fit_into_4_gb() -> None:
-    side = devices.Budget(resolve({}), memory=4 * 10**9).tile_side(6000, 4000)
+    side = Budget(resolve({}), memory=4 * 10**9).tile_side(6000, 4000)
     assert side is not None
     outer = (side + 2 * 96) ** 2
     assert outer < 6000 * 4000 / 50

@@ -235,7 +235,7 @@ def test_tiles_paint_masks_and_regions_as_the_whole_picture_does(
         sides.append(32)
         return 32
 
-    monkeypatch.setattr("nst_daemon.engine.devices.Budget.tile_side", tile_side)
+    monkeypatch.setattr("nst_daemon.engine.budget.Budget.tile_side", tile_side)
     tiled = _pixels(studio, order)
     assert sides
     apart = np.abs(tiled - whole)  # L-BFGS makes much of the last digits of a gradient

@@ -9,9 +9,9 @@ from torch import Tensor
 from nst_daemon.config.recipe import Pooling, Recipe, StyleLoss, resolve
 from nst_daemon.engine import losses as losses_module
 from nst_daemon.engine import wasserstein
-from nst_daemon.engine.layers import stride_of
+from nst_daemon.engine.layers import halo_of, stride_of
 from nst_daemon.engine.losses import Guided, WholeLosses, gram, style_target
-from nst_daemon.engine.tiles import TiledLosses, halo_of, tiled_grams, tiles_of
+from nst_daemon.engine.tiles import TiledLosses, tiled_grams, tiles_of
 from nst_daemon.engine.vgg import Trunk
 
 DEFAULT_LAYERS = ("relu4_2", "relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

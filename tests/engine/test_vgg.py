@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from nst_daemon.config.recipe import LAYERS, Pooling, canonical_layer
-from nst_daemon.engine.vgg import Trunk, depth_of
+from nst_daemon.engine.layers import depth_of
+from nst_daemon.engine.vgg import Trunk
 
 
 @pytest.fixture
