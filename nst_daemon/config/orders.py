@@ -33,16 +33,16 @@ class Progress:
     scales: int
     width: int  # px, of this scale
     height: int
-    step: int  # over all scales, from 1
+    step: int  # over all scales, from 1; never less than before
     steps: int
-    fraction: float  # of the work, not of the steps: a large scale costs more
+    fraction: float  # of the time that it is forecast to take; never less than before
     losses: Mapping[str, float]  # "total", "content", "style", "tv"; weighted, as they are summed
     seconds: float  # since the first step
     eta_seconds: float
 
     @property
     def percent(self) -> int:
-        """The work done, 0 to 100."""
+        """How much is done, 0 to 100."""
         return int(100 * self.fraction)
 
 

@@ -15,6 +15,7 @@ OVERHEAD: Final = 1.45
 FIXED_BYTES: Final = 400 * 2**20  # transformed kernels, style targets; torch and the network are there before
 # A pixel of what is never tiled: photo, picture, gradient, moments, average, rollback points.
 PICTURE_BYTES: Final = 100
+SHARE_OF_FREE: Final = 0.8  # of a device's memory: the photo editor beside us needs some too
 LEAST_TILE: Final = 128  # px; smaller ones are nearly all halo
 
 
@@ -60,6 +61,16 @@ class Budget:
         layers = (*self.recipe.content_layers, *self.recipe.style_layers)
         return max(LEAST_TILE, int(outer) - 2 * halo_of(layers))
 
+    def peak(self, scale: Scale) -> int:
+        """Return a forecast of the bytes that the painting of a scale takes."""
+        side, pixels = self.tile_side(scale.width, scale.height), scale.width * scale.height
+        if side is None:
+            recipe = replace(self.recipe, optimizer=scale.optimizer)
+            return bytes_needed(scale.width, scale.height, recipe, self.regions, entry=self.entry)
+        outer = side + 2 * halo_of((*self.recipe.content_layers, *self.recipe.style_layers))
+        tile = min(scale.width, outer) * min(scale.height, outer)
+        return FIXED_BYTES + pixels * PICTURE_BYTES + int(tile * self._bytes_a_tiles_pixel())
+
     def _bytes_a_tiles_pixel(self) -> float:
         """Return what a tile's maps take: the optimiser's part is counted with the picture."""
         by_adam = replace(self.recipe, optimizer=Optimizer.ADAM)
@@ -82,3 +93,8 @@ class Plan:
         """Return the plan for a picture of `size` = (width, height) px within a budget."""
         scales = pyramid_of(*size, recipe, whole_pixels=budget.whole_pixels)
         return cls(budget, scales, tuple(budget.tile_side(each.width, each.height) for each in scales))
+
+    @property
+    def peak(self) -> int:
+        """A forecast of the bytes that the painting takes at its largest scale."""
+        return max(map(self.budget.peak, self.scales))

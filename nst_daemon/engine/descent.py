@@ -4,7 +4,6 @@ Not here: what the picture is painted towards, and where the scales begin (`pain
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Optimizer, Recipe
+from nst_daemon.engine.clock import Clock
 from nst_daemon.engine.optimise import Adam, Average, Lbfgs, Optimiser
 from nst_daemon.engine.pixels import Pixels
 from nst_daemon.engine.schedule import LBFGS_HISTORY, Scale
@@ -49,44 +49,6 @@ class Losses(Protocol):
         Shapes: (1, 3, H, W) -> (4,), (1, 3, H, W); all on the device.
         """
         ...
-
-
-class Clock:
-    """Counts the work done over all scales, for progress and the time left."""
-
-    def __init__(self, scales: tuple[Scale, ...], *, spent: float = 0.0) -> None:
-        self.scales = scales
-        self.work = sum(scale.work for scale in scales)
-        self.spent = spent  # seconds, by an earlier attempt
-        self.started: float | None = None
-
-    def start(self) -> None:
-        """Note the moment of the first step; later calls change nothing."""
-        self.started = self.started or time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        """Painted so far."""
-        return self.spent + (time.monotonic() - self.started if self.started else 0.0)
-
-    def progress(self, scale: Scale, step: int, losses: Mapping[str, float]) -> Progress:
-        """Return where the painting stands after `step` steps of this scale."""
-        before = self.scales[: scale.number - 1]
-        done = sum(each.work for each in before) + scale.width * scale.height * step
-        fraction = done / self.work
-        seconds = self.seconds
-        return Progress(
-            scale=scale.number,
-            scales=len(self.scales),
-            width=scale.width,
-            height=scale.height,
-            step=sum(each.steps for each in before) + step,
-            steps=sum(each.steps for each in self.scales),
-            fraction=fraction,
-            losses=losses,
-            seconds=seconds,
-            eta_seconds=seconds * (1 - fraction) / fraction,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +92,7 @@ class Descent:
         keep: Keep = lambda descent, is_last: None,
     ) -> Tensor:
         """Take all steps of the scale and return its picture, detached. Shapes: (1, 3, H, W)."""
-        read_step, read_at = self.step, time.monotonic()
+        read_step, read_at = self.step, clock.now()
         while self.step < self.scale.steps:
             try:
                 stop_if(should_stop)
@@ -141,12 +103,11 @@ class Descent:
                 raise
             self.step += 1
             last = self.step == self.scale.steps
-            soon = (
-                self.step - read_step < READ_EVERY_STEPS and time.monotonic() - read_at < READ_EVERY_SECONDS
-            )
+            soon = self.step - read_step < READ_EVERY_STEPS and clock.now() - read_at < READ_EVERY_SECONDS
             if soon and not last:
                 continue
             total, *parts = losses.tolist()
+            clock.notice(self.scale, self.step - read_step, clock.now() - read_at)
             if self._is_sound(total, self.last_loss, last=last):
                 self.last_loss = total
                 self.rollback_points.append(RollbackPoint.of(self.optimiser.variable, self.step))
@@ -155,7 +116,7 @@ class Descent:
                 keep(self, False)
             else:
                 self._roll_back(total)
-            read_step, read_at = self.step, time.monotonic()
+            read_step, read_at = self.step, clock.now()
         return self.result()
 
     def state(self) -> tuple[dict[str, float], dict[str, Tensor]]:

@@ -2,15 +2,13 @@
 
 import logging
 import platform
-from typing import Final
 
 import torch
 
+from nst_daemon.engine.budget import SHARE_OF_FREE
 from nst_daemon.errors import MissingError
 
 logger = logging.getLogger(__name__)
-
-SHARE_OF_FREE: Final = 0.8  # the photo editor beside us needs some too
 
 
 def choose_device(name: str) -> torch.device:

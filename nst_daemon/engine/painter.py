@@ -4,6 +4,7 @@ The painter lives as long as the engine's process. It keeps the network and the 
 """
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from nst_daemon.config.recipe import Figures, Init, PreserveColor, Recipe, Start
 from nst_daemon.engine import cuda_graphs, malloc
 from nst_daemon.engine.budget import Budget, Plan
 from nst_daemon.engine.checkpoint import Checkpoint, State
-from nst_daemon.engine.descent import Clock, Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
+from nst_daemon.engine.clock import Clock
+from nst_daemon.engine.costs import GUESS_ON_ACCELERATOR, GUESS_ON_CPU, Speed, costs_of
+from nst_daemon.engine.descent import Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
 from nst_daemon.engine.figures import paint_guide
 from nst_daemon.engine.layers import map_size, sees_figures
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
@@ -71,11 +74,20 @@ class Painter:
     """Paints pictures with one network on one device. Not thread-safe."""
 
     def __init__(
-        self, trunk: Trunk, device: torch.device, *, targets_dir: Path | None = None, captures: bool = False
+        self,
+        trunk: Trunk,
+        device: torch.device,
+        *,
+        targets_dir: Path | None = None,
+        captures: bool = False,
+        speed: Speed | None = None,
     ) -> None:
         self.trunk = trunk.to(device)
         self.device = device
         self.captures = captures  # the kernels of small scales, as CUDA graphs
+        # Of the device with this network; each painting adds to what is known of it.
+        self.speed = speed or (GUESS_ON_CPU if device.type == "cpu" else GUESS_ON_ACCELERATOR)
+        self.now: Callable[[], float] = time.monotonic
         self.targets = Targets(self.trunk, targets_dir)
         self._prepared: OrderedDict[Prepared, tuple[list[Grams], Mapping[str, StyleTarget]]] = OrderedDict()
 
@@ -108,8 +120,8 @@ class Painter:
             EngineError: the losses stayed without a finite value.
         """
         plan, reached = self._planned(size, recipe, memory, len(regions), checkpoint)
-        clock = Clock(plan.scales, spent=reached.seconds if reached else 0.0)
         subject, parts = Subject.of(photo, content_guide, self.device), normalised(styles, regions)
+        clock = self._clock(plan, recipe, parts, reached)
         generator = torch.Generator().manual_seed(recipe.seed)
         picture: Tensor | None = None
         for scale in plan.scales[reached.scale - 1 if reached else 0 :]:
@@ -126,7 +138,7 @@ class Painter:
                 descent.go_on(reached.numbers, reached.tensors)
                 reached = None
             keep = _keeper(checkpoint, preview, clock, plan.budget)
-            picture = palette(descent.run(clock, on_progress, should_stop, keep))
+            picture = palette(self._descended(descent, clock, on_progress, should_stop, keep))
         assert picture is not None
         return to_array(picture)
 
@@ -152,6 +164,22 @@ class Painter:
             return plan, None
         logger.info("going on from %.0f s of work", reached.seconds)
         return plan, reached
+
+    def _descended(
+        self, descent: Descent, clock: Clock, on_progress: OnProgress, should_stop: ShouldStop, keep: Keep
+    ) -> Tensor:
+        """Return the picture behind the last step, and know the device better. Shapes: -> (1, 3, H, W)."""
+        try:
+            return descent.run(clock, on_progress, should_stop, keep)
+        finally:
+            self.speed = clock.learned
+
+    def _clock(
+        self, plan: Plan, recipe: Recipe, parts: Sequence[RegionSource], reached: State | None
+    ) -> Clock:
+        costs = costs_of(plan, recipe, _sizes(parts), len(parts) - 1)
+        spent = reached.seconds if reached else 0.0
+        return Clock(plan.scales, costs, self.speed, spent=spent, now=self.now)
 
     def _budget(self, recipe: Recipe, memory: int | None, regions: int) -> Budget:
         return Budget(recipe, memory, regions=regions, entry=self.trunk.entry_bytes)
@@ -213,8 +241,7 @@ class Painter:
     ) -> Losses:
         """Return what the picture of a scale is painted towards."""
         photo = resize(subject.photo, scale.width, scale.height)
-        pictures = [(style.rgb.shape[1], style.rgb.shape[0]) for part in parts for style in part.styles]
-        recipe = counting_at(scale, recipe, pictures)
+        recipe = counting_at(scale, recipe, _sizes(parts))
         style: dict[str, list[Guided]] = {layer: [] for layer in recipe.style_layers}
         for part in parts:
             guides = guides_of(part, recipe.style_layers, scale.width, scale.height, self.device)
@@ -317,6 +344,11 @@ class Painter:
             )
             for layer in layers
         }
+
+
+def _sizes(parts: Sequence[RegionSource]) -> list[tuple[int, int]]:
+    """Return the width and height in px of the style pictures of all parts."""
+    return [(style.rgb.shape[1], style.rgb.shape[0]) for part in parts for style in part.styles]
 
 
 def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budget: Budget) -> Keep:

@@ -31,11 +31,6 @@ class Scale:
     averaging: float  # decay of the mean of this scale's pictures; 0: the last one counts
     content_weight: float
 
-    @property
-    def work(self) -> int:
-        """What it costs, in pixels times steps."""
-        return self.width * self.height * self.steps
-
 
 def fit(width: int, height: int, longer: int) -> tuple[int, int]:
     """Return width and height of the same shape whose longer side is `longer` px; no side below 1."""

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Figures, Mask, PreserveColor, Recipe
-from nst_daemon.engine import autotune, devices, malloc, sphere
+from nst_daemon.engine import autotune, devices, malloc, speeds, sphere
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.descent import OnProgress, ShouldStop
 from nst_daemon.engine.faces import face_guide
@@ -63,11 +64,15 @@ class Studio:
         self.network = identity_of(settings.weights, weights)
         self.backend = autotune.choose(weights, self.device, asked, settings.cache_dir)
         self.backend.apply()
+        how = (f"{name} {value}" for name, value in asdict(self.backend).items())
+        self._speed_key = ", ".join((devices.identify(self.device), f"torch {torch.__version__}", *how))
+        known = speeds.known_of(settings.cache_dir, self._speed_key)
         self.painter = Painter(
             self.backend.trunk(weights),
             self.device,
             targets_dir=settings.cache_dir / "targets",
             captures=self.backend.graphs,
+            speed=known.speed if known else None,
         )
         self._inputs = Inputs(settings)
 
@@ -77,10 +82,23 @@ class Studio:
         Raises:
             JobError: the photo or a style cannot be read, or the painting or its report cannot be made.
         """
+        before = self.painter.speed
         try:
             return self._fulfil(order, on_progress, should_stop)
         finally:
             malloc.give_back()
+            if self.painter.speed != before:
+                self._remember_speed()
+
+    def _remember_speed(self) -> None:
+        known = speeds.Known(
+            asked=speeds.asked_of(self.settings),
+            device=devices.describe(self.device),
+            memory=self._memory(self.device, 0),
+            entry=self.painter.trunk.entry_bytes,
+            speed=self.painter.speed,
+        )
+        speeds.remember(self.settings.cache_dir, self._speed_key, known)
 
     def _fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
         began = time.monotonic()

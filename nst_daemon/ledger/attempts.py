@@ -51,13 +51,15 @@ class Attempts:
     def report_progress(self, job: int, progress: Progress, *, is_safe: bool = False) -> None:
         """Keep how far a running job is: for the views, and as evidence should it end badly.
 
+        The evidence is its steps: what share of the time they are is learned anew in each attempt.
+
         `is_safe`: the next attempt begins further on than this one did.
         """
         evidence = "max(reached, ?, best + 1e-9)" if is_safe else "max(reached, ?)"  # of NULL: NULL
         with self._file.write(durable=False) as db:
             db.execute(
                 f"UPDATE jobs SET progress = ?, reached = {evidence} WHERE id = ? AND state = ?",
-                (progress_in(progress), progress.fraction, job, JobState.RUNNING),
+                (progress_in(progress), progress.step / progress.steps, job, JobState.RUNNING),
             )
 
     def strike(self, job: int) -> int:

@@ -174,6 +174,30 @@ def test_progress_counts_every_step_and_ends_at_one(painter: Painter) -> None:
     )
 
 
+def test_the_time_left_at_a_tenth_is_of_the_right_order(trunk: Trunk) -> None:
+    painter, seen = Painter(trunk, torch.device("cpu")), list[Progress]()
+    recipe = resolve({"preset": "draft", "steps": 40, "pyramid": 32})
+    painter.paint(_photo(), [STRIPES], recipe, size=SIZE, on_progress=seen.append, should_stop=lambda: False)
+    whole = seen[-1].seconds
+    tenth = next(each for each in seen if each.seconds >= whole / 10)
+    assert (whole - tenth.seconds) / 5 < tenth.eta_seconds < 5 * (whole - tenth.seconds)
+    assert painter.speed.learned == pytest.approx(whole, rel=0.5)  # known to the next painting
+
+
+def test_a_painting_that_is_stopped_teaches_the_machines_speed_too(trunk: Trunk) -> None:
+    painter, seen = Painter(trunk, torch.device("cpu")), list[Progress]()
+    with pytest.raises(CancelledError):
+        painter.paint(
+            _photo(),
+            [STRIPES],
+            resolve({}),
+            size=SIZE,
+            on_progress=seen.append,
+            should_stop=lambda: len(seen) > 1,
+        )
+    assert painter.speed.learned > 0
+
+
 def test_a_stop_is_obeyed_within_a_step(painter: Painter) -> None:
     asked = 0
 

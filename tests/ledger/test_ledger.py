@@ -703,7 +703,7 @@ def ends_badly(ledger: Ledger, job: int, *progress: float, begun: bool = True) -
     if begun:
         ledger.attempts.begin(job)
     for fraction in progress:
-        ledger.attempts.report_progress(job, replace(PROGRESS, fraction=fraction))
+        ledger.attempts.report_progress(job, replace(PROGRESS, step=round(100 * fraction), steps=100))
     assert ledger.attempts.recover() == [job]
     found = ledger.jobs.get(job)
     assert found is not None
@@ -749,7 +749,7 @@ def test_an_attempt_that_left_a_place_to_go_on_from_has_advanced(ledger: Ledger)
     assert ends_badly(ledger, job, 0.5) == 2
     ledger.queue.claim()
     ledger.attempts.begin(job)
-    ledger.attempts.report_progress(job, replace(PROGRESS, fraction=0.4), is_safe=True)
+    ledger.attempts.report_progress(job, replace(PROGRESS, step=40, steps=100), is_safe=True)
     ledger.attempts.recover()
     found = ledger.jobs.get(job)
     assert found is not None

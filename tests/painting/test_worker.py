@@ -406,7 +406,7 @@ def progress(fraction: float) -> Progress:
         scales=1,
         width=8,
         height=8,
-        step=1,
+        step=round(100 * fraction),
         steps=100,
         fraction=fraction,
         losses={},
