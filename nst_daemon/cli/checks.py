@@ -86,6 +86,7 @@ def findings(config: "Config") -> Iterator[Finding]:
     yield from _surviving("notify", _notifications(config))
     yield from _surviving("report", _reports(config))
     yield from _surviving("editors", _editors(config))
+    yield from _surviving("painting", _paintings(config))
     yield from _surviving("engine", _engines(config))
 
 
@@ -341,6 +342,14 @@ def _reports(config: "Config") -> Iterator[Finding]:
         fix = f"{extras.remedy(extras.Extra.REPORT)}, or set report: false."
         what = f"report There is none without {lack}, not installed here"
         yield Finding(False, what, fix, "report_not_installed")
+
+
+def _paintings(config: "Config") -> Iterator[Finding]:
+    """Yield what a painting takes, as far as earlier ones told."""
+    from nst_daemon.cli.forecasts import takes_usually
+
+    if (words := takes_usually(config)) is not None:
+        yield Finding(True, f"painting {words}")
 
 
 def _engines(config: "Config") -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from nst_daemon.errors import ConditionError
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
+    from nst_daemon.intake.pairing import Paired
 
 HEAD: Final = 64  # bytes by which a format is known
 
@@ -83,9 +84,10 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
     if loaded is not None and _is_left_alone(path, loaded):
         return
     keywords: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
     if disk.is_file(path, follow=True):
         readable = cli_paint.readable_photo(path, loaded)
-        keywords = readable.keywords
+        keywords, size = readable.keywords, (readable.width, readable.height)
         if readable.provenance is not None:
             say(f"{photo} is a painting of ours: in an inbox it would be left alone.")
             for line in provenance.described(readable.provenance):
@@ -93,7 +95,7 @@ def explain(photo: cli_paint.PhotoArgument, config: ConfigOption = None) -> None
             return
     else:
         say(f"{photo} is not there: explained by its name alone.")
-    _explain_photo(path, keywords, config)
+    _explain_photo(path, keywords, size, config)
 
 
 def _is_left_alone(path: Path, config: "Config") -> bool:
@@ -142,11 +144,13 @@ def _inbox_of(path: Path, config: "Config") -> Path:
     return next(folder.inbox for folder in config.folders if path.is_relative_to(folder.inbox))
 
 
-def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -> None:
+def _explain_photo(
+    path: Path, keywords: tuple[str, ...], size: tuple[int, int] | None, config: Path | None
+) -> None:
     from nst_daemon.config.blends import spell_blend
     from nst_daemon.folders.library import Library
     from nst_daemon.folders.sidecars import foreign_beside, own_mask
-    from nst_daemon.intake.pairing import Unpaired
+    from nst_daemon.intake.pairing import Paired, Unpaired
     from nst_daemon.intake.submission import proposal_for
 
     loaded = load_config(config)
@@ -161,7 +165,21 @@ def _explain_photo(path: Path, keywords: tuple[str, ...], config: Path | None) -
     answer(f"  inbox: {proposal.folder.inbox}")
     for reason in outcome.reasons:
         answer(f"  {reason}")
+    if isinstance(outcome, Paired) and size is not None:
+        _say_what_it_takes(outcome, size, loaded)
     for foreign in foreign_beside(path):
         answer(f"  {foreign.name}: another program's, it asks for nothing (it has no key of a sidecar)")
     if (mask := own_mask(path)) is not None:
         answer(f"  mask: {mask.name}")
+
+
+def _say_what_it_takes(outcome: "Paired", size: tuple[int, int], config: "Config") -> None:
+    """Say how long each painting of a photo of `size` px will take, and how much memory."""
+    from nst_daemon.cli.forecasts import takes
+    from nst_daemon.config.blends import spell_blend
+
+    for choice in outcome.choices:
+        words = takes(size, choice.settings, config, regions=len(choice.regions))
+        named = f" ({spell_blend(choice.blend)})" if len(outcome.choices) > 1 else ""
+        if words is not None:
+            answer(f"  takes{named}: {words}")

@@ -42,6 +42,13 @@ def began_at(pid: int) -> float | None:
         return None
 
 
+def free_memory() -> int:
+    """Return how many bytes of memory programs may still take without anything being swapped out."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def boot_mark() -> str:
     """Return what is another after the machine was started anew, and the same until then."""
     with suppress(OSError):

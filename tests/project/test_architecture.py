@@ -128,7 +128,7 @@ FLOORS_WITHIN = {
         "daemon",
     ),
     "cli": (
-        "common",
+        "common forecasts",
         "editors live service setup",
         "checks paint",
         "bench explain submit",
