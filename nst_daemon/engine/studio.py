@@ -22,6 +22,7 @@ from nst_daemon.engine.inputs import Inputs, longest_style
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize, to_array, to_tensor
 from nst_daemon.engine.preview import LONGEST, Preview
+from nst_daemon.engine.recolouring import recoloured
 from nst_daemon.engine.regions import RegionSource, StyleSource
 from nst_daemon.engine.schedule import fit, least_side, target_size
 from nst_daemon.engine.settings import EngineSettings
@@ -64,8 +65,6 @@ class Studio:
         self.network = identity_of(settings.weights, weights)
         self.backend = autotune.choose(weights, self.device, asked, settings.cache_dir)
         self.backend.apply()
-        how = (f"{name} {value}" for name, value in asdict(self.backend).items())
-        self._speed_key = ", ".join((devices.identify(self.device), f"torch {torch.__version__}", *how))
         known = speeds.known_of(settings.cache_dir, self._speed_key)
         self.painter = Painter(
             self.backend.trunk(weights),
@@ -89,6 +88,12 @@ class Studio:
             malloc.give_back()
             if self.painter.speed != before:
                 self._remember_speed()
+
+    @property
+    def _speed_key(self) -> str:
+        """What has a speed of its own: the device, and how it computes."""
+        how = (f"{name} {value}" for name, value in asdict(self.backend).items())
+        return ", ".join((devices.identify(self.device), f"torch {torch.__version__}", *how))
 
     def _remember_speed(self) -> None:
         known = speeds.Known(
@@ -172,7 +177,7 @@ class Studio:
         width += margin
         if recipe.strength == 0 or (mask is not None and not mask.any()):
             return sphere.unwrapped(small, margin), ()
-        content, parts = _recoloured(small, [RegionSource(sources[0]), *regions], recipe, order.key)
+        content, parts = recoloured(small, [RegionSource(sources[0]), *regions], recipe, order.key)
         preview = Preview(order.preview, finish=_preview_finish(small, recipe, mask))
         guide = face_guide(small, recipe.face_weight)
 
@@ -336,46 +341,6 @@ def _preview_finish(photo: Picture, recipe: Recipe, mask: Picture | None) -> Cal
         return _finished(seen, saving.resize(photo, width, height), recipe, small)
 
     return finish
-
-
-def _recoloured(
-    photo: Picture, parts: Sequence[RegionSource], recipe: Recipe, key: str
-) -> tuple[Picture, Sequence[RegionSource]]:
-    """Return photo and styles as the network shall see them.
-
-    Shapes: (H, W, 3) each.
-    Source: Gatys et al. 2016, arXiv:1606.05897: for `luminance` both lose their colours, for `histogram`
-        the style takes the photo's; a region's style those of its part of the photo.
-    """
-    if recipe.preserve_color is PreserveColor.OFF:
-        return photo, parts
-    if recipe.preserve_color is PreserveColor.LUMINANCE:
-        photo = _grey(photo)
-    return photo, [
-        RegionSource(
-            _recoloured_styles(part, photo, recipe, f"{key}:{recipe.preserve_color}:{number}"), part.mask
-        )
-        for number, part in enumerate(parts)
-    ]
-
-
-def _recoloured_styles(part: RegionSource, photo: Picture, recipe: Recipe, key: str) -> list[StyleSource]:
-    """Return the styles of a part with the colours that preserve the photo's. Shapes: photo (H, W, 3)."""
-    to = photo if part.mask is None else colors.part(photo, part.mask)
-    grey = recipe.preserve_color is PreserveColor.LUMINANCE
-    return [
-        StyleSource(
-            colors.match_colors(_grey(each.rgb) if grey else each.rgb, to),
-            each.weight,
-            f"{key}:{each.identity}",
-        )
-        for each in part.styles
-    ]
-
-
-def _grey(picture: Picture) -> Picture:
-    """Return a picture without its colours. Shapes: (H, W, 3) -> the same."""
-    return np.repeat(colors.luminance(picture)[..., None], 3, axis=-1)
 
 
 def _at_least(width: int, height: int, side: int) -> tuple[int, int]:

@@ -69,7 +69,7 @@ FLOORS_WITHIN = {
         "checkpoint faces fetching layers malloc messages optimise pixels report settings sphere "
         "wasserstein winograd",
         "figures regions schedule weights",
-        "budget inputs preview vgg",
+        "budget inputs preview recolouring vgg",
         "costs devices losses targets",
         "pace speeds tiles",
         "clock forecast",
@@ -148,10 +148,10 @@ LIBRARIES = {
     "matplotlib": "engine.report",
     "numpy": (
         "engine.descent engine.faces engine.inputs engine.painter engine.palette engine.pixels "
-        "engine.preview engine.regions engine.report engine.sphere engine.studio "
-        "images.camera_raw images.colors images.declared images.icc images.jpeg images.loading "
-        "images.margins images.photo images.png images.profiles images.reducing images.saving "
-        "images.tiff_picture"
+        "engine.preview engine.recolouring engine.regions engine.report engine.sphere "
+        "engine.studio images.camera_raw images.colors images.declared images.icc images.jpeg "
+        "images.loading images.margins images.photo images.png images.profiles images.reducing "
+        "images.saving images.tiff_picture"
     ),
     "pi_heif": "images.loading",
     "platformdirs": "cli.setup config.loading service.installing",
