@@ -354,10 +354,21 @@ def test_a_loss_that_is_not_a_number_is_taken_back_and_the_picture_is_good(
 ) -> None:
     monkeypatch.setattr(descent_module, "READ_EVERY_STEPS", 1)
     faulty = _Faulty(trunk, bad={5})  # the style, the photo, two good steps, then this one
-    painted = _paint(Painter(faulty, torch.device("cpu")), resolve({"steps": 6, "pyramid": 0}))
+    seen: list[Progress] = []
+    painted = Painter(faulty, torch.device("cpu")).paint(
+        _photo(),
+        [STRIPES],
+        resolve({"steps": 6, "pyramid": 0}),
+        size=SIZE,
+        on_progress=seen.append,
+        should_stop=lambda: False,
+    )
     assert np.isfinite(painted).all()
     assert painted.std() > 0.05
-    assert faulty.passes > 2 + 6  # steps were taken again
+    assert faulty.passes > 2 + 6  # steps were taken again …
+    for told in ([each.step for each in seen], [each.fraction for each in seen]):
+        assert told == sorted(told)  # … which nobody is told of
+    assert (seen[-1].step, seen[-1].fraction) == (6, 1.0)
 
 
 def test_a_loss_that_never_becomes_a_number_ends_the_job_with_a_reason(trunk: Trunk) -> None:
