@@ -55,7 +55,7 @@ def main() -> None:
         "steps": history[-1].steps,
         "losses": dict(painting.losses),
         "device": painting.device,
-        "backend": asdict(studio.backend),
+        "backend": asdict(studio.trial.backend),
     }
     print(json.dumps(measured))
 

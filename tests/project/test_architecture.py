@@ -69,11 +69,13 @@ FLOORS_WITHIN = {
         "checkpoint faces fetching layers malloc messages optimise pixels report settings sphere "
         "wasserstein winograd",
         "figures regions schedule weights",
-        "descent inputs preview vgg",
+        "descent inputs preview subject vgg",
         "cuda_graphs losses palette targets",
         "tiles",
         "devices",
-        "autotune painter",
+        "autotune",
+        "trial",
+        "painter",
         "studio",
         "child",
         "process",
@@ -146,7 +148,7 @@ LIBRARIES = {
     "matplotlib": "engine.report",
     "numpy": (
         "engine.descent engine.faces engine.inputs engine.painter engine.palette engine.pixels "
-        "engine.preview engine.regions engine.report engine.sphere engine.studio "
+        "engine.preview engine.regions engine.report engine.sphere engine.studio engine.subject "
         "images.camera_raw images.colors images.declared images.icc images.jpeg images.loading "
         "images.margins images.photo images.png images.profiles images.reducing images.saving "
         "images.tiff_picture"
@@ -162,7 +164,8 @@ LIBRARIES = {
         "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.devices "
         "engine.fetching engine.figures engine.inputs engine.losses engine.optimise "
         "engine.painter engine.palette engine.pixels engine.preview engine.regions engine.studio "
-        "engine.targets engine.tiles engine.vgg engine.wasserstein engine.weights engine.winograd"
+        "engine.subject engine.targets engine.tiles engine.trial engine.vgg engine.wasserstein "
+        "engine.weights engine.winograd"
     ),
     "torchvision": "engine.fetching",
     "typer": (
