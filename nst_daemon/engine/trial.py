@@ -65,7 +65,16 @@ class Stage:
 class Trial:
     """Says which backend computes, and finds it out if need be. Lives in the engine's main thread."""
 
-    def __init__(self, weights: Weights, device: torch.device, asked: Asked, folder: Path) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        device: torch.device,
+        asked: Asked,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._clock = clock
         self.device = device
         self.asked = asked
         self.folder = folder
@@ -86,7 +95,8 @@ class Trial:
             self._adopt(found, stage)  # another engine was faster
             return stage.own()
         if self._is_fit(stage):
-            return _Turns(self._candidates, partial(self._by, stage), partial(self._decide, stage))
+            by, decide = partial(self._by, stage), partial(self._decide, stage)
+            return _Turns(self._candidates, by, decide, self._clock)
         if self._is_worth_it(stage):
             return _Aside(stage.own, partial(self._try_aside, stage))
         return stage.own()
@@ -140,7 +150,7 @@ class _Turns:
         candidates: Sequence[Backend],
         losses_by: Callable[[Backend], Losses],
         decide: Callable[[Backend, float], Losses],
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float],
     ) -> None:
         self._candidates = candidates
         self._losses_by = losses_by
