@@ -3,7 +3,7 @@
     python benchmarks/paint.py PHOTO STYLE RESULT.png --settings '{"preset": "balanced", "size": 256}'
 
 The last line of its output is JSON: seconds and CPU seconds from the order to the saved file, by the route of
-every painting (decode, paint, encode), in a process that has the network loaded.
+every painting (decode, paint, encode), in a process that has the network loaded, and its backend chosen.
 """
 
 import argparse
@@ -16,8 +16,11 @@ from pathlib import Path
 from nst_daemon.config import Precision
 from nst_daemon.config.orders import Order, Progress
 from nst_daemon.config.recipe import Style, resolve
+from nst_daemon.engine import autotune
+from nst_daemon.engine.devices import choose_device
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
+from nst_daemon.engine.weights import load_original
 
 
 def main() -> None:
@@ -42,6 +45,8 @@ def main() -> None:
     settings = EngineSettings(
         device=arguments.device, precision=arguments.precision, cache_dir=arguments.result.parent
     )
+    asked = autotune.Asked(precision=arguments.precision)
+    autotune.choose(load_original(), choose_device(arguments.device), asked, settings.cache_dir)
     studio = Studio(settings)
     history: list[Progress] = []
     began, cpu_began = time.perf_counter(), time.process_time()
@@ -55,7 +60,7 @@ def main() -> None:
         "steps": history[-1].steps,
         "losses": dict(painting.losses),
         "device": painting.device,
-        "backend": asdict(studio.backend),
+        "backend": asdict(studio.trial.backend),
     }
     print(json.dumps(measured))
 

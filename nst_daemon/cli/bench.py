@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nst_daemon.cli import paint as cli_paint
-from nst_daemon.cli.common import ConfigOption, JsonOption, answer_json, config_if_any, table
+from nst_daemon.cli.common import ConfigOption, JsonOption, answer_json, config_if_any, say, table
 from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Preset
 
@@ -48,6 +48,8 @@ def _measured(
         cli_paint.chosen_styles(config.folders[0].style if config else DEFAULT_STYLE, config),
     )
     with cli_paint.engine_of(config) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
+        if not engine.warm_up().precision:
+            say("The fastest precision is not chosen yet; a painting does so on its way, which costs time.")
         for preset in presets:
             for size in sizes:
                 order = Order(

@@ -366,8 +366,7 @@ def _engines(config: "Config") -> Iterator[Finding]:
         except NstError as error:
             yield Finding(False, f"engine {error.message}", error.remedy, error.code)
             continue
-        yield Finding(
-            True, f"engine {facts.network} ({facts.weights}) on {facts.device} in {facts.precision}"
-        )
+        precision = facts.precision or "a precision that the first painting chooses"
+        yield Finding(True, f"engine {facts.network} ({facts.weights}) on {facts.device} in {precision}")
         if config.engine.each_device == (ALL,) and name == "auto":
             names += facts.others  # which are the next to be started

@@ -72,7 +72,7 @@ class EngineFacts:
     device: str = ""
     network: str = "vgg19"
     weights: str = ""
-    precision: str = ""  # of the convolutions, once it is loaded
+    precision: str = ""  # of the convolutions, if it was chosen when the engine was loaded
     others: tuple[str, ...] = ()  # accelerators of the machine beside the one that `auto` takes
 
 

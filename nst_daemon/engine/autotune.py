@@ -6,15 +6,16 @@ beside PyTorch's own convolutions; an accelerator waits for its kernels where a 
 steps are taken by each candidate, and the fastest stays, if its gradient points where that of the plain
 backend points.
 
-The choice is written down, because the same photo is to give the same bytes tomorrow.
+The choice is written down, because the same photo is to give the same bytes tomorrow. Here are the
+candidates, what is remembered, and a trial at noise; the one within a painting is in `trial`.
 """
 
 import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -90,53 +91,100 @@ class Asked:
     graphs: Graphs = Graphs.AUTO
 
 
-def choose(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Backend:
+def choose(
+    weights: Weights,
+    device: torch.device,
+    asked: Asked,
+    folder: Path,
+    between: Callable[[], None] = lambda: None,
+) -> Backend:
     """Return the fastest backend on this device, of those that are allowed; remembered in `folder`.
 
-    Of several engines that start together, one tunes and the others take what it found.
+    What is not remembered is tried now, at noise; `between` two candidates may raise. Of several engines that
+    do so together, one tunes and the others take what it found.
     """
+    with _alone(folder):
+        found = remembered(device, asked, folder)
+        return found or _kept(_tuned(weights, device, asked, between), device, asked, folder)
+
+
+def remembered(device: torch.device, asked: Asked, folder: Path) -> Backend | None:
+    """Return what was chosen before; None if nothing was, or nothing that can be read."""
+    try:
+        return Backend(**_read(folder / FILE)[_key(device, asked)])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def remember(backend: Backend, device: torch.device, asked: Asked, folder: Path) -> Backend:
+    """Write a choice down and return it; where another engine was first, return that one's."""
+    with _alone(folder):
+        return remembered(device, asked, folder) or _kept(backend, device, asked, folder)
+
+
+def _kept(backend: Backend, device: torch.device, asked: Asked, folder: Path) -> Backend:
+    path = folder / FILE
+    _write(path, {**_read(path), _key(device, asked): asdict(backend)})
+    return backend
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of what is remembered, where there can be one."""
     with ExitStack() as stack:
         try:
             stack.enter_context(one_at_a_time(folder / f"{FILE}.lock"))
         except (NstError, OSError) as error:  # then nothing can be remembered there either
             logger.info("what autotuning finds is not shared: %s", error)
-        return _remembered(weights, device, asked, folder)
+        yield
 
 
-def _remembered(weights: Weights, device: torch.device, asked: Asked, folder: Path) -> Backend:
+def _key(device: torch.device, asked: Asked) -> str:
     words = f"precision {asked.precision}, graphs {asked.graphs}"
-    key = ", ".join((devices.identify(device), f"torch {torch.__version__}", words))
-    kept = _read(folder / FILE)
-    try:
-        return Backend(**kept[key])
-    except (KeyError, TypeError, ValueError):
-        found = _tuned(weights, device, asked)
-    _write(folder / FILE, {**kept, key: asdict(found)})
-    return found
+    return ", ".join((devices.identify(device), f"torch {torch.__version__}", words))
 
 
-def _tuned(weights: Weights, device: torch.device, asked: Asked) -> Backend:
+def _tuned(
+    weights: Weights, device: torch.device, asked: Asked, between: Callable[[], None] = lambda: None
+) -> Backend:
     began = time.perf_counter()
-    plain = Backend(onednn=device.type == "cpu" and _is_onednn_faster())
-    plain.apply()
-    size = SIZE if device.type == "cpu" else SIZE_ON_ACCELERATOR
-    best = fastest(_candidates(plain, device, asked.precision), partial(step_of, weights, device, size))
-    if device.type == "cuda" and asked.graphs is Graphs.AUTO:
-        candidates = [best, replace(best, graphs=True)]
-        best = fastest(candidates, partial(step_of, weights, device, SIZE_OF_GRAPHS))
+    tried = candidates(device, asked)
+    tried[0].apply()
+
+    def step_at(size: tuple[int, int], backend: Backend) -> Step:
+        between()
+        return step_of(weights, device, size, backend)
+
+    best = fastest(tried, partial(step_at, SIZE if device.type == "cpu" else SIZE_ON_ACCELERATOR))
+    if _may_capture(device, asked):
+        best = fastest([best, replace(best, graphs=True)], partial(step_at, SIZE_OF_GRAPHS))
     logger.info("%s: chose %s in %.1f s", device, asdict(best), time.perf_counter() - began)
     return best
 
 
+def candidates(device: torch.device, asked: Asked) -> list[Backend]:
+    """Return what may be tried, the plain backend first; without CUDA graphs, which come on top."""
+    plain = Backend(onednn=device.type == "cpu" and _is_onednn_faster())
+    return _candidates(plain, device, asked.precision)
+
+
+def is_settled(tried: Sequence[Backend], device: torch.device, asked: Asked) -> bool:
+    """Return whether the first of `candidates` is all that there is to choose from."""
+    return len(tried) == 1 and not _may_capture(device, asked)
+
+
+def _may_capture(device: torch.device, asked: Asked) -> bool:
+    return device.type == "cuda" and asked.graphs is Graphs.AUTO
+
+
 def _candidates(plain: Backend, device: torch.device, asked: Precision) -> list[Backend]:
-    """Return what is to be tried, the plain backend first."""
     half = replace(plain, precision=Precision.BFLOAT16)
     if asked is Precision.BFLOAT16:
         return [half]
-    candidates = [plain, replace(plain, winograd=True)] if device.type == "cpu" else [plain]
+    tried = [plain, replace(plain, winograd=True)] if device.type == "cpu" else [plain]
     if asked is Precision.AUTO and _has_bfloat16(device):
-        candidates.append(half)
-    return candidates
+        tried.append(half)
+    return tried
 
 
 def _has_bfloat16(device: torch.device) -> bool:
@@ -161,7 +209,7 @@ def fastest(candidates: Iterable[Backend], step_of: Callable[[Backend], Step]) -
     for each in others:
         try:
             step = step_of(each)
-            is_right = bool(functional.cosine_similarity(step(), wanted, dim=0) > LEAST_COSINE)
+            is_right = points_alike(step(), wanted)
             seconds = _seconds(step, most=2 * least)
         except RuntimeError as error:  # a device may have no kernels for it
             logger.info("%s does not work here: %s", asdict(each), error)
@@ -169,6 +217,15 @@ def fastest(candidates: Iterable[Backend], step_of: Callable[[Backend], Step]) -
         if is_right and seconds < least:
             best, least = each, seconds
     return best
+
+
+def points_alike(gradient: Tensor, wanted: Tensor) -> bool:
+    """Return whether a gradient points where the plain one points; one of no numbers does not.
+
+    Shapes: any, both the same.
+    """
+    cosine = functional.cosine_similarity(gradient.flatten(), wanted.flatten(), dim=0)
+    return bool(cosine > LEAST_COSINE)
 
 
 def step_of(weights: Weights, device: torch.device, size: tuple[int, int], backend: Backend) -> Step:

@@ -54,7 +54,7 @@ def serve(pipe: Connection, settings: EngineSettings) -> None:
     except NstError as error:
         parent.say(Died(error))
         return
-    parent.say(Loaded(device=str(studio.device), precision=studio.backend.precision))
+    parent.say(Loaded(device=str(studio.device), precision=studio.precision))
     while (order := parent.orders.get()) is not None:
         parent.fulfil(studio, order)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import Final
@@ -49,6 +50,10 @@ class Clock:
     def learned(self) -> Speed:
         """The device's speed, by this painting and by what was known before."""
         return self._pace.learned
+
+    def forget(self) -> None:
+        """Learn the device's speed anew, from now on: it computes in another way."""
+        self._pace = Pace(replace(self._pace.now, learned=0.0))
 
     def notice(self, scale: Scale, steps: int, seconds: float) -> None:
         """Take in that some steps of a scale, one after another, took some seconds."""

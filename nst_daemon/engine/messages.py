@@ -28,7 +28,7 @@ class Loaded:
     """From the engine: the network is on the device."""
 
     device: str
-    precision: str  # of the convolutions
+    precision: str  # of the convolutions; empty until the first painting has chosen it
 
 
 @dataclass(frozen=True, slots=True)

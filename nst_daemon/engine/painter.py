@@ -7,7 +7,6 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -29,12 +28,14 @@ from nst_daemon.engine.figures import paint_guide
 from nst_daemon.engine.layers import map_size, sees_figures
 from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
 from nst_daemon.engine.palette import Palette
-from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor, to_view
+from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, normalised
 from nst_daemon.engine.schedule import Scale, counting_at, least_side, style_size
+from nst_daemon.engine.subject import Subject
 from nst_daemon.engine.targets import Grams, Targets
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams
+from nst_daemon.engine.trial import Stage, Trial
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.images.colors import match_colors
 
@@ -44,30 +45,6 @@ Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
 Prepared = tuple[tuple[int, ...], tuple[float, ...], StyleLoss, tuple[str, ...]]
 
 KEPT_PREPARED: Final = 8  # targets of a scale, ready for its loss; 7 MB each
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The photo, and how many times it counts where."""
-
-    photo: Tensor  # (1, 3, H, W)
-    guide: Tensor | None  # (1, 1, h, w), of the same shape, on the CPU; None: alike everywhere
-
-    @classmethod
-    def of(cls, photo: Picture, guide: NDArray[np.float32] | None, device: torch.device) -> "Subject":
-        """Bring a photo to the device. Shapes: (H, W, 3), (h, w)."""
-        return cls(to_view(photo, device), None if guide is None else torch.from_numpy(guide)[None, None])
-
-    def guides(self, layers: Sequence[str], scale: Scale) -> dict[str, Tensor]:
-        """Return the guide over each layer's map at a scale. Shapes: -> (1, 1, h, w)."""
-        if self.guide is None:
-            return {}
-        device = self.photo.device
-        sizes = {layer: map_size(layer, scale.width, scale.height) for layer in layers}
-        return {
-            layer: functional.interpolate(self.guide, size, mode="bilinear", antialias=True).to(device)
-            for layer, size in sizes.items()
-        }
 
 
 class Painter:
@@ -81,14 +58,20 @@ class Painter:
         targets_dir: Path | None = None,
         captures: bool = False,
         speed: Speed | None = None,
+        trial: Trial | None = None,
     ) -> None:
-        self.trunk = trunk.to(device)
         self.device = device
-        self.captures = captures  # the kernels of small scales, as CUDA graphs
-        # Of the device with this network; each painting adds to what is known of it.
+        self.trial = trial  # which may find another network
+        self._targets_dir = targets_dir
         self.speed = speed or (GUESS_ON_CPU if device.type == "cpu" else GUESS_ON_ACCELERATOR)
         self.now: Callable[[], float] = time.monotonic
-        self.targets = Targets(self.trunk, targets_dir)
+        self.use(trunk, captures)
+
+    def use(self, trunk: Trunk, captures: bool) -> None:
+        """Compute by this network from now on."""
+        self.trunk = trunk.to(self.device)
+        self.captures = captures  # the kernels of small scales, as CUDA graphs
+        self.targets = Targets(self.trunk, self._targets_dir)
         self._prepared: OrderedDict[Prepared, tuple[list[Grams], Mapping[str, StyleTarget]]] = OrderedDict()
 
     def paint(
@@ -131,7 +114,7 @@ class Painter:
                 picture = self._first(subject.photo, parts, recipe, scale, generator)
             palette = Palette.of(parts, scale, self.device)
             picture = palette(resize(picture, scale.width, scale.height))
-            losses = self._losses(subject, parts, recipe, scale, palette, plan.budget, should_stop)
+            losses = self._tried(subject, parts, recipe, scale, palette, plan, should_stop, reached)
             descent = Descent(losses, recipe, scale, picture)
             picture = None  # the descent has its own: at full resolution each copy counts
             if reached is not None:
@@ -155,9 +138,11 @@ class Painter:
         reached = checkpoint.load(self.device) if checkpoint else None
         if reached is None:
             return plan, None
-        earlier = Plan.of(size, recipe, self._budget(recipe, reached.memory, regions))
+        # What the first painting of an install began with may take twice the bytes of what it goes on with.
+        entry = int(reached.numbers.get("entry", self.trunk.entry_bytes))
+        earlier = Plan.of(size, recipe, self._budget(recipe, reached.memory, regions, entry))
         fits = memory is None or (reached.memory is not None and reached.memory <= memory)
-        if fits or earlier.sides == plan.sides:
+        if (fits and entry >= self.trunk.entry_bytes) or earlier.sides == plan.sides:
             plan = earlier
         if earlier.scales != plan.scales:
             logger.info("less memory is free than before: the painting begins anew")
@@ -169,9 +154,12 @@ class Painter:
         self, descent: Descent, clock: Clock, on_progress: OnProgress, should_stop: ShouldStop, keep: Keep
     ) -> Tensor:
         """Return the picture behind the last step, and know the device better. Shapes: -> (1, 3, H, W)."""
+        network = self.trunk
         try:
             return descent.run(clock, on_progress, should_stop, keep)
         finally:
+            if self.trunk is not network:
+                clock.forget()  # what the trial of several networks took tells of none
             self.speed = clock.learned
 
     def _clock(
@@ -181,8 +169,37 @@ class Painter:
         spent = reached.seconds if reached else 0.0
         return Clock(plan.scales, costs, self.speed, spent=spent, now=self.now)
 
-    def _budget(self, recipe: Recipe, memory: int | None, regions: int) -> Budget:
-        return Budget(recipe, memory, regions=regions, entry=self.trunk.entry_bytes)
+    def _budget(self, recipe: Recipe, memory: int | None, regions: int, entry: int | None = None) -> Budget:
+        return Budget(recipe, memory, regions=regions, entry=entry or self.trunk.entry_bytes)
+
+    def _tried(
+        self,
+        subject: Subject,
+        parts: Sequence[RegionSource],
+        recipe: Recipe,
+        scale: Scale,
+        palette: Palette,
+        plan: Plan,
+        should_stop: ShouldStop,
+        reached: State | None,
+    ) -> Losses:
+        """Return what a scale is painted towards; its steps, from where it was left, may be the trial."""
+
+        def towards(painter: Painter) -> Losses:
+            return painter._losses(subject, parts, recipe, scale, palette, plan.budget, should_stop)
+
+        if self.trial is None:
+            return towards(self)
+        stage = Stage(
+            scale=scale,
+            steps=scale.steps - (int(reached.numbers["step"]) if reached else 0),
+            is_whole=plan.sides[scale.number - 1] is None,
+            own=partial(towards, self),
+            by=lambda trunk, captures: towards(Painter(trunk, self.device, captures=captures)),
+            use=self.use,
+            should_stop=should_stop,
+        )
+        return self.trial.losses(stage)
 
     def _first(
         self,
@@ -366,7 +383,7 @@ def _keeper(checkpoint: Checkpoint | None, preview: Preview, clock: Clock, budge
                     scale=descent.scale.number,
                     seconds=clock.seconds,
                     memory=budget.memory,
-                    numbers=numbers,
+                    numbers={**numbers, "entry": budget.entry},
                     tensors=tensors,
                 )
             )

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Figures, Mask, PreserveColor, Recipe
-from nst_daemon.engine import autotune, devices, malloc, speeds, sphere
+from nst_daemon.engine import devices, malloc, speeds, sphere
+from nst_daemon.engine.autotune import Asked
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.descent import OnProgress, ShouldStop
 from nst_daemon.engine.faces import face_guide
@@ -26,6 +27,7 @@ from nst_daemon.engine.recolouring import recoloured
 from nst_daemon.engine.regions import RegionSource, StyleSource
 from nst_daemon.engine.schedule import fit, least_side, target_size
 from nst_daemon.engine.settings import EngineSettings
+from nst_daemon.engine.trial import Trial
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, JobError, OutOfMemoryError
@@ -61,19 +63,24 @@ class Studio:
         self.device = devices.choose_device(settings.device)
         malloc.keep_blocks()
         weights = load_weights(settings.weights, cache_dir=settings.cache_dir)
-        asked = autotune.Asked(precision=settings.precision, graphs=settings.graphs)
+        asked = Asked(precision=settings.precision, graphs=settings.graphs)
         self.network = identity_of(settings.weights, weights)
-        self.backend = autotune.choose(weights, self.device, asked, settings.cache_dir)
-        self.backend.apply()
+        self.trial = Trial(weights, self.device, asked, settings.cache_dir)
         known = speeds.known_of(settings.cache_dir, self._speed_key)
         self.painter = Painter(
-            self.backend.trunk(weights),
+            self.trial.backend.trunk(weights),
             self.device,
             targets_dir=settings.cache_dir / "targets",
-            captures=self.backend.graphs,
+            captures=self.trial.backend.graphs,
+            trial=self.trial,
             speed=known.speed if known else None,
         )
         self._inputs = Inputs(settings)
+
+    @property
+    def precision(self) -> str:
+        """Of the convolutions; empty until it is chosen, with the first painting of an install."""
+        return self.trial.backend.precision if self.trial.is_over else ""
 
     def fulfil(self, order: Order, on_progress: OnProgress, should_stop: ShouldStop) -> Painting:
         """Return the finished files of one order.
@@ -92,7 +99,7 @@ class Studio:
     @property
     def _speed_key(self) -> str:
         """What has a speed of its own: the device, and how it computes."""
-        how = (f"{name} {value}" for name, value in asdict(self.backend).items())
+        how = (f"{name} {value}" for name, value in asdict(self.trial.backend).items())
         return ", ".join((devices.identify(self.device), f"torch {torch.__version__}", *how))
 
     def _remember_speed(self) -> None:

@@ -99,8 +99,12 @@ class Targets:
 
 
 def fingerprint(trunk: Trunk) -> str:
-    """Return a text that no other network has, nor the same one on another device or by another PyTorch."""
+    """Return a text that no other network has, nor the same one on another device, PyTorch or backend.
+
+    What two backends compute differs by rounding: a painting whose targets were another's would be
+    another one as soon as they are swept.
+    """
     sums = [each.double().sum().item() for each in trunk.buffers()]
-    return hashlib.sha256(
-        repr((sums, torch.__version__, str(next(trunk.buffers()).device))).encode()
-    ).hexdigest()
+    backend = trunk.use_winograd, torch.get_float32_matmul_precision()
+    facts = sums, torch.__version__, str(next(trunk.buffers()).device), backend
+    return hashlib.sha256(repr(facts).encode()).hexdigest()

@@ -2,6 +2,7 @@
 import errno
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,7 +239,8 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> list[EngineSettings]:
     def probe(settings: EngineSettings) -> EngineFacts:
         asked.append(settings)
         others = ("cuda:1", "cuda:2") if settings.device == "auto" else ()
-        return EngineFacts(state="warm", device="cpu", weights="original", precision="float32", others=others)
+        facts = EngineFacts(state="warm", device="cpu", weights="original", others=others)
+        return replace(facts, precision="" if settings.device == "cuda:3" else "float32")
 
     monkeypatch.setattr("nst_daemon.engine.process.probe", probe)
     return asked
@@ -250,6 +252,14 @@ def test_check_finds_nothing_wrong_with_a_fresh_start(ask: Ask, probe: list[Engi
     assert "PROBLEM" not in answer.out
     assert "engine vgg19 (original) on cpu in float32" in answer.out
     assert len(probe) == 1
+
+
+def test_check_says_that_the_first_painting_chooses_the_precision(
+    ask: Ask, home: Path, probe: list[EngineSettings]
+) -> None:
+    text = (home / "config.yaml").read_text()
+    (home / "config.yaml").write_text(text.replace("#  devices:", "  devices: [cuda:3]"))
+    assert "on cpu in a precision that the first painting chooses" in ask("check").out
 
 
 def test_check_starts_an_engine_on_each_device(ask: Ask, home: Path, probe: list[EngineSettings]) -> None:

@@ -17,7 +17,7 @@ from nst_daemon.cli import common as cli_common
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
-from nst_daemon.config.orders import Order, Painting, Progress
+from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.config.recipe import Format
 from nst_daemon.folders.library import BUILT_IN
 from nst_daemon.ledger import Ledger
@@ -84,6 +84,10 @@ class FakeEngine:
     def __init__(self) -> None:
         self.orders: list[Order] = []
         self.suffix = ""  # of all that it paints
+        self.precision = "float32"
+
+    def warm_up(self) -> EngineFacts:
+        return EngineFacts(state="warm", device="cpu", precision=self.precision)
 
     def paint(self, order: Order, *, on_progress: Callable[[Progress], None], **_: object) -> Painting:
         self.orders.append(order)
@@ -175,6 +179,16 @@ def test_bench_measures_each_preset_at_each_size(ask: Ask, engine: FakeEngine) -
     assert [row["preset"] for row in answer.json] == ["draft", "draft"]
     assert [order.recipe.size for order in engine.orders] == [64, 32]
     assert ask("bench", "--quick").out.splitlines()[0].startswith("preset\tpicture\tseconds")
+
+
+def test_bench_says_where_its_pictures_are_still_to_choose_the_precision(
+    ask: Ask, engine: FakeEngine
+) -> None:
+    assert "not chosen yet" not in ask("bench", "--quick").err
+    engine.precision = ""
+    answer = ask("bench", "--quick", "--json")
+    assert "not chosen yet" in answer.err
+    assert len(answer.json) == 1
 
 
 class FakeDaemon:

@@ -105,7 +105,7 @@ def test_a_processor_without_bfloat16_does_not_try_it(monkeypatch: pytest.Monkey
 def _tries(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
     asked_for: list[Asked] = []
 
-    def tuned(weights: object, device: torch.device, asked: Asked) -> Backend:
+    def tuned(weights: object, device: torch.device, asked: Asked, between: object) -> Backend:
         asked_for.append(asked)
         return HALF
 

@@ -69,13 +69,15 @@ FLOORS_WITHIN = {
         "checkpoint faces fetching layers malloc messages optimise pixels report settings sphere "
         "wasserstein winograd",
         "figures regions schedule weights",
-        "budget inputs preview recolouring vgg",
+        "budget inputs preview recolouring subject vgg",
         "costs devices losses targets",
         "pace speeds tiles",
         "clock forecast",
         "descent",
         "cuda_graphs palette",
-        "autotune painter",
+        "autotune",
+        "trial",
+        "painter",
         "studio",
         "child",
         "process",
@@ -149,9 +151,9 @@ LIBRARIES = {
     "numpy": (
         "engine.descent engine.faces engine.inputs engine.painter engine.palette engine.pixels "
         "engine.preview engine.recolouring engine.regions engine.report engine.sphere "
-        "engine.studio images.camera_raw images.colors images.declared images.icc images.jpeg "
-        "images.loading images.margins images.photo images.png images.profiles images.reducing "
-        "images.saving images.tiff_picture"
+        "engine.studio engine.subject images.camera_raw images.colors images.declared images.icc "
+        "images.jpeg images.loading images.margins images.photo images.png images.profiles "
+        "images.reducing images.saving images.tiff_picture"
     ),
     "pi_heif": "images.loading",
     "platformdirs": "cli.setup config.loading service.installing",
@@ -164,7 +166,8 @@ LIBRARIES = {
         "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.devices "
         "engine.fetching engine.figures engine.inputs engine.losses engine.optimise "
         "engine.painter engine.palette engine.pixels engine.preview engine.regions engine.studio "
-        "engine.targets engine.tiles engine.vgg engine.wasserstein engine.weights engine.winograd"
+        "engine.subject engine.targets engine.tiles engine.trial engine.vgg engine.wasserstein "
+        "engine.weights engine.winograd"
     ),
     "torchvision": "engine.fetching",
     "typer": (
