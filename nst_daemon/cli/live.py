@@ -4,9 +4,10 @@ What does not fit on the screen gives way in this order: the queue, the last res
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, JustifyMethod, OverflowMethod, RenderableType
@@ -18,8 +19,9 @@ from rich.text import Text
 
 from nst_daemon.cli.common import printable
 from nst_daemon.config.orders import Progress
+from nst_daemon.config.recipe import Recipe
 from nst_daemon.desktop.menu import shortened
-from nst_daemon.engine.schedule import RATIO, fit, pyramid_of
+from nst_daemon.engine.schedule import RATIO, Scale, fit, pyramid_of
 from nst_daemon.errors import ConditionError, without_section
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
 from nst_daemon.ledger.words import counts_text, duration, engines_text, remedy_text
@@ -242,18 +244,26 @@ def scales_of(progress: Progress, job: Job | None) -> list[tuple[int, float]]:
     recipe = None if job is None else job.recipe
     if recipe is None or progress.scales == 1:
         return []
-    # Each scale has twice the pixels of the one before.
-    last = round(max(progress.width, progress.height) * RATIO ** (progress.scales - progress.scale))
-    size = recipe.size if isinstance(recipe.size, int) else last
-    scales = pyramid_of(*fit(progress.width, progress.height, size), recipe)
-    if len(scales) != progress.scales:
-        return []
+    scales = next(filter(partial(_has_come_to, progress), _pyramids(progress, recipe)), ())
     found, before = [], 0
     for scale in scales:
         done = (progress.step - before) / scale.steps
         found.append((max(scale.width, scale.height), min(1.0, max(0.0, done))))
         before += scale.steps
     return found
+
+
+def _pyramids(progress: Progress, recipe: Recipe) -> Iterator[tuple[Scale, ...]]:
+    """Yield the pyramids that a painting may be in: of a photo's own size only the scale in hand is known."""
+    here, more = max(progress.width, progress.height), progress.scales - progress.scale
+    guesses = [round(here * 2**octaves * RATIO ** (more - octaves)) for octaves in range(more, -1, -1)]
+    for size in [recipe.size] if isinstance(recipe.size, int) else guesses:
+        yield pyramid_of(*fit(progress.width, progress.height, size), recipe)
+
+
+def _has_come_to(progress: Progress, scales: Sequence[Scale]) -> bool:
+    here = scales[progress.scale - 1] if len(scales) == progress.scales else None
+    return here is not None and abs(max(here.width, here.height) - max(progress.width, progress.height)) <= 1
 
 
 def _bar(label: str, fraction: float, words: str) -> RenderableType:

@@ -13,14 +13,25 @@ BYTES: Final = 4  # of a float32
 # Measured peak over the sum of all maps: gradients on the way back, the convolutions' own space.
 OVERHEAD: Final = 1.45
 FIXED_BYTES: Final = 400 * 2**20  # transformed kernels, style targets; torch and the network are there before
-# A pixel of what is never tiled: photo, picture, gradient, moments, average, rollback points.
-PICTURE_BYTES: Final = 100
+# A pixel of what is never tiled: photo, picture, gradient, what the optimiser keeps, rollback points.
+PICTURE_BYTES: Final = 104
 SHARE_OF_FREE: Final = 0.8  # of a device's memory: the photo editor beside us needs some too
 LEAST_TILE: Final = 128  # px; smaller ones are nearly all halo
 
 
-def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0, *, entry: int = BYTES) -> int:
-    """Return a forecast of the bytes that one step takes, with `entry` bytes an entry of a feature map."""
+def bytes_needed(
+    width: int,
+    height: int,
+    recipe: Recipe,
+    regions: int = 0,
+    *,
+    entry: int = BYTES,
+    history: int = LBFGS_HISTORY,
+) -> int:
+    """Return a forecast of the bytes that one step takes, with `entry` bytes an entry of a feature map.
+
+    `history`: the steps that L-BFGS keeps.
+    """
     layers = (*recipe.content_layers, *recipe.style_layers)
     per_pixel, depth = 0.0, depth_of(layers)
     for block, convs in enumerate(CONVS_IN_BLOCK):
@@ -30,10 +41,10 @@ def bytes_needed(width: int, height: int, recipe: Recipe, regions: int = 0, *, e
         halvings = halvings_of(layer)
         per_pixel += 2 * (regions + 1) * CHANNELS[halvings] / 4**halvings / OVERHEAD
     # Entries a pixel, in three channels: L-BFGS keeps two differences of each step, Adam its two moments.
-    history = 3 * 2 * (LBFGS_HISTORY if recipe.optimizer == "lbfgs" else 1)
+    kept = 3 * 2 * (history if recipe.optimizer == "lbfgs" else 1)
     # The first layer's maps are float32 for a moment all the same, as they come and as a Gram matrix is made.
     wide = 2 * CHANNELS[0] * BYTES if entry < BYTES else 0
-    return FIXED_BYTES + int(width * height * (entry * per_pixel * OVERHEAD + wide + BYTES * history))
+    return FIXED_BYTES + int(width * height * (entry * per_pixel * OVERHEAD + wide + BYTES * kept))
 
 
 class Budget:
@@ -65,8 +76,9 @@ class Budget:
         """Return a forecast of the bytes that the painting of a scale takes."""
         side, pixels = self.tile_side(scale.width, scale.height), scale.width * scale.height
         if side is None:
-            recipe = replace(self.recipe, optimizer=scale.optimizer)
-            return bytes_needed(scale.width, scale.height, recipe, self.regions, entry=self.entry)
+            recipe, history = replace(self.recipe, optimizer=scale.optimizer), min(LBFGS_HISTORY, scale.steps)
+            size = scale.width, scale.height
+            return bytes_needed(*size, recipe, self.regions, entry=self.entry, history=history)
         outer = side + 2 * halo_of((*self.recipe.content_layers, *self.recipe.style_layers))
         tile = min(scale.width, outer) * min(scale.height, outer)
         return FIXED_BYTES + pixels * PICTURE_BYTES + int(tile * self._bytes_a_tiles_pixel())

@@ -18,7 +18,7 @@ from nst_daemon.config.recipe import Optimizer, Recipe
 from nst_daemon.engine.clock import Clock
 from nst_daemon.engine.optimise import Adam, Average, Lbfgs, Optimiser
 from nst_daemon.engine.pixels import Pixels
-from nst_daemon.engine.schedule import LBFGS_HISTORY, Scale
+from nst_daemon.engine.schedule import FRUGAL_HISTORY, LBFGS_HISTORY, Scale
 from nst_daemon.errors import CancelledError, EngineError
 
 logger = logging.getLogger(__name__)
@@ -70,16 +70,32 @@ Keep = Callable[["Descent", bool], None]  # told of every sound reading, and of 
 class Descent:
     """The steps of one scale, by one optimiser. Lives in the engine's main thread."""
 
-    def __init__(self, losses: Losses, recipe: Recipe, scale: Scale, start: Tensor) -> None:
+    def __init__(
+        self,
+        losses: Losses,
+        recipe: Recipe,
+        scale: Scale,
+        start: Tensor,
+        inverse_curvature: Tensor | None = None,
+        *,
+        is_frugal: bool = False,
+    ) -> None:
+        """Begin at `start`; `inverse_curvature` is what the scale before found.
+
+        If it is frugal, L-BFGS keeps little: for a picture that fits into memory in tiles only.
+
+        Shapes: (1, 3, H, W), ().
+        """
         self.losses = losses
         self.recipe = recipe
         self.scale = scale
+        self.is_frugal = is_frugal
         self.pixels = Pixels(scale.optimizer)
         self.step_scale = 1.0  # of the learning rate; halved after each failed step
         self.step = 0
         self.last_loss = float("inf")  # of the last sound reading
         self.tries = 0  # failed steps so far
-        self.optimiser = self._optimiser(self.pixels.variable(start))
+        self.optimiser = self._optimiser(self.pixels.variable(start), inverse_curvature)
         self.average = Average(start, scale.averaging)
         # Losses tell of the picture *before* their step: only the point before the last is proven.
         self.rollback_points = deque([RollbackPoint.of(self.optimiser.variable, 0)], maxlen=2)
@@ -159,7 +175,9 @@ class Descent:
         variable = self.optimiser.variable
         picture = self.pixels.picture(variable)
         losses, gradient = self.losses(picture)
-        self.optimiser.step(self.pixels.gradient(picture, gradient))
+        gradient = self.pixels.gradient(picture, gradient)
+        del picture  # at full resolution each copy counts
+        self.optimiser.step(gradient)
         self.pixels.project(variable)
         if self.scale.averaging:
             self.average.add(self.pixels.picture(variable))
@@ -188,10 +206,36 @@ class Descent:
         self.optimiser = self._optimiser(point.variable.float())
         self.average = Average(self.optimiser.variable, self.scale.averaging)
 
-    def _optimiser(self, variable: Tensor) -> Optimiser:
-        """Return what moves this variable, without memory of earlier steps. Shapes: (1, 3, H, W)."""
+    @property
+    def inverse_curvature(self) -> Tensor | None:
+        """What L-BFGS made out of how far a step leads down, for one pixel; of another optimiser None.
+
+        The losses are means, so that a pixel's part, and its curvature, is the less the more there are.
+
+        Shapes: -> ().
+        """
+        if not isinstance(self.optimiser, Lbfgs):
+            return None
+        return self.optimiser.scale / (self.scale.width * self.scale.height)
+
+    def _optimiser(self, variable: Tensor, inverse_curvature: Tensor | None = None) -> Optimiser:
+        """Return what moves this variable, without memory of earlier steps.
+
+        Shapes: (1, 3, H, W), () of one pixel.
+        """
         if self.scale.optimizer is Optimizer.LBFGS:
-            return Lbfgs(variable, learning_rate=self.step_scale, history=LBFGS_HISTORY)
+            scaled = (
+                None
+                if inverse_curvature is None
+                else inverse_curvature * (self.scale.width * self.scale.height)
+            )
+            return Lbfgs(
+                variable,
+                learning_rate=self.step_scale,
+                history=FRUGAL_HISTORY if self.is_frugal else LBFGS_HISTORY,
+                kept=torch.bfloat16 if self.is_frugal else None,
+                inverse_curvature=scaled,
+            )
         return Adam(variable, learning_rate=self.recipe.learning_rate * self.step_scale, betas=ADAM_BETAS)
 
     def result(self) -> Tensor:

@@ -71,18 +71,34 @@ class Adam:
 class Lbfgs:
     """L-BFGS with a fixed step and one evaluation a step.
 
+    It keeps what it knows of earlier steps as `kept`: in bfloat16 half as large, and as good for a few steps.
+
     A pair of differences whose curvature is not positive is weighted with zero instead of being
     left out: that needs no answer from the device.
 
-    Source: Liu and Nocedal 1989, two-loop recursion. Differs: no line search; the first step is
-        normalised by the gradient's L1 norm, as PyTorch's own does.
+    What the first step shall be, nobody knows; normalised by the gradient's L1 norm, it is hardly one. Given
+    the inverse curvature of a problem alike, it is a full one.
+
+    Source: Liu and Nocedal 1989, two-loop recursion. Differs: no line search; the first step, without a
+        curvature as PyTorch's own.
     """
 
-    def __init__(self, variable: Tensor, *, learning_rate: float, history: int) -> None:
+    def __init__(
+        self,
+        variable: Tensor,
+        *,
+        learning_rate: float,
+        history: int,
+        inverse_curvature: Tensor | None = None,
+        kept: torch.dtype | None = None,
+    ) -> None:
         self.variable = variable
+        self.kept = kept or variable.dtype
         self.learning_rate = learning_rate
+        self.is_curvature_known = inverse_curvature is not None
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)  # s, y, 1 / (s·y) or 0
-        self.scale = torch.ones((), device=variable.device, dtype=variable.dtype)  # of the first Hessian
+        one = torch.ones((), device=variable.device, dtype=variable.dtype)
+        self.scale = one if inverse_curvature is None else inverse_curvature  # of the first Hessian
         self.gradient: Tensor | None = None
         self.moved: Tensor | None = None
 
@@ -90,18 +106,18 @@ class Lbfgs:
         """Change `variable` in place. Shapes: `gradient` as `variable`."""
         gradient = gradient.flatten()
         self._note(gradient)
-        direction = self._descend(gradient)
-        if self.gradient is None:
+        step = self._descend(gradient)
+        if self.gradient is None and not self.is_curvature_known:
             length = 1 / gradient.abs().sum().clamp_min(LEAST)
-            direction = direction * length.clamp_max(1.0)
-        self.moved = direction * self.learning_rate
-        self.gradient = gradient.clone()
-        self.variable.add_(self.moved.view_as(self.variable))
+            step.mul_(length.clamp_max(1.0))
+        step.mul_(self.learning_rate)
+        self.variable.add_(step.view_as(self.variable))
+        self.moved, self.gradient = step.to(self.kept), gradient.to(self.kept)
 
     def memory(self) -> dict[str, Tensor]:
         """Return the pairs of the history, and the last step. Shapes: (N,) each, and ()."""
         if self.gradient is None or self.moved is None:
-            return {}
+            return {"scale": self.scale} if self.is_curvature_known else {}
         memory = {"scale": self.scale, "gradient": self.gradient, "moved": self.moved}
         for number, pair in enumerate(self.pairs):
             memory |= {f"{name}.{number}": part for name, part in zip(PAIR, pair, strict=True)}
@@ -111,7 +127,10 @@ class Lbfgs:
         """Go on from what `memory` returned. Shapes: as there."""
         if not memory:
             return
-        self.scale, self.gradient, self.moved = memory["scale"], memory["gradient"], memory["moved"]
+        self.scale, self.is_curvature_known = memory["scale"], True
+        if "gradient" not in memory:
+            return
+        self.gradient, self.moved = memory["gradient"], memory["moved"]
         for number in range((len(memory) - 3) // len(PAIR)):
             moved, change, inverse = (memory[f"{name}.{number}"] for name in PAIR)
             self.pairs.append((moved, change, inverse))
@@ -120,25 +139,36 @@ class Lbfgs:
         """Keep how the gradient changed along the last step. Shapes: (N,)."""
         if self.gradient is None or self.moved is None:
             return
-        change = gradient - self.gradient
-        curvature = self.moved.dot(change)
-        useful = curvature > LEAST_CURVATURE * self.moved.dot(self.moved)
+        change = (gradient - self.gradient).to(self.kept)
+        curvature = _dot(self.moved, change)
+        useful = curvature > LEAST_CURVATURE * _dot(self.moved, self.moved)
         inverse = torch.where(useful, 1 / curvature, 0.0)
         self.pairs.append((self.moved, change, inverse))
-        self.scale = torch.where(useful, curvature / change.dot(change).clamp_min(LEAST), self.scale)
+        self.scale = torch.where(useful, curvature / _dot(change, change).clamp_min(LEAST), self.scale)
 
     def _descend(self, gradient: Tensor) -> Tensor:
         """Return minus the inverse Hessian's estimate times the gradient. Shapes: (N,) -> (N,)."""
         direction = -gradient
         alphas: list[Tensor] = []
         for moved, change, inverse in reversed(self.pairs):
-            alpha = inverse * moved.dot(direction)
-            direction = direction - alpha * change
+            alpha = inverse * _dot(moved, direction)
+            direction.addcmul_(change, alpha, value=-1)
             alphas.append(alpha)
-        direction = direction * self.scale
+        direction.mul_(self.scale)
         for (moved, change, inverse), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            direction = direction + moved * (alpha - inverse * change.dot(direction))
+            direction.addcmul_(moved, alpha - inverse * _dot(change, direction))
         return direction
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Return the product of two vectors, in no less than float32; of bfloat16 band by band.
+
+    Shapes: (N,), (N,) -> ().
+    """
+    if one.dtype == other.dtype != torch.bfloat16:
+        return one.dot(other)
+    bands = zip(torch.split(one, BAND), torch.split(other, BAND), strict=True)
+    return torch.stack([each.float().dot(beside.float()) for each, beside in bands]).sum()
 
 
 class Average:
@@ -149,7 +179,7 @@ class Average:
 
     def __init__(self, like: Tensor, decay: float) -> None:
         self.decay = decay
-        self.sum = torch.zeros_like(like)
+        self.sum = torch.zeros_like(like) if decay else like.new_zeros(0)
         self.weight = 0.0
 
     def add(self, picture: Tensor) -> None:

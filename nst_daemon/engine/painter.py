@@ -5,36 +5,31 @@ The painter lives as long as the engine's process. It keeps the network and the 
 
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from nst_daemon.config.recipe import Figures, Init, PreserveColor, Recipe, StartColors, StyleLoss
+from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors
 from nst_daemon.engine import cuda_graphs, malloc
 from nst_daemon.engine.budget import Budget, Plan
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.clock import Clock
 from nst_daemon.engine.costs import GUESS_ON_ACCELERATOR, GUESS_ON_CPU, Speed, costs_of
 from nst_daemon.engine.descent import Descent, Keep, Losses, OnProgress, ShouldStop, stop_if
-from nst_daemon.engine.figures import paint_guide
-from nst_daemon.engine.layers import map_size, sees_figures
-from nst_daemon.engine.losses import Guided, StyleTarget, WholeLosses, gram, style_target
+from nst_daemon.engine.losses import Guided, WholeLosses
 from nst_daemon.engine.palette import Palette
 from nst_daemon.engine.pixels import cover, resize, to_array, to_tensor
 from nst_daemon.engine.preview import NO_PREVIEW, Preview
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of, normalised
-from nst_daemon.engine.schedule import Scale, counting_at, least_side, style_size
+from nst_daemon.engine.schedule import Scale, counting_at
+from nst_daemon.engine.styles import Styles
 from nst_daemon.engine.subject import Subject
-from nst_daemon.engine.targets import Grams, Targets
-from nst_daemon.engine.tiles import TiledLosses, tiled_grams
+from nst_daemon.engine.tiles import TiledLosses
 from nst_daemon.engine.trial import Stage, Trial
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.images.colors import match_colors
@@ -42,9 +37,6 @@ from nst_daemon.images.colors import match_colors
 logger = logging.getLogger(__name__)
 
 Picture = NDArray[np.float32]  # (H, W, 3), sRGB, 0..1
-Prepared = tuple[tuple[int, ...], tuple[float, ...], StyleLoss, tuple[str, ...]]
-
-KEPT_PREPARED: Final = 8  # targets of a scale, ready for its loss; 7 MB each
 
 
 class Painter:
@@ -71,8 +63,7 @@ class Painter:
         """Compute by this network from now on."""
         self.trunk = trunk.to(self.device)
         self.captures = captures  # the kernels of small scales, as CUDA graphs
-        self.targets = Targets(self.trunk, self._targets_dir)
-        self._prepared: OrderedDict[Prepared, tuple[list[Grams], Mapping[str, StyleTarget]]] = OrderedDict()
+        self.styles = Styles(self.trunk, self.device, self._targets_dir)
 
     def paint(
         self,
@@ -93,8 +84,8 @@ class Painter:
 
         A `content_guide`, of any size, says how many times the photo counts where.
 
-        A scale that would take more than `memory` bytes is painted in tiles, and by Adam. With a
-        `checkpoint` the painting goes on from where an earlier attempt stood.
+        A scale that would take more than `memory` bytes is painted in tiles. With a `checkpoint` the painting
+        goes on from where an earlier attempt stood.
 
         Shapes: photo (H, W, 3) -> (height, width, 3).
 
@@ -105,23 +96,22 @@ class Painter:
         plan, reached = self._planned(size, recipe, memory, len(regions), checkpoint)
         subject, parts = Subject.of(photo, content_guide, self.device), normalised(styles, regions)
         clock = self._clock(plan, recipe, parts, reached)
-        generator = torch.Generator().manual_seed(recipe.seed)
         picture: Tensor | None = None
+        start: Tensor | None
+        inverse_curvature: Tensor | None = None  # of the scale before
         for scale in plan.scales[reached.scale - 1 if reached else 0 :]:
-            if reached is not None:
-                picture = torch.zeros(1, 3, scale.height, scale.width, device=self.device)
-            elif picture is None:
-                picture = self._first(subject.photo, parts, recipe, scale, generator)
             palette = Palette.of(parts, scale, self.device)
-            picture = palette(resize(picture, scale.width, scale.height))
             losses = self._tried(subject, parts, recipe, scale, palette, plan, should_stop, reached)
-            descent = Descent(losses, recipe, scale, picture)
-            picture = None  # the descent has its own: at full resolution each copy counts
+            start = palette(self._start(picture, subject.photo, parts, recipe, scale, reached))
+            is_frugal = plan.sides[scale.number - 1] is not None
+            descent = Descent(losses, recipe, scale, start, inverse_curvature, is_frugal=is_frugal)
+            start = picture = None  # the descent has its own: at full resolution each copy counts
             if reached is not None:
                 descent.go_on(reached.numbers, reached.tensors)
                 reached = None
             keep = _keeper(checkpoint, preview, clock, plan.budget)
             picture = palette(self._descended(descent, clock, on_progress, should_stop, keep))
+            inverse_curvature = descent.inverse_curvature
         assert picture is not None
         return to_array(picture)
 
@@ -201,17 +191,30 @@ class Painter:
         )
         return self.trial.losses(stage)
 
-    def _first(
+    def _start(
         self,
-        content: Tensor,
+        picture: Tensor | None,
+        photo: Tensor,
         parts: Sequence[RegionSource],
         recipe: Recipe,
         scale: Scale,
-        generator: torch.Generator,
+        reached: State | None,
     ) -> Tensor:
+        """Return what a scale starts from, given the picture of the one before, if there is one.
+
+        Shapes: (1, 3, h, w), (1, 3, H, W) -> (1, 3, scale.height, scale.width).
+        """
+        if reached is not None:  # the checkpoint has it
+            return torch.zeros(1, 3, scale.height, scale.width, device=self.device)
+        if picture is None:
+            return self._first(photo, parts, recipe, scale)
+        return self._grown(picture, photo, parts, recipe, scale)
+
+    def _first(self, content: Tensor, parts: Sequence[RegionSource], recipe: Recipe, scale: Scale) -> Tensor:
         """Return the picture that the first scale starts from. Shapes: (1, 3, H, W)."""
         if recipe.init is Init.NOISE:
             # Drawn on the CPU, so that a seed means the same on every device.
+            generator = torch.Generator().manual_seed(recipe.seed)
             shape = (1, 3, scale.height, scale.width)
             return torch.rand(shape, generator=generator).mul_(0.5).add_(0.25).to(self.device)
         start = resize(content, scale.width, scale.height)
@@ -226,6 +229,29 @@ class Painter:
             picture = self._first_of(start, part.styles, recipe, None if guide is None else guide[0, 0])
             first += picture if guide is None else picture * guide
         return first
+
+    @torch.no_grad()
+    def _grown(
+        self, picture: Tensor, photo: Tensor, parts: Sequence[RegionSource], recipe: Recipe, scale: Scale
+    ) -> Tensor:
+        """Return what a scale starts from, given the picture of the one before.
+
+        Shapes: (1, 3, h, w), (1, 3, H, W) -> (1, 3, scale.height, scale.width).
+        """
+        factor = max(scale.width, scale.height) / max(picture.shape[-2:])
+        grown = resize(picture, scale.width, scale.height)
+        if not scale.is_detailed or factor <= 1:
+            return grown
+        shown = resize(photo, scale.width, scale.height)
+        detailed = torch.zeros_like(grown)
+        for part in parts:
+            (guide,) = guides_of(part, ("relu1_1",), scale.width, scale.height, self.device).values()
+            details = self.styles.details(part.styles, recipe, scale, factor)
+            of_part = details.on(grown)
+            if scale.content_weight and recipe.content_layers:
+                of_part += details.of_photo(shown, factor)
+            detailed += of_part if guide is None else of_part.mul_(guide)
+        return detailed.clamp_(0, 1)
 
     def _first_of(
         self, start: Tensor, styles: Sequence[StyleSource], recipe: Recipe, guide: Tensor | None
@@ -262,7 +288,7 @@ class Painter:
         style: dict[str, list[Guided]] = {layer: [] for layer in recipe.style_layers}
         for part in parts:
             guides = guides_of(part, recipe.style_layers, scale.width, scale.height, self.device)
-            for layer, target in self._targets(part.styles, recipe, scale, budget).items():
+            for layer, target in self.styles.targets(part.styles, recipe, scale, budget).items():
                 weighed = target if part.mask is None else target.weighing(part.share)
                 style[layer].append((guides[layer], weighed))
         side = budget.tile_side(scale.width, scale.height)
@@ -283,84 +309,6 @@ class Painter:
         losses = palette.limiting(losses)
         is_small = side is None and scale.width * scale.height <= cuda_graphs.MOST_PIXELS
         return cuda_graphs.Captured(losses, photo) if self.captures and is_small else losses
-
-    def _targets(
-        self, styles: Sequence[StyleSource], recipe: Recipe, scale: Scale, budget: Budget
-    ) -> Mapping[str, StyleTarget]:
-        """Return what the statistics of each layer shall be: the weighted mean of the styles'."""
-        in_all = sum(style.weight for style in styles)
-        each = [self._grams_of(style, recipe, scale, budget) for style in styles]
-        shares = [style.weight / in_all for style in styles]
-        # While `each` is kept no other Gram matrices can have their identities.
-        key = (tuple(map(id, each)), tuple(shares), recipe.style_loss, recipe.style_layers)
-        if key not in self._prepared:
-            prepared = {
-                layer: style_target(
-                    torch.stack(
-                        [share * grams[layer] for share, grams in zip(shares, each, strict=True)]
-                    ).sum(0),
-                    recipe.style_loss,
-                )
-                for layer in recipe.style_layers
-            }
-            self._prepared[key] = each, prepared
-            if len(self._prepared) > KEPT_PREPARED:
-                self._prepared.popitem(last=False)
-        self._prepared.move_to_end(key)
-        return self._prepared[key][1]
-
-    @torch.no_grad()
-    def _grams_of(
-        self, style: StyleSource, recipe: Recipe, scale: Scale, budget: Budget
-    ) -> Mapping[str, Tensor]:
-        """Return the style's Gram matrices at this scale, kept from an earlier picture if possible.
-
-        Shapes: -> (C, C) a layer.
-        """
-        width, height = style_size(style.rgb.shape[1], style.rgb.shape[0], recipe, scale)
-        least = least_side(recipe.style_layers)
-        size = max(width, least), max(height, least)
-        side = budget.tile_side(*size)
-
-        seeing = (
-            tuple(layer for layer in recipe.style_layers if sees_figures(layer, max(size)))
-            if recipe.figures is Figures.OFF
-            else ()
-        )
-
-        def make() -> Mapping[str, Tensor]:
-            picture = resize(to_tensor(style.rgb, self.device), *size)
-            if side is None:
-                features = self.trunk(picture, recipe.style_layers, recipe.pooling)
-                guides = {layer: paint_guide(features[layer], layer) for layer in seeing}
-                grams = {layer: gram(features[layer], guides.get(layer)) for layer in recipe.style_layers}
-            else:
-                guides = self._guides_of_large(picture, seeing, recipe, budget)
-                grams = tiled_grams(self.trunk, picture, recipe.style_layers, recipe.pooling, side, guides)
-            return {layer: each[0] for layer, each in grams.items()}
-
-        # What it was reduced to before counts too: the same order is to give the same bytes tomorrow.
-        key = (style.identity, style.rgb.shape[:2], size, recipe.style_layers, seeing, recipe.pooling, side)
-        return self.targets.get(key, self.device, make)
-
-    def _guides_of_large(
-        self, picture: Tensor, layers: Sequence[str], recipe: Recipe, budget: Budget
-    ) -> dict[str, Tensor]:
-        """Return the guides of a style picture that does not fit into memory, as a smaller copy has them.
-
-        Shapes: (1, 3, H, W) -> (1, 1, h, w) a layer.
-        """
-        height, width = picture.shape[-2:]
-        small = width, height
-        while budget.tile_side(*small) is not None and min(small) >= 2 * least_side(layers):
-            small = small[0] // 2, small[1] // 2
-        features = self.trunk(resize(picture, *small), layers, recipe.pooling)
-        return {
-            layer: functional.interpolate(
-                paint_guide(features[layer], layer), map_size(layer, width, height), mode="bilinear"
-            )
-            for layer in layers
-        }
 
 
 def _sizes(parts: Sequence[RegionSource]) -> list[tuple[int, int]]:

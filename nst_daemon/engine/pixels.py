@@ -75,8 +75,11 @@ class Pixels:
         return torch.sigmoid(variable) if self.is_logistic else variable
 
     def gradient(self, picture: Tensor, gradient: Tensor) -> Tensor:
-        """Return the gradient by the variable, given the one by the picture. Shapes: (1, 3, H, W) each."""
-        return gradient * picture * (1 - picture) if self.is_logistic else gradient
+        """Return the gradient by the variable, given the one by the picture, which it may overwrite.
+
+        Shapes: (1, 3, H, W) each.
+        """
+        return gradient.mul_(picture).mul_(1 - picture) if self.is_logistic else gradient
 
     def project(self, variable: Tensor) -> None:
         """Bring the variable back, in place, to where a picture can be. Shapes: (1, 3, H, W)."""

@@ -8,14 +8,16 @@ from typing import Final
 from nst_daemon.config.recipe import Figures, Optimizer, Recipe
 from nst_daemon.engine.layers import layers_of_paint, stride_of
 
-RATIO: Final = 2**0.5  # between neighbouring scales: each has twice the pixels of the one before
-STEPS_DECAY: Final = 0.7  # steps of a scale, relative to the one before it …
-LEAST_STEPS: Final = (
-    0.5  # … but not fewer than this, relative to the first: grain and checkerboard artefacts are undone there
-)
-LARGE: Final = 512  # px, longer side; beyond it fewer, by the square root of the size: there a step is dear
+RATIO: Final = 2**0.5  # between neighbouring small scales: each has twice the pixels of the one before
+STEPS_DECAY: Final = 0.7  # steps of a small scale, relative to the one before it …
+LEAST_STEPS: Final = 0.5  # … but not fewer than this, relative to the first
+SMALL: Final = 256  # px, longer side: beyond it each scale is twice as long, and starts with detail
+LARGE_STEPS: Final = 0.14  # steps at twice `SMALL`, relative to the first; twice as large, half as many …
+LEAST_LARGE_STEPS: Final = 0.03  # … but not fewer than this
+AVERAGED: Final = 0.4  # of a few steps, that their average reaches back at most
 MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to `content_weight`
 LBFGS_HISTORY: Final = 20  # steps; more changes little (measured), and costs memory
+FRUGAL_HISTORY: Final = 2  # where a picture is painted in tiles: there are few steps, and each costs memory
 PAINT_CONTENT: Final = 0.45  # at the last scale, without figures: fewer layers speak for the style
 
 
@@ -30,6 +32,7 @@ class Scale:
     optimizer: Optimizer
     averaging: float  # decay of the mean of this scale's pictures; 0: the last one counts
     content_weight: float
+    is_detailed: bool = False  # starts with detail of style and photo, not with an enlarged picture alone
 
 
 def fit(width: int, height: int, longer: int) -> tuple[int, int]:
@@ -65,29 +68,20 @@ def pyramid_of(
 ) -> tuple[Scale, ...]:
     """Return the scales of a painting of `width` x `height` px, coarsest first.
 
-    The last one is the painting's own size. `recipe.steps` are the steps of the first, and each
-    larger one has a share of them, at least one step: a larger painting takes more, most of them where they
-    are cheap.
+    The last one is the painting's own size. `recipe.steps` are the steps of the first. Each larger one has a
+    share of them, at least one step, and beyond `SMALL` px starts with detail: there few are needed.
 
-    L-BFGS needs a third of Adam's steps, but leaves checkerboard artefacts: the grid of the network's
-    poolings, which nothing averages out. So with `averaging` it hands the last scale, or the last steps of
-    the only one, to Adam; and any scale of more than `whole_pixels`, where its history would not fit into
-    memory.
+    L-BFGS needs a third of Adam's steps, but in many of them leaves checkerboard artefacts: the grid of the
+    network's poolings, which nothing averages out. So with `averaging` it hands a small last scale, or the
+    last steps of the only one, to Adam; and an only one of more than `whole_pixels`, where its history would
+    not fit into memory. Where a scale starts with detail its few steps leave none, and Adam's leave grain.
 
-    Source: the pyramid by crowsonkb/style-transfer-pytorch. Differs: the shares of the steps, and
-        the change of optimiser.
+    Source: the pyramid by crowsonkb/style-transfer-pytorch. Differs: octaves beyond `SMALL`, the shares of
+        the steps, and the change of optimiser.
     """
-    sizes = [(width, height)]
-    longer = max(width, height) / RATIO
-    while recipe.pyramid and round(longer) >= recipe.pyramid:
-        smaller = fit(width, height, round(longer))
-        if min(smaller) < least_side(recipe.content_layers + recipe.style_layers):
-            break  # a panorama's
-        sizes.insert(0, smaller)
-        longer /= RATIO
+    sizes = _sizes(width, height, recipe)
     is_finished_by_adam = recipe.optimizer is Optimizer.LBFGS and recipe.averaging > 0
-    shares = [_share(number, max(size), max(sizes[0])) for number, size in enumerate(sizes)]
-    counts = [max(1, round(recipe.steps * share)) for share in shares]
+    counts = [max(1, round(recipe.steps * _share(number, max(size)))) for number, size in enumerate(sizes)]
     if len(sizes) == 1 and is_finished_by_adam and recipe.steps > 1:
         sizes *= 2
         first = round(recipe.steps / (1 + STEPS_DECAY))
@@ -95,12 +89,34 @@ def pyramid_of(
     scales = []
     for number, (size, steps) in enumerate(zip(sizes, counts, strict=True), start=1):
         is_last = number == len(sizes)
-        is_adams = (is_last and is_finished_by_adam) or size[0] * size[1] > whole_pixels
+        is_detailed = number > 1 and max(size) > SMALL and size != sizes[number - 2]
+        is_adams = is_last and is_finished_by_adam and not is_detailed
+        is_adams = is_adams or (size[0] * size[1] > whole_pixels and not is_detailed)
         optimizer = Optimizer.ADAM if is_adams else recipe.optimizer
         averaging = recipe.averaging if is_last and optimizer is Optimizer.ADAM else 0.0
+        averaging = min(averaging, _most_averaging(steps)) if is_detailed else averaging
         weight = recipe.content_weight * _content_factor(max(size), max(width, height), recipe.figures)
-        scales.append(Scale(number, *size, steps, optimizer, averaging, weight))
+        scales.append(Scale(number, *size, steps, optimizer, averaging, weight, is_detailed))
     return tuple(scales)
+
+
+def _sizes(width: int, height: int, recipe: Recipe) -> list[tuple[int, int]]:
+    """Return the sizes of the scales, smallest first: octaves, and below `SMALL` half ones."""
+    sizes = [(width, height)]
+    longer = float(max(width, height))
+    while recipe.pyramid:
+        longer /= 2 if longer / 2 >= SMALL else RATIO
+        smaller = fit(width, height, round(longer))
+        is_too_small = min(smaller) < least_side(recipe.content_layers + recipe.style_layers)  # a panorama's
+        if round(longer) < recipe.pyramid or is_too_small:
+            break
+        sizes.insert(0, smaller)
+    return sizes
+
+
+def _most_averaging(steps: int) -> float:
+    """Return the decay of an average that forgets a start with detail soon enough."""
+    return max(0.0, 1 - 1 / (AVERAGED * steps))
 
 
 def least_side(layers: Sequence[str]) -> int:
@@ -108,9 +124,11 @@ def least_side(layers: Sequence[str]) -> int:
     return max(map(stride_of, layers), default=1)
 
 
-def _share(number: int, longer: int, first: int) -> float:
-    """Return the steps of the `number`th scale after the first, relative to that; `longer`, `first`: px."""
-    return max(LEAST_STEPS, STEPS_DECAY**number) * math.sqrt(max(LARGE, first) / max(LARGE, longer))
+def _share(number: int, longer: int) -> float:
+    """Return the steps of the `number`th scale after the first, `longer` px, relative to that."""
+    if number and longer > SMALL:
+        return min(LEAST_STEPS, max(LEAST_LARGE_STEPS, LARGE_STEPS * 2 * SMALL / longer))
+    return max(LEAST_STEPS, STEPS_DECAY**number)
 
 
 def _content_factor(longer: int, last: int, figures: Figures) -> float:

@@ -76,3 +76,20 @@ def test_the_average_weighs_by_its_decay() -> None:
     average.add(torch.tensor([3.0]))
     # Weights 0.25 and 0.5, divided by 0.75.
     assert average.mean().item() == pytest.approx(2.0)
+
+
+def test_with_a_known_curvature_the_first_step_of_lbfgs_is_a_full_one() -> None:
+    known, unknown = torch.zeros(4), torch.zeros(4)
+    Lbfgs(known, learning_rate=1.0, history=5, inverse_curvature=torch.tensor(0.02)).step(_gradient(known))
+    Lbfgs(unknown, learning_rate=1.0, history=5).step(_gradient(unknown))
+    torch.testing.assert_close(known, -0.02 * _gradient(torch.zeros(4)))
+    assert unknown.abs().sum() <= 1.0
+
+
+def test_lbfgs_remembers_its_curvature_before_the_first_step() -> None:
+    first = Lbfgs(torch.zeros(4), learning_rate=1.0, history=5, inverse_curvature=torch.tensor(0.02))
+    again = Lbfgs(torch.zeros(4), learning_rate=1.0, history=5)
+    again.remember(first.memory())
+    for lbfgs in (first, again):
+        lbfgs.step(_gradient(torch.zeros(4)))
+    torch.testing.assert_close(again.variable, first.variable, rtol=0, atol=0)

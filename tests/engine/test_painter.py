@@ -11,7 +11,7 @@ from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Pooling, Recipe, StyleLoss, resolve
 from nst_daemon.engine import budget
 from nst_daemon.engine import descent as descent_module
-from nst_daemon.engine import painter as painter_module
+from nst_daemon.engine import styles as styles_module
 from nst_daemon.engine.budget import FIXED_BYTES, Budget
 from nst_daemon.engine.losses import StyleTarget, style_target
 from nst_daemon.engine.painter import Painter
@@ -228,7 +228,7 @@ def test_style_targets_are_computed_once_for_many_photos(trunk: Trunk) -> None:
             passes += 1
             return forward(*arguments)  # type: ignore[arg-type]
 
-    painter.trunk = Counting()
+    painter.use(Counting(), captures=False)
     _paint(painter, resolve({"steps": 1, "pyramid": 0}))
     first, passes = passes, 0
     _paint(painter, resolve({"steps": 1, "pyramid": 0}))
@@ -246,7 +246,7 @@ def test_style_targets_are_prepared_once_for_many_photos(
         prepared.append(kind)
         return prepare(statistics, kind)
 
-    monkeypatch.setattr(painter_module, "style_target", spy)
+    monkeypatch.setattr(styles_module, "style_target", spy)
     settings = {"steps": 2, "pyramid": 0, "figures": "on"}
     first = _paint(painter, resolve(settings))
     again = _paint(painter, resolve(settings))
@@ -285,7 +285,7 @@ def test_a_style_layer_counts_where_it_sees_a_small_part_of_the_style_picture(
     trunk: Trunk, figures: str, style_scale: float, depths: dict[int, str]
 ) -> None:
     painter, listening = Painter(trunk, torch.device("cpu")), _Listening(trunk)
-    painter.trunk = listening
+    painter.use(listening, captures=False)
     recipe = resolve({"steps": 1, "pyramid": 64, "figures": figures, "style_scale": style_scale})
     square = StyleSource(np.kron(_style(), np.ones((3, 3, 1), np.float32)), 1.0, "square")
     nothing = (lambda _: None), (lambda: False)
@@ -308,7 +308,7 @@ def _statistics(trunk: Trunk, style: StyleSource, figures: str, memory: int | No
     recipe = resolve({"figures": figures, "style_layers": ["relu3_1"], "averaging": 0.0, "pyramid": 0})
     (scale,) = pyramid_of(384, 384, recipe)
     painter = Painter(trunk, torch.device("cpu"))
-    return painter._grams_of(style, recipe, scale, Budget(recipe, memory))["relu3_1"]
+    return painter.styles.grams_of(style, recipe, scale, Budget(recipe, memory))["relu3_1"]
 
 
 def test_without_figures_what_occurs_once_leaves_the_style(
@@ -416,13 +416,13 @@ def test_a_scale_that_does_not_fit_into_memory_is_painted_in_tiles_and_looks_the
     assert np.abs(tiled - whole).mean() < 2e-3  # Adam's first steps follow the gradient's sign
 
 
-def test_only_scales_that_fit_into_memory_are_left_to_lbfgs() -> None:
+def test_an_only_scale_that_does_not_fit_into_memory_is_left_to_adam() -> None:
     budget = Budget(resolve({}), memory=2 * 2**30)
     assert 200_000 < budget.whole_pixels < 500_000
-    scales = pyramid_of(4096, 4096, resolve({}), whole_pixels=budget.whole_pixels)
-    fits = [scale.width * scale.height <= budget.whole_pixels for scale in scales]
-    assert fits.count(True) > 3
-    assert [scale.optimizer == "lbfgs" for scale in scales] == fits
+    for pyramid, optimizers in ((0, {"adam"}), (128, {"lbfgs"})):
+        recipe = resolve({"pyramid": pyramid})
+        scales = pyramid_of(4096, 4096, recipe, whole_pixels=budget.whole_pixels)
+        assert {scale.optimizer for scale in scales} == optimizers
 
 
 def test_tiles_of_24_megapixels_fit_into_4_gb() -> None:

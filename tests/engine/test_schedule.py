@@ -33,25 +33,44 @@ def test_every_scale_has_steps_and_the_last_one_is_the_paintings_size(
         assert longer[0] >= pyramid
 
 
-def test_the_scales_of_a_picture_of_512_px_double_their_pixels_from_128() -> None:
-    scales = pyramid_of(512, 384, resolve({"pyramid": 128}))
-    assert [scale.width for scale in scales] == [128, 181, 256, 362, 512]
+def test_beyond_256_px_each_scale_is_twice_as_long() -> None:
+    scales = pyramid_of(2048, 1536, resolve({"pyramid": 128}))
+    assert [scale.width for scale in scales] == [128, 181, 256, 512, 1024, 2048]
+    assert [scale.width for scale in pyramid_of(500, 400, resolve({}))] == [177, 250, 354, 500]
+
+
+def test_scales_beyond_256_px_start_with_detail() -> None:
+    scales = pyramid_of(1024, 768, resolve({}))
+    assert [scale.width for scale in scales if scale.is_detailed] == [512, 1024]
+    assert not any(scale.is_detailed for scale in pyramid_of(1024, 768, resolve({"preset": "classic"})))
+    assert not any(scale.is_detailed for scale in pyramid_of(1024, 768, resolve({"pyramid": 1024})))
 
 
 def test_most_steps_are_taken_where_they_are_cheap() -> None:
-    steps = [scale.steps for scale in pyramid_of(512, 384, resolve({"steps": 300}))]
+    steps = [scale.steps for scale in pyramid_of(4096, 3072, resolve({"steps": 300}))]
     assert steps == sorted(steps, reverse=True)
 
 
 def test_a_larger_painting_takes_as_many_steps_at_the_small_scales() -> None:
-    small, large = (pyramid_of(size, size, resolve({"steps": 100})) for size in (256, 512))
+    small, large = (pyramid_of(size, size, resolve({"steps": 100})) for size in (256, 1024))
     assert [scale.steps for scale in small] == [100, 70, 50]
-    assert [scale.steps for scale in large] == [100, 70, 50, 50, 50]
+    assert [scale.steps for scale in large] == [100, 70, 50, 14, 7]
 
 
-def test_beyond_512_px_the_steps_grow_fewer_by_the_root_of_the_size() -> None:
-    steps = {scale.width: scale.steps for scale in pyramid_of(2048, 2048, resolve({"steps": 100}))}
-    assert (steps[512], steps[1024], steps[2048]) == (50, 35, 25)
+def test_twice_as_large_a_scale_takes_half_as_many_steps_but_never_next_to_none() -> None:
+    steps = {scale.width: scale.steps for scale in pyramid_of(8192, 8192, resolve({"steps": 1000}))}
+    assert [steps[size] for size in (512, 1024, 2048, 4096, 8192)] == [140, 70, 35, 30, 30]
+
+
+def test_an_average_of_few_steps_forgets_the_first_ones() -> None:
+    def averaging(size: int, steps: int) -> float:
+        recipe = resolve({"steps": steps, "averaging": 0.95, "optimizer": "adam"})
+        return pyramid_of(size, size, recipe)[-1].averaging
+
+    assert averaging(256, 1) == 0.95
+    assert averaging(1024, 1000) == 0.95
+    assert 0.6 < averaging(1024, 110) < 0.8
+    assert averaging(1024, 1) == 0
 
 
 def test_a_panoramas_scales_begin_where_the_network_still_sees_something() -> None:
@@ -65,10 +84,13 @@ def test_without_a_pyramid_there_is_one_size() -> None:
     assert {scale.width for scale in pyramid_of(512, 384, resolve({"pyramid": 0}))} == {512}
 
 
-def test_lbfgs_hands_the_last_scale_to_adam_and_its_average() -> None:
-    scales = pyramid_of(512, 384, resolve({"optimizer": "lbfgs", "averaging": 0.9}))
-    assert [scale.optimizer for scale in scales] == ["lbfgs"] * 4 + ["adam"]
-    assert [scale.averaging for scale in scales] == [0.0] * 4 + [0.9]
+def test_lbfgs_hands_a_small_last_scale_to_adam_and_its_average() -> None:
+    recipe = resolve({"optimizer": "lbfgs", "averaging": 0.9})
+    small, large = (pyramid_of(size, size, recipe) for size in (256, 512))
+    assert [scale.optimizer for scale in small] == ["lbfgs"] * 2 + ["adam"]
+    assert [scale.averaging for scale in small] == [0.0] * 2 + [0.9]
+    assert [scale.optimizer for scale in large] == ["lbfgs"] * 4
+    assert {scale.averaging for scale in large} == {0.0}
 
 
 def test_without_averaging_one_optimiser_does_it_all() -> None:

@@ -68,11 +68,11 @@ FLOORS_WITHIN = {
     "engine": (
         "checkpoint faces fetching layers malloc messages optimise pixels report settings sphere "
         "wasserstein winograd",
-        "figures regions schedule weights",
+        "detail figures regions schedule weights",
         "budget inputs preview recolouring subject vgg",
         "costs devices losses targets",
         "pace speeds tiles",
-        "clock forecast",
+        "clock forecast styles",
         "descent",
         "cuda_graphs palette",
         "autotune",
@@ -163,11 +163,11 @@ LIBRARIES = {
     "rich": "cli.app cli.common cli.live",
     "safetensors": "engine.weights",
     "torch": (
-        "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.devices "
-        "engine.fetching engine.figures engine.inputs engine.losses engine.optimise "
-        "engine.painter engine.palette engine.pixels engine.preview engine.regions engine.studio "
-        "engine.subject engine.targets engine.tiles engine.trial engine.vgg engine.wasserstein "
-        "engine.weights engine.winograd"
+        "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.detail "
+        "engine.devices engine.fetching engine.figures engine.inputs engine.losses "
+        "engine.optimise engine.painter engine.palette engine.pixels engine.preview "
+        "engine.regions engine.studio engine.styles engine.subject engine.targets engine.tiles "
+        "engine.trial engine.vgg engine.wasserstein engine.weights engine.winograd"
     ),
     "torchvision": "engine.fetching",
     "typer": (

@@ -1,0 +1,80 @@
+"""The detail that a larger scale starts with."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nst_daemon.engine import detail
+from nst_daemon.engine.detail import Details, without_detail
+
+
+def _noise(height: int, width: int, seed: int = 0) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def _stripes(height: int, width: int) -> Tensor:
+    """Return vertical stripes of 2 px, half dark and half light. Shapes: -> (1, 3, height, width)."""
+    line = torch.tensor([0.3, 0.3, 0.7, 0.7]).repeat(width // 4)
+    return line.expand(1, 3, height, width).clone()
+
+
+def test_a_style_gets_its_own_detail_back() -> None:
+    style = _noise(48, 64)
+    lost = without_detail(style, 2)
+    found = Details.of([(style, 1.0)], 2).on(lost)
+    before, after = ((style - each).square().mean() for each in (lost, found))
+    assert after < 0.4 * before  # noise: the worst case, for overlapping patches average it out
+
+
+def test_a_flat_style_adds_nothing() -> None:
+    picture = _noise(40, 40) / 2 + 0.25
+    flat = torch.full((1, 3, 32, 32), 0.4)
+    torch.testing.assert_close(Details.of([(flat, 1.0)], 2).on(picture), picture)
+
+
+def test_each_patch_takes_the_detail_of_what_is_like_it() -> None:
+    style = torch.cat([torch.full((1, 3, 64, 64), 0.1), 0.5 + _stripes(64, 64) / 2], dim=-1)
+    picture = torch.cat([torch.full((1, 3, 40, 40), 0.1), torch.full((1, 3, 40, 40), 0.75)], dim=-1)
+    added = Details.of([(style, 1.0)], 4).on(picture) - picture
+    dark, light = added[..., 4:36, 4:36], added[..., 4:36, 44:76]
+    assert dark.abs().max() < 0.01
+    assert light.std() > 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 5), (16, 37), (191, 7), (192, 193), (389, 20)])
+def test_pictures_of_any_size_are_covered_evenly(height: int, width: int) -> None:
+    style = torch.zeros(1, 3, 32, 32)
+    details = Details.of([(style, 1.0)], 2)
+    ones = Details(details.mean, details.components, details.entries, torch.ones_like(details.details) / 4)
+    picture = torch.full((1, 3, height, width), 0.5)
+    torch.testing.assert_close(ones.on(picture), picture + 0.25)
+
+
+def test_the_bands_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    details, picture = Details.of([(_noise(64, 64), 1.0)], 2), _noise(100, 50, seed=1)
+    whole = details.on(picture)
+    monkeypatch.setattr(detail, "BAND", 7 * detail.STRIDE)
+    torch.testing.assert_close(details.on(picture), whole)
+
+
+def test_styles_have_as_many_patches_as_their_shares() -> None:
+    dark, light = torch.zeros(1, 3, 300, 300), torch.ones(1, 3, 300, 300)
+    details = Details.of([(dark, 0.25), (light, 0.75)], 2)
+    means = (details.entries @ details.components.mT + details.mean)[:, -3:].mean(1)
+    assert len(means) == detail.ENTRIES
+    assert int((means < detail.MEAN * detail.SIDE / 2).sum()) == detail.ENTRIES // 4
+
+
+def test_the_photos_detail_has_no_colour_and_is_less_than_the_paints() -> None:
+    photo = _noise(64, 64)
+    smooth, rough = (Details.of([(0.5 + share * (_noise(64, 64, 1) - 0.5), 1.0)], 2) for share in (0.02, 1.0))
+    few, many = (each.of_photo(photo, 2) for each in (smooth, rough))
+    assert few.shape == (1, 1, 64, 64)
+    assert few.std() < 0.1 * many.std()
+    lost = (photo - without_detail(photo, 2)).mean(1, keepdim=True)
+    assert many.std() <= detail.PHOTO * lost.std() * 1.001
+
+
+def test_a_flat_photo_has_no_detail() -> None:
+    details = Details.of([(_noise(64, 64), 1.0)], 2)
+    assert not details.of_photo(torch.full((1, 3, 32, 32), 0.5), 2).abs().max() > 1e-6
