@@ -88,13 +88,10 @@ class Studio:
         Raises:
             JobError: the photo or a style cannot be read, or the painting or its report cannot be made.
         """
-        before = self.painter.speed
         try:
             return self._fulfil(order, on_progress, should_stop)
         finally:
             malloc.give_back()
-            if self.painter.speed != before:
-                self._remember_speed()
 
     @property
     def _speed_key(self) -> str:
@@ -230,6 +227,16 @@ class Studio:
 
         `held`: the bytes that its styles take already.
         """
+        before = self.painter.speed
+        try:
+            return self._painted_on_a_rung(paint, checkpoint, held)
+        finally:
+            if self.painter.speed != before:
+                self._remember_speed()
+
+    def _painted_on_a_rung(
+        self, paint: Callable[[Painter, int], Picture], checkpoint: Checkpoint | None, held: int
+    ) -> tuple[Picture, tuple[str, ...]]:
         reason: Exception | None = None
         for painter, memory, notes in self._rungs(held):
             try:
