@@ -6,14 +6,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from nst_daemon.config.recipe import Figures, Optimizer, Recipe
-from nst_daemon.engine.layers import layers_of_paint, stride_of
+from nst_daemon.engine.layers import field_of_view, layers_of_paint, stride_of
 
 RATIO: Final = 2**0.5  # between neighbouring small scales: each has twice the pixels of the one before
 STEPS_DECAY: Final = 0.7  # steps of a small scale, relative to the one before it …
 LEAST_STEPS: Final = 0.5  # … but not fewer than this, relative to the first
-SMALL: Final = 256  # px, longer side: beyond it each scale is twice as long, and starts with detail
-LARGE_STEPS: Final = 0.14  # steps at twice `SMALL`, relative to the first; twice as large, half as many …
-LEAST_LARGE_STEPS: Final = 0.03  # … but not fewer than this
+SMALL: Final = 200  # px, longer side: a larger scale starts with detail
+OCTAVES: Final = 300  # px, longer side: what is at least twice as large starts from half its own size
+# Steps of a scale that starts with detail: those of the first times this many px, over its longer side …
+LARGE_STEPS: Final = 72.0
+LEAST_LARGE_STEPS: Final = 0.03  # … but not fewer than this, relative to the first
+DEEP: Final = 600  # px, longer side: at a larger scale that starts with detail no style layer counts …
+WIDE: Final = 100  # px, field of view: … that sees more than this, if others are left
+MANY: Final = 40  # steps of Adam, whose average is without grain
 AVERAGED: Final = 0.4  # of a few steps, that their average reaches back at most
 MOST_CONTENT: Final = 2.0  # at the coarsest scales, relative to `content_weight`
 LBFGS_HISTORY: Final = 20  # steps; more changes little (measured), and costs memory
@@ -56,7 +61,14 @@ def style_size(width: int, height: int, recipe: Recipe, scale: Scale) -> tuple[i
 
 
 def counting_at(scale: Scale, recipe: Recipe, pictures: Sequence[tuple[int, int]]) -> Recipe:
-    """Return the recipe with the style layers that count at a scale; `pictures`: sizes of the styles, px."""
+    """Return the recipe with the style layers that count at a scale; `pictures`: sizes of the styles, px.
+
+    Where a large scale starts with detail, the deepest layers have nothing to add: what they would see there,
+    a shallower one saw at a smaller scale.
+    """
+    if scale.is_detailed and max(scale.width, scale.height) > DEEP:
+        kept = tuple(layer for layer in recipe.style_layers if field_of_view(layer) <= WIDE)
+        recipe = replace(recipe, style_layers=kept or recipe.style_layers)
     if recipe.figures is Figures.ON:
         return recipe
     shown = min(max(style_size(*each, recipe, scale)) for each in pictures)
@@ -72,11 +84,11 @@ def pyramid_of(
     share of them, at least one step, and beyond `SMALL` px starts with detail: there few are needed.
 
     L-BFGS needs a third of Adam's steps, but in many of them leaves checkerboard artefacts: the grid of the
-    network's poolings, which nothing averages out. So with `averaging` it hands a small last scale, or the
-    last steps of the only one, to Adam; and an only one of more than `whole_pixels`, where its history would
-    not fit into memory. Where a scale starts with detail its few steps leave none, and Adam's leave grain.
+    network's poolings, which nothing averages out. So with `averaging` it hands the last scale, or the last
+    steps of the only one, to Adam, unless it starts with detail and has few steps: of few Adam leaves grain.
+    An only scale of more than `whole_pixels`, where its history would not fit into memory, is Adam's too.
 
-    Source: the pyramid by crowsonkb/style-transfer-pytorch. Differs: octaves beyond `SMALL`, the shares of
+    Source: the pyramid by crowsonkb/style-transfer-pytorch. Differs: octaves, the shares of
         the steps, and the change of optimiser.
     """
     sizes = _sizes(width, height, recipe)
@@ -90,7 +102,7 @@ def pyramid_of(
     for number, (size, steps) in enumerate(zip(sizes, counts, strict=True), start=1):
         is_last = number == len(sizes)
         is_detailed = number > 1 and max(size) > SMALL and size != sizes[number - 2]
-        is_adams = is_last and is_finished_by_adam and not is_detailed
+        is_adams = is_last and is_finished_by_adam and (steps >= MANY or not is_detailed)
         is_adams = is_adams or (size[0] * size[1] > whole_pixels and not is_detailed)
         optimizer = Optimizer.ADAM if is_adams else recipe.optimizer
         averaging = recipe.averaging if is_last and optimizer is Optimizer.ADAM else 0.0
@@ -101,11 +113,11 @@ def pyramid_of(
 
 
 def _sizes(width: int, height: int, recipe: Recipe) -> list[tuple[int, int]]:
-    """Return the sizes of the scales, smallest first: octaves, and below `SMALL` half ones."""
+    """Return the sizes of the scales, smallest first: octaves, and below `OCTAVES` half ones."""
     sizes = [(width, height)]
     longer = float(max(width, height))
     while recipe.pyramid:
-        longer /= 2 if longer / 2 >= SMALL else RATIO
+        longer /= 2 if longer / 2 >= OCTAVES else RATIO
         smaller = fit(width, height, round(longer))
         is_too_small = min(smaller) < least_side(recipe.content_layers + recipe.style_layers)  # a panorama's
         if round(longer) < recipe.pyramid or is_too_small:
@@ -127,7 +139,7 @@ def least_side(layers: Sequence[str]) -> int:
 def _share(number: int, longer: int) -> float:
     """Return the steps of the `number`th scale after the first, `longer` px, relative to that."""
     if number and longer > SMALL:
-        return min(LEAST_STEPS, max(LEAST_LARGE_STEPS, LARGE_STEPS * 2 * SMALL / longer))
+        return min(LEAST_STEPS, max(LEAST_LARGE_STEPS, LARGE_STEPS / longer))
     return max(LEAST_STEPS, STEPS_DECAY**number)
 
 

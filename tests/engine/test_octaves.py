@@ -49,7 +49,8 @@ ROUGH = StyleSource(_noise(96, 96, 1), 1.0, "rough")
 def _octaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let scales beyond 24 px be large ones."""
     monkeypatch.setattr(schedule, "SMALL", 24)
-    monkeypatch.setattr(schedule, "LARGE_STEPS", 0.5)
+    monkeypatch.setattr(schedule, "OCTAVES", 24)
+    monkeypatch.setattr(schedule, "LARGE_STEPS", 24.0)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_daemon.config.recipe import Optimizer, resolve
-from nst_daemon.engine.schedule import fit, least_side, pyramid_of, style_size, target_size
+from nst_daemon.engine.schedule import counting_at, fit, least_side, pyramid_of, style_size, target_size
 
 
 @given(
@@ -33,15 +33,15 @@ def test_every_scale_has_steps_and_the_last_one_is_the_paintings_size(
         assert longer[0] >= pyramid
 
 
-def test_beyond_256_px_each_scale_is_twice_as_long() -> None:
+def test_large_scales_are_twice_as_long_as_the_one_before() -> None:
     scales = pyramid_of(2048, 1536, resolve({"pyramid": 128}))
-    assert [scale.width for scale in scales] == [128, 181, 256, 512, 1024, 2048]
-    assert [scale.width for scale in pyramid_of(500, 400, resolve({}))] == [177, 250, 354, 500]
+    assert [scale.width for scale in scales] == [128, 181, 256, 362, 512, 1024, 2048]
+    assert [scale.width for scale in pyramid_of(700, 400, resolve({}))] == [175, 247, 350, 700]
 
 
-def test_scales_beyond_256_px_start_with_detail() -> None:
+def test_scales_beyond_200_px_start_with_detail() -> None:
     scales = pyramid_of(1024, 768, resolve({}))
-    assert [scale.width for scale in scales if scale.is_detailed] == [512, 1024]
+    assert [scale.width for scale in scales if scale.is_detailed] == [256, 362, 512, 1024]
     assert not any(scale.is_detailed for scale in pyramid_of(1024, 768, resolve({"preset": "classic"})))
     assert not any(scale.is_detailed for scale in pyramid_of(1024, 768, resolve({"pyramid": 1024})))
 
@@ -53,13 +53,29 @@ def test_most_steps_are_taken_where_they_are_cheap() -> None:
 
 def test_a_larger_painting_takes_as_many_steps_at_the_small_scales() -> None:
     small, large = (pyramid_of(size, size, resolve({"steps": 100})) for size in (256, 1024))
-    assert [scale.steps for scale in small] == [100, 70, 50]
-    assert [scale.steps for scale in large] == [100, 70, 50, 14, 7]
+    assert [scale.steps for scale in small] == [100, 70, 28]
+    assert [scale.steps for scale in large] == [100, 70, 28, 20, 14, 7]
 
 
 def test_twice_as_large_a_scale_takes_half_as_many_steps_but_never_next_to_none() -> None:
     steps = {scale.width: scale.steps for scale in pyramid_of(8192, 8192, resolve({"steps": 1000}))}
-    assert [steps[size] for size in (512, 1024, 2048, 4096, 8192)] == [140, 70, 35, 30, 30]
+    assert [steps[size] for size in (512, 1024, 2048, 4096, 8192)] == [141, 70, 35, 30, 30]
+
+
+def test_the_deepest_style_layers_do_not_count_at_the_largest_scales() -> None:
+    def counting(settings: dict[str, object]) -> list[tuple[int, str]]:
+        recipe = resolve({"figures": "on", **settings})
+        scales = pyramid_of(1024, 768, recipe)
+        return [(each.width, counting_at(each, recipe, [(1024, 768)]).style_layers[-1]) for each in scales]
+
+    assert counting({"pyramid": 256}) == [
+        (256, "relu5_1"),
+        (362, "relu5_1"),
+        (512, "relu5_1"),
+        (1024, "relu4_1"),
+    ]
+    assert counting({"pyramid": 0})[-1] == (1024, "relu5_1")  # an only scale
+    assert counting({"style_layers": ["relu5_1"]})[-1] == (1024, "relu5_1")  # nothing else is left
 
 
 def test_an_average_of_few_steps_forgets_the_first_ones() -> None:
@@ -67,7 +83,7 @@ def test_an_average_of_few_steps_forgets_the_first_ones() -> None:
         recipe = resolve({"steps": steps, "averaging": 0.95, "optimizer": "adam"})
         return pyramid_of(size, size, recipe)[-1].averaging
 
-    assert averaging(256, 1) == 0.95
+    assert averaging(180, 1) == 0.95
     assert averaging(1024, 1000) == 0.95
     assert 0.6 < averaging(1024, 110) < 0.8
     assert averaging(1024, 1) == 0
@@ -84,13 +100,12 @@ def test_without_a_pyramid_there_is_one_size() -> None:
     assert {scale.width for scale in pyramid_of(512, 384, resolve({"pyramid": 0}))} == {512}
 
 
-def test_lbfgs_hands_a_small_last_scale_to_adam_and_its_average() -> None:
-    recipe = resolve({"optimizer": "lbfgs", "averaging": 0.9})
-    small, large = (pyramid_of(size, size, recipe) for size in (256, 512))
-    assert [scale.optimizer for scale in small] == ["lbfgs"] * 2 + ["adam"]
-    assert [scale.averaging for scale in small] == [0.0] * 2 + [0.9]
-    assert [scale.optimizer for scale in large] == ["lbfgs"] * 4
-    assert {scale.averaging for scale in large} == {0.0}
+def test_lbfgs_hands_a_last_scale_of_many_steps_to_adam_and_its_average() -> None:
+    for size, steps, is_adams in ((180, 40, True), (512, 100, False), (512, 400, True)):
+        recipe = resolve({"optimizer": "lbfgs", "averaging": 0.9, "steps": steps})
+        *others, last = pyramid_of(size, size, recipe)
+        assert {(scale.optimizer, scale.averaging) for scale in others} == {("lbfgs", 0.0)}
+        assert (last.optimizer, last.averaging) == (("adam", 0.9) if is_adams else ("lbfgs", 0.0))
 
 
 def test_without_averaging_one_optimiser_does_it_all() -> None:
