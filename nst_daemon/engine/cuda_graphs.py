@@ -15,7 +15,7 @@ WARM_UPS: Final = 3  # libraries choose their kernels, and make their own memory
 
 
 class Captured:
-    """Losses that are computed by a captured graph. Its results are overwritten by the next call.
+    """Losses that are computed by a captured graph. Its losses are overwritten by the next call.
 
     Source: PyTorch's notes on CUDA semantics, "CUDA Graphs".
     """
@@ -36,4 +36,5 @@ class Captured:
         """Return what the losses return. Shapes: (1, 3, H, W) -> (4,), (1, 3, H, W)."""
         self.picture.copy_(picture)
         self.graph.replay()
-        return self.results
+        losses, gradient = self.results
+        return losses, gradient.clone()  # who asked may overwrite it, and keep it

@@ -46,6 +46,8 @@ class Losses(Protocol):
     def __call__(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Return total, content, style and total-variation loss, weighted, and the gradient of the total.
 
+        The gradient is a tensor of its own: it may be overwritten, and kept.
+
         Shapes: (1, 3, H, W) -> (4,), (1, 3, H, W); all on the device.
         """
         ...
@@ -224,17 +226,13 @@ class Descent:
         Shapes: (1, 3, H, W), () of one pixel.
         """
         if self.scale.optimizer is Optimizer.LBFGS:
-            scaled = (
-                None
-                if inverse_curvature is None
-                else inverse_curvature * (self.scale.width * self.scale.height)
-            )
+            pixels = self.scale.width * self.scale.height
             return Lbfgs(
                 variable,
                 learning_rate=self.step_scale,
                 history=FRUGAL_HISTORY if self.is_frugal else LBFGS_HISTORY,
                 kept=torch.bfloat16 if self.is_frugal else None,
-                inverse_curvature=scaled,
+                inverse_curvature=None if inverse_curvature is None else inverse_curvature * pixels,
             )
         return Adam(variable, learning_rate=self.recipe.learning_rate * self.step_scale, betas=ADAM_BETAS)
 
