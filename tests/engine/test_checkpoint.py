@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from support.faults import Faults, under
+from support.painting import Picture, keep_every_step, painted_until
 
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import resolve
-from nst_daemon.engine import checkpoint as checkpoint_module
 from nst_daemon.engine import child
 from nst_daemon.engine import descent as descent_module
 from nst_daemon.engine.budget import FIXED_BYTES
@@ -23,9 +22,6 @@ from nst_daemon.engine.messages import Alive
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.vgg import Trunk
-from nst_daemon.errors import CancelledError
-
-Picture = NDArray[np.float32]
 
 SIZE = (64, 48)
 SMALL: dict[str, object] = {"size": 48, "pyramid": 24}  # for SMALL_SIZE; as many scales
@@ -45,10 +41,7 @@ def painter(trunk: Trunk) -> Painter:
 
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the losses at each step, and write a checkpoint as often."""
-    monkeypatch.setattr(descent_module, "READ_EVERY_STEPS", 1)
-    monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(checkpoint_module, "SHARE_OF_TIME", 1e9)
+    keep_every_step(monkeypatch)
 
 
 def _paint(
@@ -61,27 +54,17 @@ def _paint(
     size: tuple[int, int] = SIZE,
 ) -> tuple[Picture, list[Progress]]:
     """Paint a small picture; an empty one where it was stopped after so many steps."""
-    seen = checkpoint.history if checkpoint else []
-    taken: list[int] = []
-
-    def should_stop() -> bool:
-        taken.append(1)
-        return stop_after is not None and len(taken) > stop_after
-
-    try:
-        painted = painter.paint(
-            _noise(0, size[1], size[0], 3),
-            [StyleSource(_noise(1, 80, 80, 3), 1.0, "noise")],
-            resolve({"steps": 12, "pyramid": 32, **settings}),
-            size=size,
-            on_progress=seen.append,
-            should_stop=should_stop,
-            memory=memory,
-            checkpoint=checkpoint,
-        )
-    except CancelledError:
-        return np.zeros((0, 0, 3), np.float32), seen
-    return painted, seen
+    return painted_until(
+        stop_after,
+        painter,
+        _noise(0, size[1], size[0], 3),
+        [StyleSource(_noise(1, 80, 80, 3), 1.0, "noise")],
+        resolve({"steps": 12, "pyramid": 32, **settings}),
+        size=size,
+        seen=checkpoint.history if checkpoint else [],
+        memory=memory,
+        checkpoint=checkpoint,
+    )
 
 
 Whole = Callable[..., tuple[Picture, list[Progress]]]

@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from support.painting import Picture, keep_every_step, painted_until
 from torch import Tensor
 
 from nst_daemon.config import Precision
 from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine import autotune
-from nst_daemon.engine import checkpoint as checkpoint_module
-from nst_daemon.engine import descent as descent_module
 from nst_daemon.engine import trial as trial_module
 from nst_daemon.engine.autotune import Asked, Backend, remember, remembered
 from nst_daemon.engine.budget import Budget, bytes_needed
@@ -28,9 +26,6 @@ from nst_daemon.engine.targets import fingerprint
 from nst_daemon.engine.trial import Outcome, Trial, _Turns
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_original
-from nst_daemon.errors import CancelledError
-
-Picture = NDArray[np.float32]
 
 CPU = torch.device("cpu")
 PLAIN, WINOGRAD, HALF = Backend(), Backend(winograd=True), Backend(precision=Precision.BFLOAT16)
@@ -65,36 +60,24 @@ def _paint(
     settings: dict[str, object] = FEW,
 ) -> tuple[Picture, list[Progress]]:
     """Paint a small picture; an empty one where it was stopped after so many steps."""
-    seen: list[Progress] = []
-    taken: list[int] = []
-
-    def should_stop() -> bool:
-        taken.append(1)
-        return stop_after is not None and len(taken) > stop_after
-
-    try:
-        painted = painter.paint(
-            _noise(0, 48, 64),
-            [StyleSource(_noise(1, 80, 80), 1.0, "0" * 64)],
-            resolve(settings),
-            size=SIZE,
-            on_progress=seen.append,
-            should_stop=should_stop,
-            memory=memory,
-            checkpoint=checkpoint,
-        )
-    except CancelledError:
-        return np.zeros((0, 0, 3), np.float32), seen
-    return painted, seen
+    return painted_until(
+        stop_after,
+        painter,
+        _noise(0, 48, 64),
+        [StyleSource(_noise(1, 80, 80), 1.0, "0" * 64)],
+        resolve(settings),
+        size=SIZE,
+        seen=[],
+        memory=memory,
+        checkpoint=checkpoint,
+    )
 
 
 @pytest.fixture(name="bfloat16_wins")
 def _bfloat16_wins(monkeypatch: pytest.MonkeyPatch, candidates: None) -> Iterator[None]:
     """Let a picture of 64 px be the trial, and each candidate be faster than the one before."""
     monkeypatch.setattr(trial_module, "LEAST_PIXELS", 40 * 32)
-    monkeypatch.setattr(descent_module, "READ_EVERY_STEPS", 1)
-    monkeypatch.setattr(checkpoint_module, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(checkpoint_module, "SHARE_OF_TIME", 1e9)
+    keep_every_step(monkeypatch)
     now = [0.0]
 
     class Quicker(_Turns):
