@@ -71,7 +71,7 @@ class Adam:
 class Lbfgs:
     """L-BFGS with a fixed step and one evaluation a step.
 
-    It keeps what it knows of earlier steps as `kept`: in bfloat16 half as large, and as good for a few steps.
+    It keeps what it knows of earlier steps as `kept`: in bfloat16 half as large.
 
     A pair of differences whose curvature is not positive is weighted with zero instead of being
     left out: that needs no answer from the device.
