@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nst_daemon.ledger import Ledger
 
 LOOK_SECONDS: Final = 0.2  # between looks at a job that is waited for
+ROUNDS: Final = 4  # paintings, where each result but the last is gone before it could be taken
 HELD_SECONDS: Final = 10.0  # what is held for longer waits for a person, and nobody waits for that
 
 
@@ -269,22 +270,18 @@ def _result_of(
         ConditionError: the result cannot be written there now.
     """
     is_ours = one.is_new or one.is_again
-    job = _ended(one.job, waiting, config, ledger, show)
-    if waiting.output is None or job.state is not JobState.DONE:
-        return job
-    try:
-        deliver(job, waiting.output, is_ours=is_ours)
-    except FileNotFoundError:  # another, who had asked for the same, was given it
-        is_again = ledger.retry(job.id)
+    for _ in range(ROUNDS):
         job = _ended(one.job, waiting, config, ledger, show)
-        if job.state is JobState.DONE:
-            try:
-                deliver(job, waiting.output, is_ours=is_again)
-            except FileNotFoundError as error:
-                raise JobError(
-                    f"Job {job.id} is done, but {job.result} is gone.", remedy="Submit the photo again."
-                ) from error
-    return job
+        if waiting.output is None or job.state is not JobState.DONE:
+            return job
+        try:
+            deliver(job, waiting.output, is_ours=is_ours)
+        except FileNotFoundError:  # another, who had asked for the same, was given it
+            ledger.retry(job.id)
+            is_ours = False  # and more of them may wait for what is painted anew
+        else:
+            return job
+    raise JobError(f"Job {job.id} is done, but {job.result} is gone.", remedy="Submit the photo again.")
 
 
 def _ended(

@@ -604,7 +604,7 @@ def test_a_job_that_is_held_ends_the_waiting_with_the_reason(
     assert house.files("painted") == house.results() == []
 
 
-def test_a_result_that_somebody_took_is_painted_again_once(
+def test_a_result_that_somebody_took_is_painted_again_and_stays_for_whoever_waits_for_it_too(
     asked: Ask, photo: Path, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[Path] = []
@@ -621,8 +621,8 @@ def test_a_result_that_somebody_took_is_painted_again_once(
     with house.running():
         most = 1
         assert asked("submit", photo, "--output", house.output).code == 0
-        assert house.output.exists()
-        most = 3
+        assert house.output.read_bytes() == (house.path / "outbox" / house.results()[0]).read_bytes()
+        most += cli_submit.ROUNDS
         answer = asked("submit", photo, "--output", house.output.with_name("b.jpg"))
         assert answer.code == 1
         assert "is gone" in answer.err
