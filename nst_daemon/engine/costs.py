@@ -11,7 +11,7 @@ from typing import Final
 
 from nst_daemon.config.recipe import LAYERS, Recipe, StyleLoss
 from nst_daemon.engine.budget import CHANNELS, Plan
-from nst_daemon.engine.layers import depth_of, halo_of, halvings_of, map_size
+from nst_daemon.engine.layers import depth_of, halos_of, halvings_of, map_size
 from nst_daemon.engine.schedule import Scale, counting_at
 
 KERNEL: Final = 3 * 3  # entries of each of VGG19's kernels
@@ -61,12 +61,10 @@ def step_cost(width: int, height: int, recipe: Recipe, *, side: int | None = Non
 
     `side`: of the tiles that the picture is painted in; `regions`: in styles of their own, beside the whole.
     """
-    layers = (*recipe.content_layers, *recipe.style_layers)
-    pixels = width * height
-    if side is not None:
-        halo = halo_of(layers)
-        pixels = _outer(width, side, halo) * _outer(height, side, halo)
-    runs = sum(times * multiplications(of) for of, times in _runs(recipe, is_tiled=side is not None))
+    runs = sum(
+        times * multiplications(layers, width, height, side=side)
+        for layers, times in _runs(recipe, is_tiled=side is not None)
+    )
     sums, roots = 0.0, 0.0
     for layer in recipe.style_layers:
         channels = CHANNELS[halvings_of(layer)]
@@ -76,23 +74,29 @@ def step_cost(width: int, height: int, recipe: Recipe, *, side: int | None = Non
             # Eigenvectors of these few hundred rows take the square of the rows, not their cube (measured).
             # Where there are fewer entries than channels, the root is that of the entries.
             roots += (regions + 1) * (channels if side else min(channels, rows * columns)) ** 2
-    return Cost((runs * pixels + sums) / 1e9, roots / 1e6, 1.0)
+    return Cost((runs + sums) / 1e9, roots / 1e6, 1.0)
 
 
 def _runs(recipe: Recipe, *, is_tiled: bool) -> Iterator[tuple[Sequence[str], int]]:
     """Yield how the network is run in a step: down to which layers, and there or there and back."""
     yield (*recipe.content_layers, *recipe.style_layers), THERE_AND_BACK
-    if is_tiled:  # the statistics of all tiles come first, and the photo's maps are made anew in each
+    if is_tiled:  # the statistics of all tiles come first
         yield recipe.style_layers, FORWARD
-        yield recipe.content_layers, FORWARD
 
 
-def multiplications(layers: Sequence[str]) -> float:
-    """Return how many a pixel takes on its way to the deepest of some layers, e.g. 361,152 to relu5_1."""
+def multiplications(layers: Sequence[str], width: int, height: int, *, side: int | None = None) -> float:
+    """Return how many it takes to the deepest of some layers: 361,152 a pixel to relu5_1, without halos.
+
+    `side`: of the tiles, px.
+    """
     sums, before = 0.0, 3
+    halos = halos_of(layers) if layers else ()
     for layer in LAYERS[: 2 * depth_of(layers) : 2]:  # its convolutions
         halvings = halvings_of(layer)
-        sums += KERNEL * before * CHANNELS[halvings] / 4**halvings
+        pixels = width * height
+        if side is not None:
+            pixels = _outer(width, side, halos[halvings]) * _outer(height, side, halos[halvings])
+        sums += KERNEL * before * CHANNELS[halvings] / 4**halvings * pixels
         before = CHANNELS[halvings]
     return sums
 

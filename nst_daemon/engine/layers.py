@@ -41,14 +41,33 @@ def field_of_view(layer: str) -> int:
 
 def depth_of(layers: Sequence[str]) -> int:
     """Return how many convolutions it takes to reach the deepest of `layers`."""
-    return max((LAYERS.index(layer) // 2 + 1 for layer in layers), default=0)
+    return max(map(depth_of_layer, layers), default=0)
+
+
+def depth_of_layer(layer: str) -> int:
+    """Return how many convolutions it takes to reach a layer."""
+    return LAYERS.index(layer) // 2 + 1
+
+
+def halos_of(layers: Sequence[str]) -> tuple[int, ...]:
+    """Return how many px beyond its own the deepest layer needs of each block's maps, down to its own block.
+
+    Each is rounded up to the alignment, e.g. 64, 64, 32, 32 for relu4_2.
+    """
+    deepest = max(layers, key=depth_of_layer)
+    halvings, conv = halvings_of(deepest), int(deepest.rpartition("_")[2])
+    convs = (*CONVS_IN_BLOCK[:halvings], conv)
+    # Poolings reach nothing beyond: tiles are aligned to them.
+    reaches = [
+        sum(each << block for block, each in enumerate(convs) if block >= first)
+        for first in range(len(convs))
+    ]
+    return tuple(-(-reach // ALIGNMENT) * ALIGNMENT for reach in reaches)
 
 
 def halo_of(layers: Sequence[str]) -> int:
     """Return how many px beyond its own the deepest layer sees, rounded up to the alignment."""
-    # Poolings reach nothing beyond: tiles are aligned to them.
-    reach = max((field_of_view(layer) - stride_of(layer)) // 2 for layer in layers)
-    return -(-reach // ALIGNMENT) * ALIGNMENT
+    return halos_of(layers)[0]
 
 
 def layers_of_paint(layers: Sequence[str], longer: int) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from nst_daemon.config.recipe import Recipe, StyleLoss
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.wasserstein import FEW, TINY, WassersteinTarget
 
+BAND = 1 << 22  # entries of feature maps at a time
 WHITENING_POWER = 0.2  # 0 is the plain Gram loss; 0.5 weighs all directions alike, and turns grey
 WHITENING_FLOOR = 0.1  # of the mean eigenvalue; with less, colours wander
 
@@ -34,13 +35,14 @@ def gram(features: Tensor, guide: Tensor | None = None) -> Tensor:
 
 def gram_sum(features: Tensor, guide: Tensor | None = None) -> Tensor:
     """Return a Gram matrix before its division: parts of a picture add up. Shapes: as `gram`."""
-    sums: Tensor = _Products.apply(_maps_of(features, guide))  # type: ignore[no-untyped-call, unused-ignore]  # torch < 2.14
+    maps = features if guide is None else features * guide
+    sums: Tensor = _Products.apply(maps)  # type: ignore[no-untyped-call, unused-ignore]  # torch < 2.14
     return sums
 
 
 def _maps_of(features: Tensor, guide: Tensor | None) -> Tensor:
     """Return what a Gram matrix is the product of. Shapes: (B, C, H, W) -> (B, C, H*W)."""
-    return (features if guide is None else features * guide).flatten(-2)
+    return _flat(features if guide is None else features * guide)
 
 
 def _count(features: Tensor, guide: Tensor | None) -> Tensor | int:
@@ -49,20 +51,37 @@ def _count(features: Tensor, guide: Tensor | None) -> Tensor | int:
 
 
 class _Products(torch.autograd.Function):
-    """F F^T in no less than float32, whatever F is; a gradient of F's own type, by one product, not two."""
+    """F F^T in no less than float32, whatever F is; a gradient of F's own type, by one product, not two.
+
+    Band by band: neither a copy in another type nor one that lies in one piece is ever as large as the maps.
+    """
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
-        """Return F F^T. Shapes: (B, C, N) -> (B, C, C)."""
+        """Return F F^T. Shapes: (B, C, H, W) -> (B, C, C)."""
         ctx.save_for_backward(maps)
-        wide = _wide(maps)
-        return wide @ wide.mT
+        return torch.stack([band @ band.mT for band in map(_wide, map(_flat, _bands(maps)))]).sum(0)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Tensor:
-        """Return the gradient by F: (S + S^T) F. Shapes: (B, C, C) -> (B, C, N)."""
+        """Return the gradient by F: (S + S^T) F. Shapes: (B, C, C) -> (B, C, H, W)."""
         maps: Tensor = ctx.saved_tensors[0]
-        return (slope + slope.mT).to(maps.dtype) @ maps
+        both = (slope + slope.mT).to(maps.dtype)
+        gradient = torch.empty_like(maps)
+        for into, band in zip(_bands(gradient), _bands(maps), strict=True):
+            into.copy_((both @ _flat(band)).view(band.shape))
+        return gradient
+
+
+def _bands(maps: Tensor) -> tuple[Tensor, ...]:
+    """Return views of some rows each. Shapes: (B, C, H, W) -> (B, C, h, W) each."""
+    rows = max(1, BAND // (maps.shape[-3] * maps.shape[-1]))
+    return torch.split(maps, rows, dim=-2)
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """Return maps with their pixels in a row. Shapes: (B, C, H, W) -> (B, C, H*W)."""
+    return maps.flatten(-2)
 
 
 def content_loss(features: Tensor, target: Tensor, guide: Tensor | None = None) -> Tensor:
@@ -209,14 +228,12 @@ class WholeLosses:
 
     def _losses(self, picture: Tensor) -> Tensor:
         """Return total, content, style and total-variation loss. Shapes: (1, 3, H, W) -> (4,)."""
-        features = self.trunk(picture, self.layers, self.recipe.pooling)
-        zero = picture.new_zeros(())
-        guides = self.content_guides
-        content = sum(
-            (content_loss(features[k], wanted, guides.get(k)) for k, wanted in self.content.items()), zero
-        )
-        pairs = [(features[k], target, guide) for k, parts in self.style.items() for guide, target in parts]
-        style = sum((style_loss(maps, target, guide) for maps, target, guide in pairs), zero)
+        content = style = picture.new_zeros(())
+        for layer, maps in self.trunk.walk(picture, self.layers, self.recipe.pooling):
+            if (wanted := self.content.get(layer)) is not None:
+                content = content + content_loss(maps, wanted, self.content_guides.get(layer))
+            for guide, target in self.style.get(layer, ()):
+                style = style + style_loss(maps, target, guide)
         content = content * self.content_weight
         style = style * (self.recipe.style_weight / len(self.style))
         tv = total_variation(picture) * self.recipe.tv_weight

@@ -291,7 +291,7 @@ class Painter:
             for layer, target in self.styles.targets(part.styles, recipe, scale, budget).items():
                 weighed = target if part.mask is None else target.weighing(part.share)
                 style[layer].append((guides[layer], weighed))
-        side = budget.tile_side(scale.width, scale.height)
+        side = budget.tile_side(scale.width, scale.height, steps=scale.steps)
         # Where memory is scarce, kept blocks would leave holes that the next ones do not fit into.
         malloc.keep_blocks(malloc.LARGE if side is None else malloc.SMALL)
         losses_of: Callable[..., Losses] = WholeLosses

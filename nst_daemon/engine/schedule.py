@@ -15,7 +15,7 @@ SMALL: Final = 200  # px, longer side: a larger scale starts with detail
 OCTAVES: Final = 300  # px, longer side: what is at least twice as large starts from half its own size
 # Steps of a scale that starts with detail: those of the first times this many px, over its longer side …
 LARGE_STEPS: Final = 72.0
-LEAST_LARGE_STEPS: Final = 0.03  # … but not fewer than this, relative to the first
+LEAST_LARGE_STEPS: Final = 0.02  # … but not fewer than this, relative to the first
 DEEP: Final = 600  # px, longer side: at a larger scale that starts with detail no style layer counts …
 WIDE: Final = 100  # px, field of view: … that sees more than this, if others are left
 MANY: Final = 40  # steps of Adam, whose average is without grain
@@ -66,13 +66,20 @@ def counting_at(scale: Scale, recipe: Recipe, pictures: Sequence[tuple[int, int]
     Where a large scale starts with detail, the deepest layers have nothing to add: what they would see there,
     a shallower one saw at a smaller scale.
     """
-    if scale.is_detailed and max(scale.width, scale.height) > DEEP:
-        kept = tuple(layer for layer in recipe.style_layers if field_of_view(layer) <= WIDE)
-        recipe = replace(recipe, style_layers=kept or recipe.style_layers)
+    if scale.is_detailed:
+        recipe = replace(recipe, style_layers=seen_at(scale.width, scale.height, recipe))
     if recipe.figures is Figures.ON:
         return recipe
     shown = min(max(style_size(*each, recipe, scale)) for each in pictures)
     return replace(recipe, style_layers=layers_of_paint(recipe.style_layers, shown))
+
+
+def seen_at(width: int, height: int, recipe: Recipe) -> tuple[str, ...]:
+    """Return the style layers that count at a size that starts with detail, as a pyramid's large ones do."""
+    if not recipe.pyramid or max(width, height) <= DEEP:
+        return recipe.style_layers
+    kept = tuple(layer for layer in recipe.style_layers if field_of_view(layer) <= WIDE)
+    return kept or recipe.style_layers
 
 
 def pyramid_of(

@@ -8,7 +8,8 @@ one pass over the whole picture would, up to rounding: no seams, because nothing
     2. with gradients: each tile's share of the loss, given the derivatives by the statistics
 
 A tile is its core and a halo. The halo is as wide as the network sees, so that the features of the core are
-those of the whole picture; at the picture's own border there is none.
+those of the whole picture; at the picture's own border there is none. Deeper blocks need less of it, and get
+no more.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from nst_daemon.config.recipe import Pooling, Recipe
-from nst_daemon.engine.layers import ALIGNMENT, halo_of, map_size, stride_of
+from nst_daemon.engine.layers import ALIGNMENT, halos_of, halvings_of, map_size
 from nst_daemon.engine.losses import NO_GUIDES, Guided, gram_sum
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.wasserstein import TINY
@@ -29,48 +30,74 @@ BAND_ROWS: Final = 256  # rows of a picture whose total variation is taken at a 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A tile along one axis, in px: the core, and the outer bounds with the halo."""
+    """A tile along one axis, in px: the core, and what lies around it within the picture."""
 
     start: int
     end: int
-    outer_start: int
-    outer_end: int
+    length: int  # of the picture
+    halos: tuple[int, ...]  # of each block's maps
 
-    def core(self, stride: int, size: int) -> slice:
-        """Return where the core lies in a map of the outer tile, of `size` entries of `stride` px each."""
-        first = (self.start - self.outer_start) // stride
-        is_last = self.end == self.outer_end
-        return slice(first, size if is_last else (self.end - self.outer_start) // stride)
+    def outer(self, halvings: int = 0) -> tuple[int, int]:
+        """Return the bounds with the halo that a block's maps have."""
+        halo = self.halos[halvings]
+        return max(0, self.start - halo), min(self.length, self.end + halo)
 
-    def whole(self, stride: int, size: int) -> slice:
-        """Return where the core lies in a map of the whole picture, of `size` entries."""
-        is_last = self.end == self.outer_end
-        return slice(self.start // stride, size if is_last else self.end // stride)
+    def core(self, halvings: int, size: int) -> slice:
+        """Return where the core lies in a block's map of the outer tile, of `size` entries."""
+        first = self.outer(halvings)[0]
+        return slice((self.start - first) >> halvings, self._end(self.end, first, halvings, size))
+
+    def whole(self, halvings: int, size: int) -> slice:
+        """Return where the core lies in a block's map of the whole picture, of `size` entries."""
+        return slice(self.start >> halvings, self._end(self.end, 0, halvings, size))
+
+    def trimmed(self, halvings: int, size: int) -> slice:
+        """Return what a block needs of a map as the pooling left it, of `size` entries."""
+        (before, _), (first, last) = self.outer(halvings - 1), self.outer(halvings)
+        return slice((first - before) >> halvings, self._end(last, before, halvings, size))
+
+    def _end(self, end: int, first: int, halvings: int, size: int) -> int:
+        """Return where an end lies in a map that begins at `first`; the picture's own is the map's."""
+        return size if end == self.length else (end - first) >> halvings
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A rectangle of the picture."""
+    """A rectangle of the picture: a core and a halo, which is the narrower the deeper the block."""
 
     rows: Span
     columns: Span
 
     def cut(self, picture: Tensor) -> Tensor:
         """Return the outer tile as a view. Shapes: (..., H, W)."""
-        rows, columns = self.rows, self.columns
-        return picture[..., rows.outer_start : rows.outer_end, columns.outer_start : columns.outer_end]
+        (top, bottom), (left, right) = self.rows.outer(), self.columns.outer()
+        return picture[..., top:bottom, left:right]
+
+    def trim(self, maps: Tensor, halvings: int) -> Tensor:
+        """Return what a block needs of the outer tile's maps behind its pooling. Shapes: (..., h, w)."""
+        rows = self.rows.trimmed(halvings, maps.shape[-2])
+        return maps[..., rows, self.columns.trimmed(halvings, maps.shape[-1])]
 
     def core(self, maps: Tensor, layer: str) -> Tensor:
         """Return the core of an outer tile's feature maps. Shapes: (..., h, w)."""
-        stride = stride_of(layer)
-        rows = self.rows.core(stride, maps.shape[-2])
-        return maps[..., rows, self.columns.core(stride, maps.shape[-1])]
+        halvings = halvings_of(layer)
+        rows = self.rows.core(halvings, maps.shape[-2])
+        return maps[..., rows, self.columns.core(halvings, maps.shape[-1])]
 
     def of_whole(self, maps: Tensor, layer: str) -> Tensor:
         """Return the core's part of a map of the whole picture. Shapes: (..., h, w)."""
-        stride = stride_of(layer)
-        rows = self.rows.whole(stride, maps.shape[-2])
-        return maps[..., rows, self.columns.whole(stride, maps.shape[-1])]
+        halvings = halvings_of(layer)
+        rows = self.rows.whole(halvings, maps.shape[-2])
+        return maps[..., rows, self.columns.whole(halvings, maps.shape[-1])]
+
+    def walk(
+        self, trunk: Trunk, picture: Tensor, layers: Sequence[str], pooling: Pooling
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield each of `layers` with the outer tile's maps, given its pixels.
+
+        Shapes: (1, 3, H, W) -> (1, C, h, w) each.
+        """
+        return trunk.walk(picture, layers, pooling, self.trim)
 
     def gram_sum(self, maps: Tensor, layer: str, guide: Tensor | None) -> Tensor:
         """Return the core's part of a Gram matrix before its division; `guide` is the whole picture's.
@@ -80,23 +107,24 @@ class Tile:
         return gram_sum(self.core(maps, layer), None if guide is None else self.of_whole(guide, layer))
 
 
-def tiles_of(width: int, height: int, side: int, halo: int) -> list[Tile]:
-    """Return tiles whose cores of at most `side` px cover the picture, each pixel once."""
+def tiles_of(width: int, height: int, side: int, layers: Sequence[str]) -> list[Tile]:
+    """Return tiles whose cores of at most `side` px cover the picture, each pixel once.
+
+    Their halos are as wide as these layers need.
+    """
+    halos = halos_of(layers)
     return [
-        Tile(rows, columns) for rows in _spans(height, side, halo) for columns in _spans(width, side, halo)
+        Tile(rows, columns) for rows in _spans(height, side, halos) for columns in _spans(width, side, halos)
     ]
 
 
-def _spans(length: int, side: int, halo: int) -> list[Span]:
+def _spans(length: int, side: int, halos: tuple[int, ...]) -> list[Span]:
     step = max(ALIGNMENT, side // ALIGNMENT * ALIGNMENT)
     starts = list(range(0, length, step))
     if len(starts) > 1 and length - starts[-1] < ALIGNMENT:
         starts.pop()  # what is left is too little for four poolings
     ends = [*starts[1:], length]
-    return [
-        Span(start, end, max(0, start - halo), min(length, end + halo))
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    return [Span(start, end, length, halos) for start, end in zip(starts, ends, strict=True)]
 
 
 @torch.no_grad()
@@ -114,10 +142,9 @@ def tiled_grams(
     """
     height, width = picture.shape[-2:]
     sums: dict[str, Tensor] = {}
-    for tile in tiles_of(width, height, side, halo_of(layers)):
-        features = trunk(tile.cut(picture), layers, pooling)
-        for layer in layers:
-            part = tile.gram_sum(features[layer], layer, guides.get(layer))
+    for tile in tiles_of(width, height, side, layers):
+        for layer, maps in tile.walk(trunk, tile.cut(picture), layers, pooling):
+            part = tile.gram_sum(maps, layer, guides.get(layer))
             sums[layer] = sums[layer] + part if layer in sums else part
     return {layer: each / _count(picture, layer, guides.get(layer)) for layer, each in sums.items()}
 
@@ -149,15 +176,16 @@ class TiledLosses:
         on_tile: Callable[[], None] = lambda: None,
     ) -> None:
         self.trunk = trunk
-        self.photo = photo
         self.style = style
         self.recipe = recipe
         self.content_guides = content_guides
         self.on_tile = on_tile  # called before each: a step of a large picture takes minutes
         self.layers = tuple(dict.fromkeys((*recipe.content_layers, *recipe.style_layers)))
         height, width = photo.shape[-2:]
-        self.tiles = tiles_of(width, height, side, halo_of(self.layers))
-        self.content_factors = self._content_factors(content_weight)
+        self.tiles = tiles_of(width, height, side, self.layers)
+        self.style_tiles = tiles_of(width, height, side, tuple(style))  # they see less
+        self.wanted: list[dict[str, Tensor]] = []  # of each tile's core, the photo's maps
+        self.content_factors = self._look_at(photo, content_weight)
 
     def __call__(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Return total, content, style and total-variation loss, and the gradient by the picture.
@@ -167,44 +195,61 @@ class TiledLosses:
         style, slopes = self._style(picture)
         gradient = torch.zeros_like(picture)
         content = picture.new_zeros(())
-        for tile in self.tiles:
+        for tile, wanted in zip(self.tiles, self.wanted, strict=True):
             self.on_tile()
             with torch.enable_grad():
                 part = tile.cut(picture).detach().clone().requires_grad_()
-                features = self.trunk(part, self.layers, self.recipe.pooling)
-                share = self._content(features, tile)
-                (slope,) = torch.autograd.grad(share + self._along(features, tile, slopes), part)
+                share, along = self._shares(part, tile, wanted, slopes)
+                (slope,) = torch.autograd.grad(share + along, part)
             content += share.detach()
             tile.cut(gradient).add_(slope)
         tv = self._total_variation(picture, gradient)
         return torch.stack([content + style + tv, content, style, tv]), gradient
 
     @torch.no_grad()
-    def _content_factors(self, content_weight: float) -> dict[str, float]:
-        """Return, by layer, what turns a sum of squared errors into the weighted content loss."""
-        squares = dict.fromkeys(self.recipe.content_layers, 0.0)
-        for tile in self.tiles if squares else ():
+    def _look_at(self, photo: Tensor, content_weight: float) -> dict[str, float]:
+        """Keep the photo's maps; return, by layer, what turns squared errors into the weighted content loss.
+
+        Shapes: (1, 3, H, W).
+        """
+        layers = self.recipe.content_layers
+        squares = dict.fromkeys(layers, 0.0)
+        for tile in self.tiles:
             self.on_tile()
-            features = self.trunk(tile.cut(self.photo), tuple(squares), self.recipe.pooling)
-            for layer in squares:
-                squares[layer] += float(tile.core(features[layer], layer).double().square().sum())
+            found = tile.walk(self.trunk, tile.cut(photo), layers, self.recipe.pooling)
+            cores = {layer: tile.core(maps, layer) for layer, maps in found}
+            for layer, core in cores.items():
+                squares[layer] += float(core.double().square().sum())
+            self.wanted.append({layer: core.clone() for layer, core in cores.items()})  # not with their halos
         # The mean over all entries and the division by the photo's own mean square: their counts cancel.
         return {layer: content_weight / len(squares) / max(each, TINY) for layer, each in squares.items()}
 
-    def _content(self, features: Mapping[str, Tensor], tile: Tile) -> Tensor:
-        """Return the core's part of the weighted content loss. Shapes: (1, C, h, w) a layer -> ()."""
-        loss = next(iter(features.values())).new_zeros(())
-        if not self.content_factors:
-            return loss
-        with torch.no_grad():  # made anew: at full resolution it would be the largest thing in memory
-            wanted = self.trunk(tile.cut(self.photo), self.recipe.content_layers, self.recipe.pooling)
-        for layer, factor in self.content_factors.items():
-            error = tile.core(features[layer], layer) - tile.core(wanted[layer], layer)
-            squares = error.float().square()
-            if (guide := self.content_guides.get(layer)) is not None:
-                squares = squares * tile.of_whole(guide, layer)
-            loss = loss + factor * squares.sum()
-        return loss
+    def _shares(
+        self,
+        part: Tensor,
+        tile: Tile,
+        wanted: Mapping[str, Tensor],
+        slopes: Mapping[str, Sequence[Tensor]],
+    ) -> tuple[Tensor, Tensor]:
+        """Return the core's part of the weighted content loss, and what has the slopes of the style loss.
+
+        Shapes: (1, 3, H, W), (1, C, h, w) a layer, (1, C, C) a layer and region -> (), ().
+        """
+        share = along = part.new_zeros(())
+        for layer, maps in tile.walk(self.trunk, part, self.layers, self.recipe.pooling):
+            if layer in wanted:
+                share = share + self._content(tile.core(maps, layer), wanted[layer], layer, tile)
+            if layer in slopes:
+                parts = zip(slopes[layer], self._parts(maps, tile, layer), strict=True)
+                along = along + torch.stack([(slope * each).sum() for slope, each in parts]).sum()
+        return share, along
+
+    def _content(self, core: Tensor, wanted: Tensor, layer: str, tile: Tile) -> Tensor:
+        """Return a core's part of the weighted content loss in a layer. Shapes: (1, C, h, w) twice -> ()."""
+        squares = (core.float() - wanted.float()).square()
+        if (guide := self.content_guides.get(layer)) is not None:
+            squares = squares * tile.of_whole(guide, layer)
+        return squares.sum() * self.content_factors[layer]
 
     def _style(self, picture: Tensor) -> tuple[Tensor, dict[str, list[Tensor]]]:
         """Return the weighted style loss and its derivatives by each layer's sums.
@@ -226,36 +271,22 @@ class TiledLosses:
     def _sums(self, picture: Tensor) -> dict[str, list[Tensor]]:
         """Return the sums over all pixels, by layer and region. Shapes: -> (1, C, C) each."""
         sums: dict[str, list[Tensor]] = {}
-        for tile in self.tiles:
+        layers = tuple(self.style)
+        for tile in self.style_tiles:
             self.on_tile()
-            features = self.trunk(tile.cut(picture), tuple(self.style), self.recipe.pooling)
-            for layer in self.style:
-                parts = list(self._parts(features, tile, layer))
+            for layer, maps in tile.walk(self.trunk, tile.cut(picture), layers, self.recipe.pooling):
+                parts = list(self._parts(maps, tile, layer))
                 before = sums.get(layer)
                 sums[layer] = parts if before is None else [a + b for a, b in zip(before, parts, strict=True)]
         return sums
 
-    def _along(
-        self, features: Mapping[str, Tensor], tile: Tile, slopes: Mapping[str, Sequence[Tensor]]
-    ) -> Tensor:
-        """Return what has, by the core's features, the derivative that the style loss has.
-
-        Shapes: (1, C, h, w) a layer, (1, C, C) a layer and region -> ().
-        """
-        products = [
-            (slope * part).sum()
-            for layer in self.style
-            for slope, part in zip(slopes[layer], self._parts(features, tile, layer), strict=True)
-        ]
-        return torch.stack(products).sum()
-
-    def _parts(self, features: Mapping[str, Tensor], tile: Tile, layer: str) -> Iterator[Tensor]:
+    def _parts(self, maps: Tensor, tile: Tile, layer: str) -> Iterator[Tensor]:
         """Yield a layer's statistics over the core of a tile, region by region.
 
         Shapes: (1, C, h, w) -> (1, C, C) a region.
         """
         for guide, _ in self.style[layer]:
-            yield tile.gram_sum(features[layer], layer, guide)
+            yield tile.gram_sum(maps, layer, guide)
 
     def _total_variation(self, picture: Tensor, gradient: Tensor) -> Tensor:
         """Return the weighted total variation, and add its gradient, in bands of rows.

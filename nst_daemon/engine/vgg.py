@@ -4,7 +4,7 @@ Source: Simonyan and Zisserman 2014, arXiv:1409.1556. Differs: conv1_1 is padded
 border (replicate), which spares the painting a dirty frame; the other convolutions pad with zeros.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import torch
@@ -13,11 +13,12 @@ from torch.nn import functional
 
 from nst_daemon.config.recipe import Pooling
 from nst_daemon.engine import winograd
-from nst_daemon.engine.layers import depth_of
+from nst_daemon.engine.layers import depth_of, halvings_of
 from nst_daemon.engine.weights import CONV_NAMES, Weights
 
 FIRST: Final = CONV_NAMES[0]
 Features = dict[str, Tensor]  # layer -> (B, C, H, W)
+Trim = Callable[[Tensor, int], Tensor]
 
 
 class Trunk(nn.Module):
@@ -52,19 +53,33 @@ class Trunk(nn.Module):
 
         Shapes: (B, 3, H, W), RGB in 0..1, float32 -> a (B, C, H / 2**k, W / 2**k) a layer, in the precision.
         """
-        features: Features = {}
+        return dict(self.walk(picture, layers, pooling))
+
+    def walk(
+        self,
+        picture: Tensor,
+        layers: Sequence[str],
+        pooling: Pooling = Pooling.MAX,
+        trim: Trim = lambda maps, halvings: maps,
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield each of `layers` with its features, from the shallowest down, as the picture reaches it.
+
+        What is made of them at once is on the way back the last before them, and holds no memory till then.
+        `trim` may leave a part of the maps behind each pooling, told how many there were.
+
+        Shapes: as `forward`.
+        """
         wanted = set(layers)
         maps = picture
         for name in CONV_NAMES[: depth_of(layers)]:
             if name.endswith("_1") and name != FIRST:
-                maps = _halve(maps, pooling)
+                maps = trim(_halve(maps, pooling), halvings_of(name))
             maps = self._convolve(maps, name).to(self.precision)
             if name in wanted:
-                features[name] = maps
+                yield name, maps
             maps = functional.relu(maps)  # not in place: a loss may read the maps before the rectifier
             if (rectified := name.replace("conv", "relu")) in wanted:
-                features[rectified] = maps
-        return features
+                yield rectified, maps
 
     def _convolve(self, maps: Tensor, name: str) -> Tensor:
         """Return maps behind one convolution, before its rectifier.

@@ -231,7 +231,7 @@ def test_tiles_paint_masks_and_regions_as_the_whole_picture_does(
     whole = _pixels(studio, order)
     sides: list[int] = []
 
-    def tile_side(*_: object) -> int:
+    def tile_side(*_: object, **__: object) -> int:
         sides.append(32)
         return 32
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from nst_daemon.config.recipe import Pooling, Recipe, StyleLoss, resolve
 from nst_daemon.engine import losses as losses_module
 from nst_daemon.engine import wasserstein
-from nst_daemon.engine.layers import halo_of, stride_of
+from nst_daemon.engine.layers import halo_of, halos_of, stride_of
 from nst_daemon.engine.losses import Guided, WholeLosses, gram, style_target
 from nst_daemon.engine.tiles import TiledLosses, tiled_grams, tiles_of
 from nst_daemon.engine.vgg import Trunk
@@ -139,11 +139,27 @@ def test_there_is_no_seam_where_tiles_meet(trunk: Trunk) -> None:
 @given(width=st.integers(16, 700), height=st.integers(16, 700), side=st.integers(16, 300))
 def test_every_pixel_belongs_to_one_core(width: int, height: int, side: int) -> None:
     covered = torch.zeros(height, width, dtype=torch.int)
-    for tile in tiles_of(width, height, side, halo=96):
+    for tile in tiles_of(width, height, side, DEFAULT_LAYERS):
         covered[tile.rows.start : tile.rows.end, tile.columns.start : tile.columns.end] += 1
-        assert tile.rows.outer_start <= tile.rows.start < tile.rows.end <= tile.rows.outer_end
-        assert tile.rows.outer_start % 16 == tile.columns.outer_start % 32 == 0
+        for span in (tile.rows, tile.columns):
+            bounds = [span.outer(halvings) for halvings in range(5)]
+            assert all(first <= span.start < span.end <= last <= span.length for first, last in bounds)
+            assert all(first % 32 == 0 for first, _ in bounds)
     assert (covered == 1).all()
+
+
+@given(width=st.integers(16, 400), height=st.integers(16, 400), side=st.integers(16, 300))
+def test_what_is_trimmed_block_by_block_has_the_size_of_its_bounds(
+    width: int, height: int, side: int
+) -> None:
+    for tile in tiles_of(width, height, side, DEFAULT_LAYERS):
+        maps = tile.cut(torch.empty(1, 1, height, width))
+        for halvings in range(1, 5):
+            halved = maps[..., : maps.shape[-2] // 2, : maps.shape[-1] // 2]  # as a pooling leaves them
+            maps = tile.trim(halved, halvings)
+            for span, size in ((tile.rows, maps.shape[-2]), (tile.columns, maps.shape[-1])):
+                first, last = span.outer(halvings)
+                assert size == (last >> halvings) - (first >> halvings)
 
 
 def test_the_halo_is_what_the_deepest_layer_sees() -> None:
@@ -152,6 +168,10 @@ def test_the_halo_is_what_the_deepest_layer_sees() -> None:
     assert halo_of(DEFAULT_LAYERS) == 96
     assert halo_of(("relu1_2",)) == 32
     assert halo_of(("relu5_4",)) == 128
+    # A block needs no more than it and those below it see: 16 and 8 px at relu4_1, 32 and 16 at relu4_2.
+    assert halos_of(("relu4_1",)) == (32, 32, 32, 32)
+    assert halos_of(("relu1_1", "relu4_2", "relu3_1")) == (64, 64, 32, 32)
+    assert halos_of(DEFAULT_LAYERS) == (96, 96, 64, 64, 32)
 
 
 def test_the_halo_covers_the_receptive_field(trunk: Trunk) -> None:
