@@ -19,7 +19,7 @@ from nst_daemon.errors import (
     Trouble,
 )
 from nst_daemon.intake.inspection import Inspection, Read, Unreadable
-from nst_daemon.intake.reading import Task, read_photo, serve
+from nst_daemon.intake.reading import THUMBNAIL, Task, read_photo, serve
 from nst_daemon.system.child import Child, ClosedError, EndedError
 
 logger = logging.getLogger(__name__)
@@ -118,8 +118,8 @@ class PhotoReader:
         finally:
             self._last_use = self._clock()
 
-    def thumbnail(self, path: Path) -> bytes | None:
-        """Return a small JPEG of a picture, for a list to choose from; None: it is no picture.
+    def thumbnail(self, path: Path, longest: int | None = THUMBNAIL) -> bytes | None:
+        """Return a JPEG of a picture, no longer than so many px, or as it is; None: it is no picture.
 
         Raises:
             FileNotFoundError, ConditionError: as `inspect`.
@@ -127,7 +127,7 @@ class PhotoReader:
         self._last_use = self._clock()
         self._get_ready()
         try:
-            self._child.send((Task.SHRINK, path, self._max_megapixels))
+            self._child.send((Task.SHRINK, path, self._max_megapixels, longest))
             if self._child.poll(self._time_limit):
                 answer: bytes | Exception | None = self._child.receive()
                 if isinstance(answer, Exception):
@@ -160,7 +160,7 @@ class PhotoReader:
             limit = self._long_limit if is_slow else self._time_limit
             deadline = time.monotonic() + limit
             try:
-                self._child.send((Task.READ, path, self._max_megapixels))
+                self._child.send((Task.READ, path, self._max_megapixels, None))
                 while not self._child.poll(min(SAMPLE_SECONDS, max(0.0, deadline - time.monotonic()))):
                     least = min(least, self._memory_left(self.pid))
                     if time.monotonic() >= deadline:
@@ -215,7 +215,7 @@ class PhotoReader:
         """
         self._get_ready()
         try:
-            self._child.send((Task.LOOK, path, self._max_megapixels))
+            self._child.send((Task.LOOK, path, self._max_megapixels, None))
             if self._child.poll(self._time_limit):
                 answer = self._child.receive()
                 if isinstance(answer, Exception):

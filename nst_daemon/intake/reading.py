@@ -28,7 +28,7 @@ class Task(StrEnum):
 
     READ = "read"  # decode it
     LOOK = "look"  # read its bytes: can its disk give them at all?
-    SHRINK = "shrink"  # make a small picture of it
+    SHRINK = "shrink"  # make a JPEG of it, no longer than so many px
 
 
 def serve(pipe: Connection, read: Read) -> None:
@@ -37,14 +37,14 @@ def serve(pipe: Connection, read: Read) -> None:
     pipe.send(True)  # ready
     while True:
         try:
-            task, path, max_megapixels = pipe.recv()
+            task, path, max_megapixels, longest = pipe.recv()
         except (EOFError, OSError):
             return
         answer: object
         if task is Task.READ:
             answer = _answer(read, path, max_megapixels)
         else:
-            answer = _look(path) if task is Task.LOOK else _shrunk(path, max_megapixels)
+            answer = _look(path) if task is Task.LOOK else _shrunk(path, max_megapixels, longest)
         try:
             pipe.send(answer)
         except OSError:
@@ -84,14 +84,14 @@ def _look(path: Path) -> bool | Exception:
     return True
 
 
-def _shrunk(path: Path, max_megapixels: float) -> bytes | Exception | None:
-    """Return a small JPEG of a picture; None: it is none; or what stands between it and us."""
+def _shrunk(path: Path, max_megapixels: float, longest: int | None) -> bytes | Exception | None:
+    """Return a JPEG of a picture; None: it is none; or what stands between it and us."""
     from nst_daemon.images.loading import load_style
     from nst_daemon.images.saving import thumbnail
 
     try:
-        picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=THUMBNAIL)
-        return thumbnail(picture, THUMBNAIL)
+        picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=longest)
+        return thumbnail(picture, longest or max(picture.shape))
     except (ConditionError, FileNotFoundError) as error:
         return error
     except StyleError as error:
