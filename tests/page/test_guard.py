@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from starlette.routing import Route
-from support.asking import Browser, connected
+from support.asking import Browser, connected, let_in
 from support.played_page import Played
 
 from nst_daemon.page import changes, routes
@@ -17,6 +17,17 @@ from nst_daemon.page.guard import ALWAYS, CSP, cookie_name
 ALL = (*routes.ROUTES, *changes.ROUTES)
 OPEN = {"/open/{ticket}", "/static/{name}"}  # of the latter one name
 VALUES = {"ticket": "x", "job": "1", "name": "mosaic"}
+
+
+@pytest.fixture(scope="module")
+def browser(played: Played) -> Browser:
+    """Return a browser that was let in."""
+    return let_in(played)
+
+
+@pytest.fixture(scope="module")
+def stranger(played: Played) -> Browser:
+    return Browser(played.address)
 
 
 def address_of(route: Route) -> str:
@@ -72,15 +83,15 @@ def test_every_name_of_loopback_is_ours_and_exactly_one_is_given(browser: Browse
 @pytest.mark.parametrize(
     "headers",
     [
-        {"x_nst_daemon": "1"},  # no Origin
-        {"x_nst_daemon": "1", "origin": "null"},
-        {"x_nst_daemon": "1", "origin": "http://evil.example"},
-        {"x_nst_daemon": "1", "origin": "http://127.0.0.1"},
-        {"x_nst_daemon": "1", "origin": "OURS", "sec_fetch_site": "cross-site"},
-        {"x_nst_daemon": "1", "origin": "OURS", "sec_fetch_site": "same-site"},
-        {"x_nst_daemon": "1", "origin": "OURS", "sec_fetch_site": "none"},
-        {"origin": "OURS", "sec_fetch_site": "same-origin"},  # a form: it can send no header of ours
-        {"x_nst_daemon": "", "origin": "OURS"},
+        {"x-nst-daemon": "1"},  # no Origin
+        {"x-nst-daemon": "1", "origin": "null"},
+        {"x-nst-daemon": "1", "origin": "http://evil.example"},
+        {"x-nst-daemon": "1", "origin": "http://127.0.0.1"},
+        {"x-nst-daemon": "1", "origin": "OURS", "sec-fetch-site": "cross-site"},
+        {"x-nst-daemon": "1", "origin": "OURS", "sec-fetch-site": "same-site"},
+        {"x-nst-daemon": "1", "origin": "OURS", "sec-fetch-site": "none"},
+        {"origin": "OURS", "sec-fetch-site": "same-origin"},  # a form: it can send no header of ours
+        {"x-nst-daemon": "", "origin": "OURS"},
     ],
     ids=lambda headers: ",".join(headers),
 )
@@ -89,13 +100,13 @@ def test_only_our_own_page_changes_anything(
 ) -> None:
     before = played.ledger.snapshot(running=True)
     sent = {name: value.replace("OURS", browser.address) for name, value in headers.items()}
-    assert browser.ask(address_of(route), "POST", is_ours=False, body=b"x", **sent).status == 403
+    assert browser.ask(address_of(route), "POST", is_ours=False, body=b"x", headers=sent).status == 403
     assert played.ledger.snapshot(running=True).counts == before.counts
 
 
 def test_without_fetch_metadata_the_origin_is_enough(browser: Browser) -> None:
-    headers = {"origin": browser.address, "x_nst_daemon": "1"}
-    assert browser.ask("/resume", "POST", is_ours=False, **headers).status == 200
+    headers = {"origin": browser.address, "x-nst-daemon": "1"}
+    assert browser.ask("/resume", "POST", is_ours=False, headers=headers).status == 200
 
 
 @each_change
@@ -112,8 +123,8 @@ def test_a_change_is_no_answer_to_a_look(route: Route, browser: Browser) -> None
 def test_only_our_cookie_is_one(cookie: str, browser: Browser, stranger: Browser) -> None:
     token = browser.cookie.partition("=")[2]
     sent = cookie.replace("PORT", str(browser.port)).replace("TOKEN", token)
-    assert stranger.ask("/jobs", cookie=sent).status in (401, 400)
-    assert stranger.ask("/jobs", cookie=f"a=b; {sent}; {browser.cookie}").status == 200
+    assert stranger.ask("/jobs", headers={"cookie": sent}).status in (401, 400)
+    assert stranger.ask("/jobs", headers={"cookie": f"a=b; {sent}; {browser.cookie}"}).status == 200
 
 
 def test_every_answer_has_what_keeps_other_pages_out(browser: Browser, stranger: Browser) -> None:

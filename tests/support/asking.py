@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,10 +44,10 @@ class Browser:
         body: bytes | Iterator[bytes] | None = None,
         hosts: tuple[str, ...] | None = None,
         is_ours: bool = True,
-        **headers: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
-        """Send a request, a change with all that our own page sends unless not `is_ours`; `_` is `-`."""
-        with self.asking(path, method, body=body, hosts=hosts, is_ours=is_ours, **headers) as response:
+        """Send a request: a change with all that our own page sends, unless it is not `is_ours`."""
+        with self.asking(path, method, body=body, hosts=hosts, is_ours=is_ours, headers=headers) as response:
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read())
 
@@ -59,11 +60,11 @@ class Browser:
         body: bytes | Iterator[bytes] | None = None,
         hosts: tuple[str, ...] | None = None,
         is_ours: bool = True,
-        **headers: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[Any]:
         """Yield an answer whose body is still to come."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = dict(headers)
         if self.cookie:
             sent.setdefault("cookie", self.cookie)
         if is_ours and method not in ("GET", "HEAD"):
