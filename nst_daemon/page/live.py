@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -47,11 +47,10 @@ class Live:
         """How long no tab has been open."""
         return 0.0 if self.streams else self._clock() - self._left_at
 
-    def enter(self) -> AsyncIterator[bytes]:
+    def enter(self) -> AsyncGenerator[bytes, None]:
         """Return the stream of one more tab. Raises: RefusedError: there are too many."""
         if self.streams >= MAX_STREAMS:
             raise RefusedError(429, f"{MAX_STREAMS} tabs are open already.", "Close some of them.")
-        self.streams += 1
         return self._stream()
 
     async def close(self) -> None:
@@ -64,7 +63,8 @@ class Live:
             with suppress(asyncio.CancelledError):
                 await self._looking
 
-    async def _stream(self) -> AsyncIterator[bytes]:
+    async def _stream(self) -> AsyncGenerator[bytes, None]:
+        self.streams += 1
         try:
             if self._looking is None or self._looking.done():
                 self._last = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -89,8 +89,7 @@ def _part(path: Path, *, is_kept: bool) -> Response:
 
 async def live(request: Request) -> Response:
     """Return the state, whole, at once and at each change, for as long as the tab is open."""
-    stream: AsyncIterator[bytes] = site_of(request).live.enter()
-    return StreamingResponse(stream, media_type="text/event-stream")
+    return StreamingResponse(site_of(request).live.enter(), media_type="text/event-stream")
 
 
 def job(request: Request) -> Response:

@@ -21,6 +21,7 @@ from nst_daemon.disk.files import written_whole
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.ledger import Ledger
+from nst_daemon.page import uploads
 from nst_daemon.page.guard import ALWAYS, Guard
 from nst_daemon.page.live import Live
 from nst_daemon.page.routes import app_of
@@ -90,9 +91,9 @@ class Protocol(H11Protocol):
 class Server(uvicorn.Server):
     """Ends when it is told to, streams and all; or when nobody has looked for a while."""
 
-    def __init__(self, config: uvicorn.Config, live: Live, *, leaves: bool) -> None:
+    def __init__(self, config: uvicorn.Config, site: Site, *, leaves: bool) -> None:
         super().__init__(config)
-        self._live = live
+        self._live, self._uploads = site.live, site.uploads
         self._leaves = leaves
         self.has_left = False  # nobody looked any more
 
@@ -107,7 +108,8 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams first: they would never end by themselves."""
+        """End streams and what is sent first: they would not end by themselves."""
+        self._uploads.close()
         await self._live.close()
         await super().shutdown(sockets)
 
@@ -120,7 +122,10 @@ def bound(config: Config, ledger: Ledger) -> socket.socket:
     """
     host, port = config.page.address
     last = ledger.facts.recall(LAST_PORT) or ""
-    for each in dict.fromkeys((port, int(last) if last.isdecimal() else port, 0)):
+    wanted = [port] if port else []  # 0 is any
+    if last.isdecimal():
+        wanted.append(int(last))
+    for each in (*wanted, 0):
         with suppress(OSError):
             found = _listening(host, each)
             ledger.facts.remember(LAST_PORT, str(found.getsockname()[1]))
@@ -188,7 +193,7 @@ async def _serve(config: Config, ledger: Ledger, listening: socket.socket) -> bo
         live=live,
         thumbs=thumbs,
         library=Library(config.styles, memory=ledger.facts),
-        uploads=Uploads(),
+        uploads=Uploads(silence_seconds=uploads.SILENCE_SECONDS),
         untaken=Untaken(ledger),
     )
     port = listening.getsockname()[1]
@@ -204,7 +209,7 @@ async def _serve(config: Config, ledger: Ledger, listening: socket.socket) -> bo
         "timeout_graceful_shutdown": END_SECONDS,
         "h11_max_incomplete_event_size": HEADER_BYTES,
     }
-    server = Server(uvicorn.Config(guard, **options), live, leaves=config.page.mode is PageMode.AUTO)
+    server = Server(uvicorn.Config(guard, **options), site, leaves=config.page.mode is PageMode.AUTO)
     address = address_of(listening)
     ledger.presence.set_page(address)
     logger.info("The page is at %s", address)

@@ -39,6 +39,14 @@ class Uploads:
     def __init__(self, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._silence_seconds = silence_seconds
         self._under_way = 0
+        self._waits: set[asyncio.Timeout] = set()  # for what a browser sends
+        self._is_over = False
+
+    def close(self) -> None:
+        """Refuse what is on its way, at once: the page ends."""
+        self._is_over = True
+        for wait in self._waits:
+            wait.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
     async def taken(self, request: Request, folder: Path, max_bytes: int) -> AsyncIterator[Path]:
@@ -61,7 +69,7 @@ class Uploads:
             yield draft
         finally:
             self._under_way -= 1
-            await asyncio.to_thread(discard, draft)
+            await asyncio.shield(asyncio.to_thread(discard, draft))  # also where we are told to end
 
     async def _write(self, request: Request, draft: Path, max_bytes: int) -> None:
         count, waiting = 0, bytearray()
@@ -86,12 +94,17 @@ class Uploads:
         stream = aiter(request.stream())
         while True:
             try:
-                async with asyncio.timeout(self._silence_seconds):
+                async with asyncio.timeout(0 if self._is_over else self._silence_seconds) as wait:
+                    self._waits.add(wait)
                     block = await anext(stream, None)
             except TimeoutError as error:
+                if self._is_over:
+                    raise RefusedError(503, "The page ends.", "Send it again in a moment.") from error
                 raise RefusedError(408, "The rest of the file did not come.", "Send it again.") from error
             except ClientDisconnect as error:
                 raise RefusedError(400, "The file breaks off.", "Send it again.") from error
+            finally:
+                self._waits.discard(wait)
             if block is None:
                 return
             yield block

@@ -36,6 +36,18 @@ class Browser:
     def port(self) -> int:
         return urlsplit(self.address).port or 0
 
+    def photo_head(self, name: str, length: int) -> bytes:
+        """Return what our own page sends before so many bytes of a photo."""
+        lines = (
+            f"POST /photos?name={name} HTTP/1.1",
+            f"Host: {self.host}",
+            f"Origin: {self.address}",
+            f"Cookie: {self.cookie}",
+            "X-Nst-Daemon: 1",
+            f"Content-Length: {length}",
+        )
+        return "\r\n".join((*lines, "", "")).encode()
+
     def ask(
         self,
         path: str,

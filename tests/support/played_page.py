@@ -24,10 +24,11 @@ from nst_daemon.folders.library import BUILT_IN
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.ledger.jobs import Job, JobState, NewJob
 from nst_daemon.page import process
-from nst_daemon.system.child import Child
+from nst_daemon.system.child import Child, Serve
 from support.new_jobs import PROGRESS, new_job
 from support.waiting import take, wait_for
 
+ANY_PORT = "page: {listen: '127.0.0.1:0'}\n"
 STYLES = ("swirling_oil", "mosaic", "stained_glass")
 
 
@@ -54,7 +55,7 @@ class Played:
         wait_for(lambda: bool(self.address), seconds=30.0)
 
 
-def config_in(base: Path, more: str = "page: {listen: '127.0.0.1:0'}\n") -> Config:
+def config_in(base: Path, more: str = ANY_PORT) -> Config:
     for name in ("inbox", "outbox", "styles"):
         (base / name).mkdir(parents=True, exist_ok=True)
     text = f"inbox: inbox\noutbox: outbox\nstyles: styles\nstate_dir: state\nexchange: off\n{more}"
@@ -145,10 +146,12 @@ def paint(ledger: Ledger, job: Job, fraction: float) -> None:
 
 
 @contextmanager
-def served(base: Path, **options: int) -> Iterator[Played]:
+def served(
+    base: Path, *, more: str = ANY_PORT, serve: Serve = process.serve, **options: int
+) -> Iterator[Played]:
     """Serve the page over played jobs."""
-    config = config_in(base)
-    child = Child(process.serve, name="nst-page", words="The page", is_parent=True)
+    config = config_in(base, more)
+    child = Child(serve, name="nst-page", words="The page", is_parent=True)
     with Ledger(config.state_dir / "ledger.db") as ledger:
         play(config, ledger, **options)
         played = Played(config, ledger, child)
