@@ -72,6 +72,8 @@ class PageKeeper:
         """Serve as another config asks for, from the next `tend` on."""
         if config.page != self.config.page or config.styles != self.config.styles:
             self.close()
+            with suppress(ConditionError):
+                self._ledger.problems.set("page", [])  # it may have been of the address
             self._due = float("-inf")
         self.config = config
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import mimetypes
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -89,6 +90,8 @@ def _part(path: Path, *, is_kept: bool) -> Response:
 
 async def live(request: Request) -> Response:
     """Return the state, whole, at once and at each change, for as long as the tab is open."""
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
     return StreamingResponse(site_of(request).live.enter(), media_type="text/event-stream")
 
 
@@ -102,7 +105,7 @@ def jobs(request: Request) -> Response:
     query = request.query_params
     try:
         state = JobState(query["state"]) if query.get("state") else None
-        before = int(query["before"]) if query.get("before") else None
+        before = min(int(query["before"]), sys.maxsize) if query.get("before") else None
     except ValueError as error:
         raise RefusedError(400, f"{error}.", "state is a job's state, before a job's number.") from error
     found = site_of(request).ledger.jobs.older(state=state, before=before, limit=words.SHOWN + 1)

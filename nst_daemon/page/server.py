@@ -21,6 +21,7 @@ from nst_daemon.disk.files import written_whole
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import Problem
 from nst_daemon.page import uploads
 from nst_daemon.page.guard import ALWAYS, Guard
 from nst_daemon.page.live import Live
@@ -139,7 +140,12 @@ def _listening(host: str, port: int) -> socket.socket:
     )[0]
     found = socket.socket(family, kind, number)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if exclusive := getattr(socket, "SO_EXCLUSIVEADDRUSE", None):
+            found.setsockopt(
+                socket.SOL_SOCKET, exclusive, 1
+            )  # Windows: no other program may listen here, too
+        else:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
         found.listen(MAX_CONNECTIONS)
     except BaseException:
@@ -176,11 +182,24 @@ def run(config: Config, ledger: Ledger) -> bool:
     Raises:
         OSError: there is no port to be had.
     """
-    listening = bound(config, ledger)
+    try:
+        listening = bound(config, ledger)
+    except OSError as error:
+        ledger.problems.set("page", [_deaf(config, error)])
+        raise
+    ledger.problems.set("page", [])
     try:
         return asyncio.run(_serve(config, ledger, listening))
     finally:
         listening.close()
+
+
+def _deaf(config: Config, error: OSError) -> Problem:
+    return Problem(
+        code="page_missing",
+        message=f"The page cannot listen on {config.page.listen}: {error.strerror or error}.",
+        remedy="Set page.listen in config.yaml to an address of this machine; it goes on by itself.",
+    )
 
 
 async def _serve(config: Config, ledger: Ledger, listening: socket.socket) -> bool:

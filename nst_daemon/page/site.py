@@ -1,5 +1,6 @@
 """What the routes share: the config as it is now, the ledger, the live state, the pictures."""
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Site:
 
     def job(self, number: int) -> Job:
         """Return a job. Raises: RefusedError: there is none."""
-        found = self.ledger.jobs.get(number)
+        found = self.ledger.jobs.get(number) if number <= sys.maxsize else None
         if found is None:
             raise RefusedError(404, f"There is no job {number}.")
         return found

@@ -174,6 +174,19 @@ def test_a_port_that_is_taken_is_left_to_whoever_has_it(tmp_path: Path) -> None:
             assert played.ledger.snapshot(running=True).page == played.address
 
 
+def test_an_address_that_is_not_this_machines_is_a_problem_that_says_so(tmp_path: Path) -> None:
+    config = config_in(tmp_path, "page: {listen: '192.0.2.1:8420'}\n")  # of documentation, RFC 5737
+    with Ledger(config.state_dir / "ledger.db") as ledger:
+        with pytest.raises(OSError, match="assign"):
+            server.run(config, ledger)
+        (problem,) = ledger.snapshot(running=True).problems
+        assert problem.code == "page_missing"
+        assert "192.0.2.1:8420" in problem.message
+        with PageKeeper(config, ledger) as keeper:
+            keeper.follow(config_in(tmp_path))
+        assert ledger.snapshot(running=True).problems == ()
+
+
 def test_nobody_looking_it_leaves(tmp_path: Path) -> None:
     with served(tmp_path, serve=leaving, done=1, waiting=1) as played:
         assert code_of(played) == process.LEFT

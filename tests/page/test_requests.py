@@ -75,6 +75,8 @@ def test_one_job_tells_its_settings_and_what_may_be_asked_of_it(browser: Browser
     assert running["can"] == ["cancel"] and running["versions"]["preview"]
     assert browser.ask("/jobs/99999").status == 404
     assert browser.ask("/jobs/-1").status == 404
+    assert browser.ask(f"/jobs/{10**30}").status == 404
+    assert told(browser.ask(f"/jobs?before={10**30}")) == told(browser.ask("/jobs"))
 
 
 def test_what_is_asked_of_a_job_stands_in_the_ledger(browser: Browser, played: Played) -> None:

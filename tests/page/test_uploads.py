@@ -4,15 +4,18 @@ import asyncio
 import errno
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import Request
 from support.faults import Faults
 from support.new_jobs import new_job
 
 from nst_daemon import disk
 from nst_daemon.folders.library import Library
+from nst_daemon.images.endings import is_picture, role_of
 from nst_daemon.ledger import Ledger
 from nst_daemon.page import uploads
 from nst_daemon.page.answers import RefusedError
@@ -154,6 +157,19 @@ def test_a_disk_without_links_gets_the_photo_by_its_name_alone(tmp_path: Path, f
 def test_a_name_that_the_config_leaves_alone_is_refused() -> None:
     with pytest.raises(RefusedError, match=r"watch\.ignore"):
         own_name("a.jpg", ("*.jpg",))
+
+
+@given(st.text(max_size=300) | st.from_regex(r"[./\\\\\s~%:]*\w*\.(jpg|PNG|svg|mask\.png)", fullmatch=True))
+def test_whatever_a_browser_calls_a_photo_it_gets_a_plain_name_or_none(name: str) -> None:
+    try:
+        own = own_name(name)
+    except RefusedError as refused:
+        assert refused.status == 415
+        return
+    assert PurePath(own).name == own
+    assert own.isprintable() and not set(own) & set('/\\:*?"<>|') and not own.startswith(".")
+    assert len(own.encode()) <= uploads.MAX_NAME
+    assert is_picture(own) and role_of(own) is None
 
 
 def test_what_is_asked_for_is_a_style_of_the_library_and_settings_that_there_are(tmp_path: Path) -> None:
