@@ -35,6 +35,14 @@ OPTIONS: Final = (
     "--disable-sync",
 )
 
+CONTENTS: Final = {
+    "now": ".view.now",
+    "results": ".results .tile, .results .empty",
+    "styles": ".styles .card",
+    "settings": ".settings .sentences li",
+    "job": "dialog.compare[open] before-after[data-ready]",
+}
+
 # What a test looks at later: the streams of a tab, how long their messages were, and what jumped on the page.
 WATCH: Final = """(() => {
     window.streams = []; window.longest = 0; window.jumps = [];
@@ -154,10 +162,9 @@ def ready(page: "Page") -> None:
 
 
 def show(page: "Page", view: str) -> None:
-    """Go to a view, or to a job: `results`, `job/3`."""
+    """Go to a view, or to a job: `results`, `job/3`; wait for what is in it."""
     page.evaluate("(view) => { location.hash = view }", view)
-    shown = "dialog.compare[open]" if view.startswith("job/") else f".view.{view}"
-    page.locator(shown).wait_for()
+    page.locator(CONTENTS[view.partition("/")[0]]).first.wait_for()
 
 
 def drop(page: "Page", path: Path, onto: str = "body") -> None:
@@ -219,7 +226,8 @@ def tabs(chrome: "Browser", played: Played) -> Iterator[Tabs]:
     tabs = Tabs(chrome, played)
     yield tabs
     tabs.close()
-    assert tabs.heard() == []
+    if heard := tabs.heard():
+        pytest.fail("the browser complained: " + "\n".join(heard))
 
 
 NUMBERS: Final = itertools.count(1000)  # of jobs that tests add

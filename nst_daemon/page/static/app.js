@@ -157,11 +157,12 @@ function renewPause(next) {
   pause.disabled = !next.is_running;
 }
 
-function onLost(isLocked) {
+function onLost(code, answer) {
   document.title = "Not connected – nst-daemon";
-  words(status, isLocked ? "Locked" : "Not connected");
+  words(status, code === 401 ? "Locked" : "Not connected");
   shown(lost, true);
-  if (isLocked) say("This page is locked.", "Open it again from the tray, or with: nst-daemon page");
+  if (code === 401) say("This page is locked.", "Open it again from the tray, or with: nst-daemon page");
+  else if (answer.error) say(answer.error, answer.remedy ?? "");
   else say("The connection to nst-daemon is lost.", "If it was stopped: nst-daemon start. This page comes back by itself.");
   notices.announce(lost.textContent);
 }

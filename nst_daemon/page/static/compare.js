@@ -17,7 +17,7 @@ export function compareDialog(app) {
   const previous = button("Newer", { sign: "back", isBare: true, onclick: () => step(-1) });
   const next = button("Older", { sign: "forth", isBare: true, onclick: () => step(1) });
   const close = button("Close", { sign: "close", isBare: true, onclick: app.leaveJob });
-  const head = h("header", { class: "compare-head" }, previous, next, name, close);
+  const head = h("div", { class: "compare-head" }, previous, next, name, close);
   const aside = details(app, () => job);
   const body = h("div", { class: "compare-body" }, pictures, aside.element);
   const dialog = h("dialog", { class: "compare", "aria-labelledby": "job-name" }, head, body);

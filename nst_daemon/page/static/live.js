@@ -4,7 +4,7 @@ const SILENCE = 40_000; // ms; the server says something every 15 s
 const GRACE = 1500; // ms without a stream before it is called lost: a restart takes as long
 const WAITS = [500, 1000, 2000, 4000, 8000]; // ms between two tries
 
-/** Keeps one stream open, and says what arrives: `onState(state)`, `onLost(isLocked)`. */
+/** Keeps one stream open, and says what arrives: `onState(state)`; `onLost(status, answer)`, 0 for no answer. */
 export class Live {
   #source = null;
   #tries = 0;
@@ -67,7 +67,14 @@ export class Live {
 
   async #say() {
     // An EventSource does not tell a refusal from silence: a plain question does.
-    const status = await fetch("/settings").then((response) => response.status, () => 0);
-    this.onLost(status === 401);
+    const asked = new AbortController();
+    try {
+      const response = await fetch("/live", { signal: asked.signal });
+      if (response.ok) this.retry();
+      else this.onLost(response.status, await response.json());
+    } catch {
+      this.onLost(0, {});
+    }
+    asked.abort();
   }
 }

@@ -5,7 +5,7 @@ import { button, h, words } from "./dom.js";
 const STAYS = 6000; // ms, of a line that asks for nothing
 const QUIET = 10_000; // ms between two sentences that are read aloud
 
-const list = h("div", { class: "notices" });
+const list = h("section", { class: "notices", "aria-label": "Notices" });
 const voice = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
 let lastSaid = -QUIET;
 let waiting = 0;

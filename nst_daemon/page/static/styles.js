@@ -45,7 +45,7 @@ export function stylePicker(app, { none, onchange = () => {} }) {
   const opener = h("button", { type: "button", class: "picker", "aria-haspopup": "dialog", onclick: open }, blank, image, text);
   const list = h("ul", { class: "choices" });
   const close = button("Close", { sign: "close", isBare: true, onclick: () => dialog.close() });
-  const dialog = h("dialog", { class: "choose", "aria-label": "Choose a style" }, h("header", {}, h("h2", {}, "Choose a style"), close), list);
+  const dialog = h("dialog", { class: "choose", "aria-label": "Choose a style" }, h("div", { class: "choose-head" }, h("h2", {}, "Choose a style"), close), list);
   const element = h("div", { class: "picker-room" }, opener, dialog);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   show();

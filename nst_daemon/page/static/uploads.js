@@ -10,8 +10,8 @@ const STAYS = 5000; // ms, of a file that has arrived
 export function uploads(app) {
   const pending = [];
   let busy = 0;
-  const list = h("ul", { class: "uploads", "aria-label": "Uploads" });
-  document.body.append(list);
+  const list = h("ul", {});
+  document.body.append(h("section", { class: "uploads", "aria-label": "Uploads" }, list));
 
   function add(files, route, params, arrived) {
     for (const file of files) pending.push({ file, route, params, arrived, row: uploadRow(file, list) });
@@ -64,7 +64,7 @@ function uploadRow(file, list) {
       shown(bar, false);
       shown(close, true);
       element.classList.add("bad");
-      element.setAttribute("role", "alert");
+      outcome.setAttribute("role", "alert");
       words(outcome, [error.message, error.remedy].filter(Boolean).join(" "));
     },
   };
