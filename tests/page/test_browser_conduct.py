@@ -92,6 +92,21 @@ def test_a_laptop_that_slept_shows_what_is_now(played: Played, tabs: Tabs) -> No
     expect(page.locator(".easel-percent")).to_have_text("88 %")
 
 
+def test_a_line_that_is_silent_is_a_line_that_is_lost(played: Played, tabs: Tabs) -> None:
+    tabs.forgive("ERR_INTERNET_DISCONNECTED", *CUT)
+    page = tabs.open(viewport={"width": 1000, "height": 700})
+    page.clock.install()
+    hide(page, is_hidden=True)
+    hide(page, is_hidden=False)  # a stream whose silence is counted by the test's clock
+    expect(page.locator(".status")).to_contain_text("Painting")
+    page.context.set_offline(True)
+    page.clock.run_for(45_000)
+    expect(page.locator(".lost")).to_contain_text("is lost")
+    page.context.set_offline(False)
+    page.clock.run_for(10_000)
+    expect(page.locator(".lost")).to_be_hidden()
+
+
 # ── many tabs ───────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -7,6 +7,7 @@ import { renewThumb, renewTile, thumb, tile } from "./tiles.js";
 import { count, moment, nameOf, progressOf, reasonOf } from "./words.js";
 
 const LATEST = 12;
+const IS_TOUCHED = matchMedia("(pointer: coarse)").matches; // nothing is dropped by a finger
 
 /** Return the view: `element`, and `render(state)`. */
 export function nowView(app) {
@@ -82,8 +83,9 @@ function restful(app) {
   const last = h("figure", { class: "easel last" }, link, h("figcaption", {}, h("h2", {}, name), when));
   const choose = button("Choose photos", { sign: "add", kind: "main", onclick: app.choosePhotos });
   const folders = h("p", { class: "facts" });
-  const steps = h("p", {}, "Drop photos anywhere on this page, paste one, or put them into the inbox. Each comes back as a painting.");
-  const empty = h("div", { class: "empty" }, icon("add"), h("h2", {}, "Drop a photo here"), steps, choose, folders);
+  const ways = IS_TOUCHED ? "Choose photos, or put them into the inbox." : "Drop photos anywhere on this page, paste one, or put them into the inbox.";
+  const heading = h("h2", {}, IS_TOUCHED ? "Add a photo" : "Drop a photo here");
+  const empty = h("div", { class: "empty" }, icon("add"), heading, h("p", {}, `${ways} Each comes back as a painting.`), choose, folders);
   const element = h("div", {}, last, empty);
   return {
     element,
@@ -98,7 +100,7 @@ function restful(app) {
       attribute(link, "href", `#job/${job.job}`);
       attribute(link, "aria-label", `Compare ${nameOf(job)} with its photo`);
       words(name, nameOf(job));
-      words(when, `Painted last, in ${job.style}, ${moment(job.finished)}. Drop the next photo anywhere.`);
+      words(when, `Painted last, in ${job.style}, ${moment(job.finished)}.${IS_TOUCHED ? "" : " Drop the next photo anywhere."}`);
     },
   };
 }
