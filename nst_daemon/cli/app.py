@@ -18,6 +18,7 @@ from nst_daemon.cli import bench as cli_bench
 from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import editors as cli_editors
 from nst_daemon.cli import explain as cli_explain
+from nst_daemon.cli import page as cli_page
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import service as cli_service
 from nst_daemon.cli import setup as cli_setup
@@ -283,6 +284,7 @@ COMMANDS = (
     cli_explain.explain,
     cli_checks.check,
     cli_paint.demo,
+    cli_page.page,
     cli_service.service,
     cli_editors.editors,
     logs,

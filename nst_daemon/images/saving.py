@@ -25,6 +25,7 @@ from nst_daemon.images.tags import Tag
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})
 OWN_TURNS: Final = frozenset({"heic", "tiff", "raw"})  # formats that are turned by other words than EXIF's
+CLOSE_QUALITY: Final = 95  # to be compared at 100 %, without JPEG's own marks
 PREVIEW_QUALITY: Final = 88  # to be looked at for seconds, and written every few
 MAX_WEBP_SIDE: Final = 16_383  # px, of the format
 # Bytes: what a segment of 65,533 has room for behind its heading.
@@ -139,9 +140,16 @@ def save_preview(rgb: Picture, path: Path) -> None:
     _write(path, _small_jpeg(Image.fromarray(stored(rgb, 8))))
 
 
-def thumbnail(rgb: Picture, longest: int) -> bytes:
-    """Return a small JPEG of a picture, in sRGB, no longer than so many px. Shapes: (H, W, 3), 0..1."""
+def thumbnail(rgb: Picture, longest: int | None) -> bytes:
+    """Return a JPEG of a picture, in sRGB, no longer than so many px; None: as it is, for a close look.
+
+    Shapes: (H, W, 3), 0..1.
+    """
     picture = Image.fromarray(stored(rgb, 8))
+    if longest is None:
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=CLOSE_QUALITY, subsampling=0)
+        return stream.getvalue()
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return _small_jpeg(picture)
 

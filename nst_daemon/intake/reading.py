@@ -106,7 +106,7 @@ def _shrunk(path: Path, max_megapixels: float, longest: int | None) -> bytes | E
 
     try:
         picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=longest)
-        return thumbnail(picture, longest or max(picture.shape))
+        return thumbnail(picture, longest)
     except (ConditionError, FileNotFoundError) as error:
         return error
     except StyleError as error:
