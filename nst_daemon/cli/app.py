@@ -22,6 +22,7 @@ from nst_daemon.cli import page as cli_page
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import service as cli_service
 from nst_daemon.cli import setup as cli_setup
+from nst_daemon.cli import sheet as cli_sheet
 from nst_daemon.cli import submit as cli_submit
 from nst_daemon.cli.common import (
     ConfigOption,
@@ -278,6 +279,7 @@ COMMANDS = (
     cancel,
     cli_submit.submit,
     cli_paint.render,
+    cli_sheet.sheet,
     cli_explain.styles,
     cli_explain.explain,
     cli_checks.check,

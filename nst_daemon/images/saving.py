@@ -1,7 +1,7 @@
 """Results -> files that carry what the photo carried, and their own provenance."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,14 +83,38 @@ def save_result(
         photo = replace(photo, metadata=photo.metadata.without_gps())
     kind, notes = choose_format(photo, format, rgb.shape[1], rgb.shape[0])
     parts, more = _parts(rgb, photo, kind, provenance)
-    encode = {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
     path = stem.with_name(stem.name + RESULTS[kind][0])
     try:
-        data, lost = encode(parts, quality)
+        data, lost = _encoder_of(kind)(parts, quality)
     except MemoryError as error:
         raise no_memory(path, path.name) from error
     _write(path, data)
     return path, (*notes, *more, *lost)
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str, *, quality: int, provenance: Mapping[str, str]) -> bytes:
+    """Return a page of our own, in sRGB, as a file of a format; it says so, and what it is.
+
+    Shapes: (H, W, 3).
+    """
+    height, width = pixels.shape[:2]
+    made = Made(
+        width=width,
+        height=height,
+        of_width=width,
+        of_height=height,
+        identity=identity(provenance, width, height, kind),
+        mime=f"image/{kind}",
+    )
+    packet = xmp_result.for_result(None, provenance, made)[0]
+    parts = Parts(
+        pixels=pixels, icc=profiles.srgb(), exif=None, xmp=packet, bare_xmp=packet, resources={}, dpi=None
+    )
+    return _encoder_of(kind)(parts, quality)[0]
+
+
+def _encoder_of(kind: str) -> Callable[[Parts, int], tuple[bytes, list[str]]]:
+    return {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -48,7 +48,7 @@ FLOORS_WITHIN = {
         "example loading",
     ),
     "images": (
-        "bmp boxes colors endings gif icc keywords made margins provenance tags",
+        "bmp boxes colors endings gif icc keywords layout likeness made margins provenance tags",
         "declared iptc tiff xmp",
         "exif jpeg png tiff_picture xmp_result",
         "containers metadata",
@@ -56,6 +56,7 @@ FLOORS_WITHIN = {
         "camera_raw profiles reducing",
         "loading",
         "labels saving",
+        "contact_sheet descriptor",
     ),
     "ledger": (
         "jobs news schema",
@@ -102,7 +103,7 @@ FLOORS_WITHIN = {
         "process",
     ),
     "intake": (
-        "delays first_look inspection pairing second_looks settling",
+        "delays first_look inspection pairing second_looks settling sheets",
         "growing reading",
         "reader",
         "shelf",
@@ -144,13 +145,17 @@ FLOORS_WITHIN = {
         "editors live page service setup",
         "checks paint",
         "bench explain submit",
+        "sheet",
         "app",
     ),
 }
 
 # Where each third-party library may be imported.
 LIBRARIES = {
-    "PIL": "desktop.icons images.jpeg images.loading images.profiles images.saving",
+    "PIL": (
+        "desktop.icons images.contact_sheet images.jpeg images.loading images.profiles "
+        "images.saving"
+    ),
     "annotated_types": "config.kinds config.model config.recipe",
     "cv2": "engine.faces images.png",
     "dbus_fast": "desktop.panels",
@@ -162,9 +167,10 @@ LIBRARIES = {
     "numpy": (
         "engine.descent engine.faces engine.inputs engine.painter engine.palette engine.pixels "
         "engine.preview engine.recolouring engine.regions engine.report engine.sphere "
-        "engine.studio engine.subject images.camera_raw images.colors images.declared images.icc "
-        "images.jpeg images.loading images.margins images.photo images.png images.profiles "
-        "images.reducing images.saving images.tiff_picture"
+        "engine.studio engine.subject images.camera_raw images.colors images.contact_sheet "
+        "images.declared images.descriptor images.icc images.jpeg images.loading images.margins "
+        "images.photo images.png images.profiles images.reducing images.saving "
+        "images.tiff_picture"
     ),
     "pi_heif": "images.loading",
     "platformdirs": "cli.setup config.loading service.installing",
@@ -184,7 +190,7 @@ LIBRARIES = {
     "torchvision": "engine.fetching",
     "typer": (
         "cli.app cli.bench cli.checks cli.common cli.editors cli.page cli.paint cli.service "
-        "cli.setup cli.submit"
+        "cli.setup cli.sheet cli.submit"
     ),
     "uvicorn": "page.server",
     "watchdog": "folders.hints folders.watching",
