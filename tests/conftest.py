@@ -18,6 +18,8 @@ from support.skips import pytest_addoption, pytest_sessionfinish, pytest_termina
 from nst_daemon.disk import system
 
 if TYPE_CHECKING:
+    from support.played_page import Played
+
     from nst_daemon.engine.vgg import Trunk
 
 __all__ = ["pytest_addoption", "pytest_sessionfinish", "pytest_terminal_summary"]  # hooks
@@ -170,3 +172,12 @@ def trunk() -> "Trunk":
     from nst_daemon.engine.weights import load_original
 
     return Trunk(load_original())
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Played]":
+    """Return the page over played jobs, one for a module."""
+    from support.played_page import served
+
+    with served(tmp_path_factory.mktemp("page")) as played:
+        yield played

@@ -18,9 +18,11 @@ from nst_daemon.cli import bench as cli_bench
 from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import editors as cli_editors
 from nst_daemon.cli import explain as cli_explain
+from nst_daemon.cli import page as cli_page
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import service as cli_service
 from nst_daemon.cli import setup as cli_setup
+from nst_daemon.cli import sheet as cli_sheet
 from nst_daemon.cli import submit as cli_submit
 from nst_daemon.cli.common import (
     ConfigOption,
@@ -277,10 +279,12 @@ COMMANDS = (
     cancel,
     cli_submit.submit,
     cli_paint.render,
+    cli_sheet.sheet,
     cli_explain.styles,
     cli_explain.explain,
     cli_checks.check,
     cli_paint.demo,
+    cli_page.page,
     cli_service.service,
     cli_editors.editors,
     logs,

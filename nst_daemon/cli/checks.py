@@ -86,6 +86,7 @@ def findings(config: "Config") -> Iterator[Finding]:
     yield from _surviving("notify", _notifications(config))
     yield from _surviving("report", _reports(config))
     yield from _surviving("editors", _editors(config))
+    yield from _page(config)
     yield from _surviving("painting", _paintings(config))
     yield from _surviving("engine", _engines(config))
 
@@ -108,6 +109,20 @@ def _editors(config: "Config") -> Iterator[Finding]:
     if found is not None:
         is_ok, words = found
         yield Finding(is_ok, f"editors {words}", "`nst-daemon editors status` says more.", "plug_in_old")
+
+
+def _page(config: "Config") -> Iterator[Finding]:
+    """Yield who may reach the page."""
+    from nst_daemon.config.model import LOOPBACK
+
+    host, _ = config.page.address
+    if config.page.mode != "off" and host not in LOOPBACK:
+        yield Finding(
+            False,
+            f"page listens on {config.page.listen}: other machines reach it, and what is sent can be read",
+            "Set page.listen to 127.0.0.1:8420 and use `ssh -L`, or put a proxy with TLS before it.",
+            "page_open",
+        )
 
 
 # ── folders ─────────────────────────────────────────────────────────────────────────────────────────────

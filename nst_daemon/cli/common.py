@@ -166,6 +166,24 @@ def progress_shown(title: str) -> Iterator[Callable[["Progress"], None]]:
         yield _Lines(title).show
 
 
+@contextmanager
+def share_shown() -> Iterator[Callable[[str, float], None]]:
+    """Yield what to call with words and the share that is done: a bar on a terminal, else the words, once."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda words, share: bar.update(task, description=printable(words), completed=share)
+    else:
+        said: deque[str] = deque(maxlen=1)
+
+        def show(words: str, share: float) -> None:
+            if words not in said:
+                said.append(words)
+                say(words)
+
+        yield show
+
+
 class _Lines:
     """Prints progress in lines, one for each tenth."""
 

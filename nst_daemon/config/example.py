@@ -8,7 +8,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from nst_daemon.config.model import ConfigText, EngineConfig, Watch, keys_of
+from nst_daemon.config.model import ConfigText, EngineConfig, Page, Watch, keys_of
 from nst_daemon.config.recipe import Recipe
 
 HEAD: Final = """\
@@ -36,6 +36,7 @@ WHY: Final[Mapping[str, str]] = {
     "notify": "what a notification is shown for, by the extra desktop: all, failures, off",
     "state_dir": "ledger, log and private copies; empty: the platform's folder",
     "exchange": "the folder that editors' plug-ins use: auto (in your pictures folder), off, or a path",
+    "page": "a page to look at, in the browser: nst-daemon page",
     "max_megapixels": "a larger photo fails with a clear error, and a larger style holds its photos",
     "watch.settle_seconds": "a file is finished when it stood still for this long",
     "watch.rescan_seconds": "the folders are read anew this often, whatever was reported",
@@ -51,6 +52,10 @@ WHY: Final[Mapping[str, str]] = {
     "engine.graphs": "on CUDA, capture the work of small scales: auto, where it is faster, or off",
     "engine.keep_warm": "how long the idle engine keeps its memory: 90s, 15m, 2h, always, never",
     "engine.memory_limit": "4GB of each device; empty: what it has; larger pictures are painted in tiles",
+    "page.mode": "auto (once somebody asks for it), on, off",
+    "page.listen": "for others than this machine put TLS and a proxy before it: docs/page.md",
+    "page.hosts": "by which a browser may call it, beside 127.0.0.1, [::1] and localhost: [atelier:8420]",
+    "page.max_upload": "a larger photo is not taken from the page",
     "set.preset": "classic, draft, balanced, fine",
     "set.size": "px, longer side; or original",
     "set.strength": "0 is the photo, 1 the painting",
@@ -86,7 +91,12 @@ SHOWN: Final[Mapping[str, object]] = {  # what stands for a default that hangs o
     "archive": "archive",
     "failed": "failed",
 }
-_PARTS: Final[Mapping[str, type]] = {"watch": Watch, "engine": EngineConfig, "set": Recipe}
+_PARTS: Final[Mapping[str, type]] = {
+    "watch": Watch,
+    "engine": EngineConfig,
+    "page": Page,
+    "set": Recipe,
+}
 
 
 def example(changes: Mapping[str, object] = MappingProxyType({})) -> str:

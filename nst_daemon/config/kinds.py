@@ -21,6 +21,7 @@ def _as_word(value: object) -> object:
 
 
 ALL: Final = "all"  # accelerators of this machine
+MAX_PORT: Final = 65_535
 
 WORD: Final = BeforeValidator(_as_word)  # a number, or one of a few words in any case; never true or false
 
@@ -52,6 +53,18 @@ def memory_bytes(limit: str) -> int:
     if match is None or float(match[1]) <= 0:
         raise ValueError(f"{limit!r} is no amount of memory")
     return int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " "))
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return the two parts of an address: "127.0.0.1:8420", "[::1]:8420", "photos.example:80".
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})", address.strip())
+    if match is None or not 0 <= int(match[2]) <= MAX_PORT:
+        raise ValueError(f"{address!r} is no address")
+    return match[1].strip("[]"), int(match[2])
 
 
 def device_name(name: str) -> str:
@@ -91,6 +104,17 @@ def _as_memory(text: str) -> str:
     return text
 
 
+def _as_address(text: str) -> str:
+    host_and_port(text)
+    return text.strip()
+
+
+def _as_host(name: str) -> str:
+    if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?", name):
+        raise ValueError(f"{name!r} is no name of a machine")
+    return name.lower()
+
+
 def _plainly(value: object) -> object:
     """Return a number in plain digits, as these kinds read it: 4e9 and 4_000_000_000 are written so too."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -108,6 +132,19 @@ KeepWarm = Annotated[
 ]
 MemoryLimit = Annotated[
     str, PLAINLY, AfterValidator(_as_memory), Field(description="an amount of memory such as 4GB or 800MB")
+]
+FileSize = Annotated[
+    str, PLAINLY, AfterValidator(_as_memory), Field(description="a size such as 500MB or 2GB")
+]
+Address = Annotated[
+    str,
+    AfterValidator(_as_address),
+    Field(description="an address and a port, such as 127.0.0.1:8420 or [::1]:8420"),
+]
+HostName = Annotated[
+    str,
+    AfterValidator(_as_host),
+    Field(description="a name as browsers are given it, such as photos.example.org or atelier:8420"),
 ]
 Device = Annotated[str, AfterValidator(device_name), Field(description="auto, cpu, cuda, cuda:1, mps or xpu")]
 Devices = Annotated[

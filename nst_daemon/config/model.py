@@ -13,17 +13,22 @@ from nst_daemon.config.kinds import (
     ALL,
     RULES,
     WORD,
+    Address,
     Device,
     Devices,
+    FileSize,
+    HostName,
     KeepWarm,
     Megapixels,
     MemoryLimit,
     Seconds,
+    host_and_port,
     idle_seconds,
     memory_bytes,
 )
 from nst_daemon.config.recipe import SETTINGS, Rule
 
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})  # hosts that this machine alone reaches
 MAX_MEGAPIXELS: Final = 200.0  # of a photo or style, unless a config says otherwise
 DEFAULT_STYLE: Final = "swirling_oil"  # a built-in
 
@@ -73,6 +78,34 @@ class Notify(StrEnum):
     ALL = "all"
     FAILURES = "failures"
     OFF = "off"
+
+
+class PageMode(StrEnum):
+    """Whether the page for a browser is there."""
+
+    AUTO = "auto"  # from the moment at which somebody asks for it, until nobody looks any more
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The page that a browser on this machine may look at."""
+
+    mode: Annotated[PageMode, WORD] = PageMode.AUTO
+    listen: Address = "127.0.0.1:8420"  # another free port where this one is taken
+    hosts: tuple[HostName, ...] = ()  # by which a browser may call it, beside this machine's own
+    max_upload: FileSize = "500MB"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port to listen on."""
+        return host_and_port(self.listen)
+
+    @property
+    def max_bytes(self) -> int:
+        """The size of the largest file that is taken."""
+        return memory_bytes(self.max_upload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +181,7 @@ class Config:
     tray: TrayMode = TrayMode.AUTO
     notify: Notify = Notify.FAILURES
     exchange: Path | None = None  # the folder that editors' plug-ins share with the daemon; None: off
+    page: Page = field(default_factory=Page)
     max_megapixels: Megapixels = MAX_MEGAPIXELS  # larger photos fail with a clear error
 
 
@@ -198,19 +232,21 @@ class ConfigText:
     notify: Annotated[Notify, WORD] = Notify.FAILURES
     state_dir: str | None = None
     exchange: str = "auto"
+    page: Page = field(default_factory=Page)
     max_megapixels: Megapixels = MAX_MEGAPIXELS
 
 
 _SECTIONS: Final[Mapping[str, type]] = {
     "watch": Watch,
     "engine": EngineConfig,
+    "page": Page,
     "folders": FolderText,
     "rules": RuleText,
 }
 
 
 def keys_of(section: str = "") -> tuple[str, ...]:
-    """Return the valid keys at the top of a config, or of `watch`, `engine`, `folders`, `rules`, `set`."""
+    """Return the valid keys at the top of a config, or of one of its parts: `watch`, `folders`, `set`."""
     if section == "set":
         return SETTINGS
     return tuple(f.name for f in fields(_SECTIONS.get(section, ConfigText)))

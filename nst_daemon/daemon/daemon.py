@@ -28,6 +28,7 @@ from nst_daemon.folders import inbox, outbox
 from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
 from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.jobs import Problem, Snapshot
+from nst_daemon.page.process import PageKeeper
 from nst_daemon.painting.pool import MakeEngine, RightHalf, make_engine
 from nst_daemon.painting.worker import Worker
 from nst_daemon.system import crash
@@ -148,6 +149,7 @@ class Daemon:
     def _parts(self, stack: ExitStack, ledger: Ledger, supervision: Supervision, *, once: bool) -> "Parts":
         """Build what the daemon consists of; the stack ends it."""
         desktop = None if once else stack.enter_context(DesktopKeeper(self.config))
+        page = None if once else stack.enter_context(PageKeeper(self.config, ledger))
         left = stack.enter_context(LeftHalf(self.config, ledger, self._make_reader))
         left.keeps_unfinished = once
         right = stack.enter_context(
@@ -156,7 +158,7 @@ class Daemon:
         plug_ins = None
         if not once:
             plug_ins = stack.enter_context(Editors(self.config, ledger, self._make_reader))
-        return Parts(ledger, left, right, plug_ins, desktop, supervision)
+        return Parts(ledger, left, right, plug_ins, desktop, page, supervision)
 
     def _begin(self, ledger: Ledger) -> float:
         """Give back what a crash left, and say that we are here; return the time."""
@@ -215,6 +217,9 @@ class Daemon:
             self._tend(parts)
             if parts.desktop is not None:
                 parts.desktop.tend()
+            if parts.page is not None:
+                with suppress(ConditionError):
+                    parts.page.tend()
             if once and isinstance(right.missing, MissingError):
                 self._failure = right.missing
                 self._stop.set()
@@ -254,6 +259,8 @@ class Daemon:
                 parts.editors.follow(config)
             if parts.desktop is not None:
                 parts.desktop.follow(config)
+            if parts.page is not None:
+                parts.page.follow(config)
         parts.ledger.problems.set("config", edits.problems)
 
     def _tend(self, parts: "Parts") -> None:
@@ -379,6 +386,7 @@ class Parts:
     right: RightHalf
     editors: Editors | None
     desktop: DesktopKeeper | None
+    page: PageKeeper | None
     supervision: Supervision
 
 

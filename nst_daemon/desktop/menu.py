@@ -30,6 +30,7 @@ class Act(StrEnum):
     CANCEL = "cancel"  # the job of its argument
     RETRY_FAILED = "retry failed"
     SHOW_FAILED = "show failed"  # opens their folder; they ask for no attention any more
+    OPEN_PAGE = "open page"  # in the browser
     OPEN_INBOX = "open inbox"
     OPEN_RESULTS = "open results"
     OPEN = "open"  # the path of its argument
@@ -52,6 +53,7 @@ class View:
     new_failures: int = 0  # since the user last looked at them
     styles: tuple[str, ...] = ()
     style: str = ""  # the default one
+    has_page: bool = True  # the config does not say that there is none
     starts_at_login: bool | None = None  # None: this system has no way we know
 
     @property
@@ -202,6 +204,8 @@ def _work(view: View) -> Iterator[Entry]:
 
 
 def _folders(view: View) -> Iterator[Entry]:
+    if view.has_page and view.snapshot.running:
+        yield Entry(label="Open page", act=Act.OPEN_PAGE)
     yield Entry(label="Open inbox", act=Act.OPEN_INBOX)
     yield Entry(label="Open results", act=Act.OPEN_RESULTS)
     for path in view.results[:MAX_RESULTS]:

@@ -13,7 +13,7 @@ import psutil
 
 from nst_daemon import config as configs
 from nst_daemon import disk
-from nst_daemon.config import Config, Folder
+from nst_daemon.config import Config, Folder, PageMode
 from nst_daemon.config.orders import EngineFacts
 from nst_daemon.desktop.menu import MAX_RESULTS, Act, Entry, View
 from nst_daemon.desktop.notices import Notice, Notices
@@ -25,12 +25,14 @@ from nst_daemon.folders.library import Library
 from nst_daemon.ledger import Ledger, Request
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.service import installing as service
+from nst_daemon.system.opener import open_address
 
 logger = logging.getLogger(__name__)
 
 SLOW_SECONDS: Final = 10.0  # between two looks at styles, config and log-in entry
 BEAT_SECONDS: Final = 30.0  # a daemon that did not beat for this long does not run
 OVERLAP_SECONDS: Final = 60.0  # what ended in this time is read again, and known
+PAGE_SECONDS: Final = 30.0  # within which the page is there that was asked for
 FAILURES_SEEN: Final = "failures seen"  # the fact that holds until when the user knows of them
 
 UNKNOWN: Final = Snapshot(
@@ -55,6 +57,7 @@ class TrayModel:
         *,
         messages: Messenger,
         open_path: Open,
+        open_address: Callable[[str], None] = open_address,
         start: Callable[[Config], object],
         may_notify: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
@@ -64,6 +67,7 @@ class TrayModel:
         self.was_quit = False
         self._messages = messages
         self._open = open_path
+        self._open_address = open_address
         self._start = start
         self._may_notify = may_notify
         self._clock = clock
@@ -71,6 +75,7 @@ class TrayModel:
         self._since = clock()  # what ended before is no news
         self._told: set[tuple[int, datetime | None]] = set()  # what ended since, and was said
         self._slow_due = float("-inf")
+        self._page_until: float | None = None  # somebody waits for the page to be opened, so long
         self._view: View | None = None
         self._previewed: tuple[int, Path] | None = None  # a job that is painted, and its preview
 
@@ -106,6 +111,18 @@ class TrayModel:
             view = self._with_choices(view)
         self._view = replace(view, preview=self._preview(snapshot))
         self._say(snapshot, has_changed=changed)
+        if self._page_until is not None:
+            self._open_page(snapshot, self._page_until)
+
+    def _open_page(self, snapshot: Snapshot, until: float) -> None:
+        """Open the page that was asked for, as soon as it is there."""
+        if snapshot.page:
+            self._page_until = None
+            self._open_address(f"{snapshot.page}/open/{self.ledger.tickets.issue()}")
+        elif self._clock() > until:
+            self._page_until = None
+            text = "The page did not come. `nst-daemon logs` says more."
+            self._messages.show(Notice(title="Open page: not done", text=text))
 
     def _is_running(self) -> bool:
         """Return whether the daemon lives. Not by its lock: to try that would keep a new daemon from it."""
@@ -145,6 +162,7 @@ class TrayModel:
             view,
             styles=styles,
             style=self._first.style,
+            has_page=self.config.page.mode is not PageMode.OFF,
             starts_at_login=service.is_installed(self.config),
         )
 
@@ -183,6 +201,9 @@ class TrayModel:
                 self.ledger.retry_failed()
             case Act.UNLOAD:
                 self.ledger.requests.ask(Request.UNLOAD)
+            case Act.OPEN_PAGE:
+                self.ledger.requests.ask(Request.PAGE)
+                self._page_until = self._clock() + PAGE_SECONDS
             case Act.QUIT:
                 self.ledger.requests.ask(Request.QUIT)
                 self.was_quit = True

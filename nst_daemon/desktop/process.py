@@ -22,7 +22,6 @@ from nst_daemon.config import Config, Notify, TrayMode
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.model import TrayModel
 from nst_daemon.desktop.notify import messenger
-from nst_daemon.desktop.opener import open_path
 from nst_daemon.desktop.panels import Backend, Desktop, Probe, choose, problem_of
 from nst_daemon.desktop.tray import TICK_SECONDS, Tray
 from nst_daemon.disk import logs
@@ -32,6 +31,7 @@ from nst_daemon.service import background
 from nst_daemon.system import extras
 from nst_daemon.system.child import Child
 from nst_daemon.system.extras import Extra
+from nst_daemon.system.opener import open_path
 
 logger = logging.getLogger(__name__)
 

@@ -83,6 +83,11 @@ def converted(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Im
     return result
 
 
+def srgb() -> bytes:
+    """Return the profile of sRGB, for a picture of ours that no photo gives one."""
+    return _srgb().tobytes()
+
+
 def _matrix_profile(about: Metadata) -> icc.Profile | None:
     """Return the photo's profile where it is one of curves and a matrix (matrix/TRC)."""
     if about.icc:

@@ -1,7 +1,7 @@
 """Results -> files that carry what the photo carried, and their own provenance."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from nst_daemon.images.tags import Tag
 WITH_ALPHA: Final = frozenset({"png", "tiff", "webp", "avif"})
 DEEP: Final = frozenset({"png", "tiff"})
 OWN_TURNS: Final = frozenset({"heic", "tiff", "raw"})  # formats that are turned by other words than EXIF's
+CLOSE_QUALITY: Final = 95  # to be compared at 100 %, without JPEG's own marks
 PREVIEW_QUALITY: Final = 88  # to be looked at for seconds, and written every few
 MAX_WEBP_SIDE: Final = 16_383  # px, of the format
 # Bytes: what a segment of 65,533 has room for behind its heading.
@@ -82,14 +83,38 @@ def save_result(
         photo = replace(photo, metadata=photo.metadata.without_gps())
     kind, notes = choose_format(photo, format, rgb.shape[1], rgb.shape[0])
     parts, more = _parts(rgb, photo, kind, provenance)
-    encode = {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
     path = stem.with_name(stem.name + RESULTS[kind][0])
     try:
-        data, lost = encode(parts, quality)
+        data, lost = _encoder_of(kind)(parts, quality)
     except MemoryError as error:
         raise no_memory(path, path.name) from error
     _write(path, data)
     return path, (*notes, *more, *lost)
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str, *, quality: int, provenance: Mapping[str, str]) -> bytes:
+    """Return a page of our own, in sRGB, as a file of a format; it says so, and what it is.
+
+    Shapes: (H, W, 3).
+    """
+    height, width = pixels.shape[:2]
+    made = Made(
+        width=width,
+        height=height,
+        of_width=width,
+        of_height=height,
+        identity=identity(provenance, width, height, kind),
+        mime=f"image/{kind}",
+    )
+    packet = xmp_result.for_result(None, provenance, made)[0]
+    parts = Parts(
+        pixels=pixels, icc=profiles.srgb(), exif=None, xmp=packet, bare_xmp=packet, resources={}, dpi=None
+    )
+    return _encoder_of(kind)(parts, quality)[0]
+
+
+def _encoder_of(kind: str) -> Callable[[Parts, int], tuple[bytes, list[str]]]:
+    return {"png": _png, "tiff": _tiff, "jpeg": _jpeg, "webp": _webp, "avif": _avif}[kind]
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -115,9 +140,16 @@ def save_preview(rgb: Picture, path: Path) -> None:
     _write(path, _small_jpeg(Image.fromarray(stored(rgb, 8))))
 
 
-def thumbnail(rgb: Picture, longest: int) -> bytes:
-    """Return a small JPEG of a picture, in sRGB, no longer than so many px. Shapes: (H, W, 3), 0..1."""
+def thumbnail(rgb: Picture, longest: int | None) -> bytes:
+    """Return a JPEG of a picture, in sRGB, no longer than so many px; None: as it is, for a close look.
+
+    Shapes: (H, W, 3), 0..1.
+    """
     picture = Image.fromarray(stored(rgb, 8))
+    if longest is None:
+        stream = io.BytesIO()
+        picture.save(stream, "JPEG", quality=CLOSE_QUALITY, subsampling=0)
+        return stream.getvalue()
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return _small_jpeg(picture)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from nst_daemon import disk
 from nst_daemon.config import MAX_MEGAPIXELS
@@ -18,8 +18,10 @@ from nst_daemon.errors import (
     FileConditionError,
     Trouble,
 )
+from nst_daemon.images.layout import ContactSheet
+from nst_daemon.images.likeness import Descriptor
 from nst_daemon.intake.inspection import Inspection, Read, Unreadable
-from nst_daemon.intake.reading import Task, read_photo, serve
+from nst_daemon.intake.reading import THUMBNAIL, Task, read_photo, serve
 from nst_daemon.system.child import Child, ClosedError, EndedError
 
 logger = logging.getLogger(__name__)
@@ -118,27 +120,33 @@ class PhotoReader:
         finally:
             self._last_use = self._clock()
 
-    def thumbnail(self, path: Path) -> bytes | None:
-        """Return a small JPEG of a picture, for a list to choose from; None: it is no picture.
+    def thumbnail(self, path: Path, longest: int | None = THUMBNAIL) -> bytes | None:
+        """Return a JPEG of a picture, no longer than so many px, or as it is; None: it is no picture.
 
         Raises:
             FileNotFoundError, ConditionError: as `inspect`.
         """
-        self._last_use = self._clock()
-        self._get_ready()
-        try:
-            self._child.send((Task.SHRINK, path, self._max_megapixels))
-            if self._child.poll(self._time_limit):
-                answer: bytes | Exception | None = self._child.receive()
-                if isinstance(answer, Exception):
-                    raise answer
-                return answer
-        except ClosedError as error:
-            raise ConditionError(f"{path.name} was not read: the daemon ends.", code="cancelled") from error
-        except EndedError as error:
-            raise _has_failed(error) from error
-        self._child.end()
-        raise _slow_disk(path, self._time_limit)
+        answer: bytes | None = self._asked(Task.SHRINK, path, longest)
+        return answer
+
+    def descriptor(self, path: Path) -> Descriptor | None:
+        """Return what a picture's colours and contrasts are, to be compared; None: it is no picture.
+
+        Raises:
+            FileNotFoundError, ConditionError: as `inspect`.
+        """
+        answer: Descriptor | None = self._asked(Task.DESCRIBE, path)
+        return answer
+
+    def draw(self, sheet: ContactSheet, kind: str) -> bytes:
+        """Return a contact sheet as a file of a format.
+
+        Raises:
+            PhotoError: its photo cannot be read.
+            FileNotFoundError, ConditionError: as `inspect`.
+        """
+        answer: bytes = self._asked(Task.DRAW, sheet.photo, (sheet, kind))
+        return answer
 
     def rest(self) -> None:
         """End the process if nobody needed it for a while."""
@@ -160,7 +168,7 @@ class PhotoReader:
             limit = self._long_limit if is_slow else self._time_limit
             deadline = time.monotonic() + limit
             try:
-                self._child.send((Task.READ, path, self._max_megapixels))
+                self._child.send((Task.READ, path, self._max_megapixels, None))
                 while not self._child.poll(min(SAMPLE_SECONDS, max(0.0, deadline - time.monotonic()))):
                     least = min(least, self._memory_left(self.pid))
                     if time.monotonic() >= deadline:
@@ -213,14 +221,27 @@ class PhotoReader:
         Raises:
             FileNotFoundError, ConditionError: as `inspect`.
         """
+        self._told(Task.LOOK, path)
+
+    def _asked(self, task: Task, path: Path, detail: object = None) -> Any:
+        """Return what the process answers to a task over a file. Raises: as `inspect`."""
+        self._last_use = self._clock()
+        try:
+            return self._told(task, path, detail)
+        except ClosedError as error:
+            raise ConditionError(f"{path.name} was not read: the daemon ends.", code="cancelled") from error
+        finally:
+            self._last_use = self._clock()
+
+    def _told(self, task: Task, path: Path, detail: object = None) -> Any:
         self._get_ready()
         try:
-            self._child.send((Task.LOOK, path, self._max_megapixels))
+            self._child.send((task, path, self._max_megapixels, detail))
             if self._child.poll(self._time_limit):
                 answer = self._child.receive()
                 if isinstance(answer, Exception):
                     raise answer
-                return
+                return answer
         except ClosedError:
             raise
         except EndedError as error:

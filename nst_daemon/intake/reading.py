@@ -9,11 +9,13 @@ import logging
 from enum import StrEnum
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError, IncompletePhotoError, PhotoError, StyleError
 from nst_daemon.folders.sidecars import xmp_beside
+from nst_daemon.images.layout import ContactSheet
+from nst_daemon.images.likeness import Descriptor
 from nst_daemon.intake.inspection import Inspection, Read, Readable, Unreadable
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,9 @@ class Task(StrEnum):
 
     READ = "read"  # decode it
     LOOK = "look"  # read its bytes: can its disk give them at all?
-    SHRINK = "shrink"  # make a small picture of it
+    SHRINK = "shrink"  # make a JPEG of it, no longer than so many px
+    DESCRIBE = "describe"  # say what its colours and contrasts are
+    DRAW = "draw"  # make a contact sheet of it and its paintings
 
 
 def serve(pipe: Connection, read: Read) -> None:
@@ -37,18 +41,29 @@ def serve(pipe: Connection, read: Read) -> None:
     pipe.send(True)  # ready
     while True:
         try:
-            task, path, max_megapixels = pipe.recv()
+            task, path, max_megapixels, detail = pipe.recv()
         except (EOFError, OSError):
             return
-        answer: object
-        if task is Task.READ:
-            answer = _answer(read, path, max_megapixels)
-        else:
-            answer = _look(path) if task is Task.LOOK else _shrunk(path, max_megapixels)
+        answer = _done(Task(task), path, max_megapixels, detail, read)
         try:
             pipe.send(answer)
         except OSError:
             return
+
+
+def _done(task: Task, path: Path, max_megapixels: float, detail: Any, read: Read) -> object:
+    """Return what is answered to a task."""
+    match task:
+        case Task.READ:
+            return _answer(read, path, max_megapixels)
+        case Task.LOOK:
+            return _look(path)
+        case Task.SHRINK:
+            return _shrunk(path, max_megapixels, detail)
+        case Task.DESCRIBE:
+            return _described(path, max_megapixels)
+        case Task.DRAW:
+            return _drawn(detail[0], detail[1], max_megapixels)
 
 
 def _answer(read: Read, path: Path, max_megapixels: float) -> Inspection | Exception:
@@ -84,19 +99,45 @@ def _look(path: Path) -> bool | Exception:
     return True
 
 
-def _shrunk(path: Path, max_megapixels: float) -> bytes | Exception | None:
-    """Return a small JPEG of a picture; None: it is none; or what stands between it and us."""
+def _shrunk(path: Path, max_megapixels: float, longest: int | None) -> bytes | Exception | None:
+    """Return a JPEG of a picture; None: it is none; or what stands between it and us."""
     from nst_daemon.images.loading import load_style
     from nst_daemon.images.saving import thumbnail
 
     try:
-        picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=THUMBNAIL)
-        return thumbnail(picture, THUMBNAIL)
+        picture = load_style(path, name=path.name, max_megapixels=max_megapixels, longer=longest)
+        return thumbnail(picture, longest)
     except (ConditionError, FileNotFoundError) as error:
         return error
     except StyleError as error:
         logger.info("%s", error)
         return None
+
+
+def _described(path: Path, max_megapixels: float) -> Descriptor | Exception | None:
+    """Return what a picture's colours and contrasts are; None: it is none; or what stands in the way."""
+    from nst_daemon.images.descriptor import LONGEST, descriptor_of
+    from nst_daemon.images.loading import load_style
+
+    try:
+        return descriptor_of(load_style(path, name=path.name, max_megapixels=max_megapixels, longer=LONGEST))
+    except (ConditionError, FileNotFoundError) as error:
+        return error
+    except StyleError as error:
+        logger.info("%s", error)
+        return None
+
+
+def _drawn(sheet: ContactSheet, kind: str, max_megapixels: float) -> bytes | Exception:
+    """Return a contact sheet as a file, or what stands in the way."""
+    from nst_daemon.images.contact_sheet import drawn
+
+    try:
+        return drawn(sheet, kind, max_megapixels=max_megapixels)
+    except (ConditionError, FileNotFoundError, PhotoError) as error:
+        return error
+    except MemoryError:
+        return ConditionError("There is too little memory to draw the sheet.", code="system_busy")
 
 
 def read_photo(path: Path, max_megapixels: float) -> Inspection:

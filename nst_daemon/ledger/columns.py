@@ -172,6 +172,14 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def style_names(text: str) -> tuple[str, ...]:
+    """Return the names of the styles that a row of the table `jobs` names; none where it says nothing."""
+    try:
+        return tuple(style.name for style in _styles_out(text))
+    except NO_MEANING:
+        return ()
+
+
 def _style_in(style: Style) -> dict[str, object]:
     return {
         "name": style.name,

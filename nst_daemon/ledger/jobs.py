@@ -184,6 +184,7 @@ class Snapshot:
     current: tuple[Current, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
     engines: tuple[EngineFacts, ...] = ()  # all of them
+    page: str = ""  # the address of the page for a browser, while there is one
 
     @property
     def alarms(self) -> tuple[Problem, ...]:

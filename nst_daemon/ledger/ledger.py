@@ -26,7 +26,7 @@ from nst_daemon.ledger.jobs import (
     Problem,
     Snapshot,
 )
-from nst_daemon.ledger.presence import Presence
+from nst_daemon.ledger.presence import PAGE, Presence
 from nst_daemon.ledger.problems import Problems
 from nst_daemon.ledger.queue import Queue
 from nst_daemon.ledger.requests import PAUSED, Requests
@@ -46,6 +46,7 @@ from nst_daemon.ledger.rows import (
 )
 from nst_daemon.ledger.seen import SeenFiles
 from nst_daemon.ledger.table import JobTable
+from nst_daemon.ledger.tickets import Tickets
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 
@@ -75,6 +76,7 @@ class Ledger:
         self.facts = Facts(self.file)
         self.requests = Requests(self.facts)
         self.presence = Presence(self.file, self.facts)
+        self.tickets = Tickets(self.file)
         self.problems = Problems(self.file)
         self.seen = SeenFiles(self.file)
         self.jobs = JobTable(self.file)
@@ -316,6 +318,7 @@ class Ledger:
             # What two engines say in the same words is one problem.
             problems=tuple(dict.fromkeys(Problem(**dict(row)) for row in problems)) if running else (),
             engines=engines,
+            page=facts.get(PAGE, "") if running else "",
         )
 
     def _currents(self, rows: list[sqlite3.Row]) -> tuple[Current, ...]:

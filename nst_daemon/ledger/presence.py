@@ -5,12 +5,15 @@ Not durable: a new daemon writes all of it anew.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
 from nst_daemon.config.orders import EngineFacts
 from nst_daemon.errors import ConditionError, NameRefusedError
 from nst_daemon.ledger.columns import engines_in
 from nst_daemon.ledger.facts import Facts
 from nst_daemon.ledger.file import LedgerFile
+
+PAGE: Final = "page"  # the fact that says where it is
 
 
 class Presence:
@@ -47,6 +50,14 @@ class Presence:
         """Return the process of the daemon that is ready; only meant while the lock is held."""
         text = self._facts.recall("ready")
         return int(text) if text is not None and text.isdecimal() else None
+
+    def set_page(self, address: str | None) -> None:
+        """Keep where the page for a browser is; None: there is none."""
+        self._facts.remember(PAGE, address, durable=False)
+
+    def page(self) -> str | None:
+        """Return where the page for a browser is; only meant while the daemon lives."""
+        return self._facts.recall(PAGE)
 
     def set_engines(self, engines: Sequence[EngineFacts]) -> None:
         """Keep what the engines are."""

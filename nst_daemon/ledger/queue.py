@@ -23,7 +23,7 @@ class Queue:
         self.additions = News()  # jobs that this process adds; those of others are found by looking
 
     def claim(self) -> Job | None:
-        """Take the oldest job that may begin; None if there is none, or the daemon is paused.
+        """Take the first job that may begin, by turn and age; None if there is none, or the daemon is paused.
 
         The attempt is counted and on the disk when this returns. Not those whose outbox takes no result now.
         """
@@ -44,12 +44,12 @@ class Queue:
         return None if claimed is None else job_of_row(claimed)
 
     def _claimable(self, db: sqlite3.Connection) -> sqlite3.Row | None:
-        """Return the row of the oldest job that may begin, and that can be read."""
+        """Return the row of the first job that may begin, and that can be read."""
         if db.execute("SELECT 1 FROM facts WHERE name = ?", (PAUSED,)).fetchone():
             return None
         now = self._file.clock()
         while True:
-            query = f"{CLAIMABLE} {but(self._jobs.unreadable)} ORDER BY id LIMIT 1"
+            query = f"{CLAIMABLE} {but(self._jobs.unreadable)} ORDER BY turn, id LIMIT 1"
             row: sqlite3.Row | None = db.execute(
                 query, (JobState.QUEUED, now, now + AHEAD_SECONDS)
             ).fetchone()
@@ -62,11 +62,32 @@ class Queue:
             work = f"{WORK} {but(self._jobs.unreadable)} LIMIT 1"
             return db.execute(work, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
+    def next(self, count: int) -> list[Job]:
+        """Return the jobs that wait, in the order in which they are painted."""
+        with self._file.read() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE state = ? ORDER BY turn, id LIMIT ?", (JobState.QUEUED, count)
+            ).fetchall()
+        return [job for job in map(self._jobs.job_of, rows) if job is not None]
+
+    def put_first(self, job: int) -> bool:
+        """Let a queued job begin before all others, also after a restart; False: it does not wait."""
+        with self._file.write() as db:
+            return bool(
+                db.execute(
+                    "UPDATE jobs SET turn = (SELECT min(turn) FROM jobs WHERE state = ?) - 1 "
+                    "WHERE id = ? AND state = ?",
+                    (JobState.QUEUED, job, JobState.QUEUED),
+                ).rowcount
+            )
+
     def before(self, job: int) -> int:
         """Return how many jobs wait that will be painted before this one."""
         with self._file.read() as db:
             row = db.execute(
-                "SELECT count(*) AS count FROM jobs WHERE state = ? AND id < ?", (JobState.QUEUED, job)
+                "SELECT count(*) AS count FROM jobs AS other, jobs AS mine WHERE mine.id = ? "
+                "AND other.state = ? AND (other.turn, other.id) < (mine.turn, mine.id)",
+                (job, JobState.QUEUED),
             ).fetchone()
         return int(row["count"])
 

@@ -12,6 +12,7 @@ class Request(StrEnum):
     """What the daemon is asked to do at once; forgotten when it starts anew."""
 
     QUIT = "quit"
+    PAGE = "show the page"  # for a browser; where it is then, `presence` says
     UNLOAD = "unload the model"  # give the engine's memory back; the next job loads it again
 
 

@@ -50,6 +50,7 @@ FRESH: Final[dict[str, object]] = {
     "best": 0.0,
     "strikes": 0,
     "breaks": 0,
+    "turn": 0,
 }  # what a job loses that begins anew
 
 

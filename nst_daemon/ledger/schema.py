@@ -120,4 +120,11 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE seen_files RENAME TO seen",
         "CREATE INDEX seen_by_root ON seen (root)",
     ),
+    (
+        # Which job begins first: by turn, and then by age. Below 0: somebody wants it next; above: it stands
+        # back for the others.
+        "ALTER TABLE jobs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX jobs_by_turn ON jobs (state, turn, id)",
+        "CREATE INDEX jobs_by_end ON jobs (state, finished)",  # of what ended last, views ask every second
+    ),
 )

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from nst_daemon.ledger.columns import UnreadableRowError, copies_of_row, job_of_row, path_in, text_in
+from nst_daemon.ledger.columns import (
+    UnreadableRowError,
+    copies_of_row,
+    job_of_row,
+    path_in,
+    style_names,
+    text_in,
+)
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import PENDING, UNFINISHED, Job, JobState, Problem
 from nst_daemon.ledger.rows import UNDISPOSED, owner_of, row_of
@@ -36,6 +43,25 @@ class JobTable:
         """Return the jobs of one state or of all."""
         order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {-1 if limit is None else int(limit)}"
         return self._select(f"(? IS NULL OR state = ?) {order}", state, state)
+
+    def latest(self, state: JobState, limit: int) -> list[Job]:
+        """Return the jobs of one state that ended last, the last one first."""
+        return self._select(f"state = ? ORDER BY finished DESC LIMIT {int(limit)}", state)
+
+    def older(self, *, state: JobState | None, before: int | None, limit: int) -> list[Job]:
+        """Return the jobs of one state or of all below a number, the newest first, for a list in pages."""
+        below = sys.maxsize if before is None else before
+        return self._select(
+            f"id < ? AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT {int(limit)}", below, state, state
+        )
+
+    def styles_painted(self) -> list[tuple[tuple[str, ...], int]]:
+        """Return how many jobs are done in each style or blend, by the names of its pictures."""
+        with self._file.read() as db:
+            rows = db.execute(
+                "SELECT styles, count(*) AS count FROM jobs WHERE state = ? GROUP BY styles", (JobState.DONE,)
+            ).fetchall()
+        return [(style_names(row["styles"]), row["count"]) for row in rows]
 
     def each(self, *, state: JobState | None = None) -> Iterator[Job]:
         """Yield the jobs of one state or of all, the newest first, read as far as they are asked for."""

@@ -38,6 +38,8 @@ def status_text(snapshot: Snapshot) -> list[str]:
     lines += [f"  {current_text(current)}" for current in snapshot.current]
     if snapshot.running:
         lines.append(f"Engine{'s' * (len(snapshot.engines) > 1)}: {engines_text(snapshot)}.")
+    if snapshot.page:
+        lines.append(f"Page: {snapshot.page}, opened by `nst-daemon page`.")
     lines += [line for problem in snapshot.problems for line in problem_text(problem)]
     return lines
 
@@ -159,6 +161,7 @@ def status_json(snapshot: Snapshot) -> dict[str, object]:
             {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
             for problem in snapshot.problems
         ],
+        "page": snapshot.page or None,
     }
 
 

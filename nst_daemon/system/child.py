@@ -46,9 +46,12 @@ class Child:
     A call that is under way when another thread ends the process raises `EndedError` at once.
     """
 
-    def __init__(self, serve: Serve, *, name: str, words: str, method: str = START_METHOD) -> None:
+    def __init__(
+        self, serve: Serve, *, name: str, words: str, method: str = START_METHOD, is_parent: bool = False
+    ) -> None:
         self._serve = serve
         self._method = method
+        self._is_parent = is_parent  # it starts processes of its own, which Python refuses to others
         self._name = name  # as the system's list of processes and our tests see it
         self._words = words  # as a user knows it: "The process that reads photos"
         self._run: _Run | None = None
@@ -88,7 +91,7 @@ class Child:
             if self._is_closed:
                 raise ClosedError(None, "it was closed")
             try:
-                self._run = _begun(self._serve, self._name, self._method, args)
+                self._run = _begun(self._serve, self._name, self._method, args, is_parent=self._is_parent)
             except (OSError, MemoryError) as error:
                 why = getattr(error, "strerror", None) or str(error) or "there is no memory"
                 raise ConditionError(
@@ -247,11 +250,11 @@ class _Run:
             self.process.close()
 
 
-def _begun(serve: Serve, name: str, method: str, args: tuple[object, ...]) -> _Run:
+def _begun(serve: Serve, name: str, method: str, args: tuple[object, ...], *, is_parent: bool) -> _Run:
     context: Any = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     try:
-        process = context.Process(target=_serve, args=(serve, theirs, args), name=name, daemon=True)
+        process = context.Process(target=_serve, args=(serve, theirs, args), name=name, daemon=not is_parent)
         process.start()
     except BaseException:
         ours.close()

@@ -58,6 +58,11 @@ def opened() -> list[Path]:
 
 
 @pytest.fixture
+def addresses() -> list[str]:
+    return []
+
+
+@pytest.fixture
 def started() -> list[Config]:
     return []
 
@@ -68,11 +73,18 @@ def model(
     ledger: Ledger,
     messages: Messages,
     opened: list[Path],
+    addresses: list[str],
     started: list[Config],
     clock: FakeClock,
 ) -> TrayModel:
     return TrayModel(
-        loaded, ledger, messages=messages, open_path=opened.append, start=started.append, clock=clock
+        loaded,
+        ledger,
+        messages=messages,
+        open_path=opened.append,
+        open_address=addresses.append,
+        start=started.append,
+        clock=clock,
     )
 
 
@@ -176,6 +188,40 @@ def test_clicks_become_requests(
     model.act(Entry(act=Act.QUIT))
     assert ledger.requests.take(Request.QUIT)
     assert model.was_quit
+
+
+def test_the_page_is_opened_by_a_ticket_as_soon_as_it_is_there(
+    model: TrayModel, ledger: Ledger, clock: FakeClock, addresses: list[str], messages: Messages
+) -> None:
+    model.act(Entry(act=Act.OPEN_PAGE))
+    assert ledger.requests.take(Request.PAGE)
+    model.tick()
+    assert addresses == []
+    ledger.presence.set_page("http://127.0.0.1:8420")
+    model.tick()
+    model.tick()
+    (address,) = addresses
+    assert address.startswith("http://127.0.0.1:8420/open/")
+    assert ledger.tickets.take(address.rpartition("/")[2])
+    assert messages.shown == []
+
+
+def test_a_page_that_does_not_come_is_said_once(
+    model: TrayModel, ledger: Ledger, clock: FakeClock, addresses: list[str], messages: Messages
+) -> None:
+    model.act(Entry(act=Act.OPEN_PAGE))
+    for _ in range(3):
+        clock.advance(20.0)
+        ledger.presence.beat()
+        model.tick()
+    assert (addresses, [notice.title for notice in messages.shown]) == ([], ["Open page: not done"])
+
+
+def test_a_config_without_a_page_offers_none(model: TrayModel, loaded: Config, clock: FakeClock) -> None:
+    assert model.tick().has_page
+    loaded.source.write_text(loaded.source.read_text().replace("page:  #", "page: {mode: off}  #"))
+    clock.advance(60.0)
+    assert not model.tick().has_page
 
 
 def test_what_is_to_be_opened_is_opened(

@@ -16,7 +16,7 @@ from nst_daemon.ledger.file import CONDITIONS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "nst_daemon").rglob("*.py"))
-SECTIONS = ("", "set", "watch", "engine")
+SECTIONS = ("", "set", "watch", "engine", "page")
 REFRESH = "run: python tools/write_docs.py"
 
 

@@ -1,0 +1,59 @@
+"""The order of the queue: by turn and by age; what is asked for next goes before all others, for good."""
+
+from pathlib import Path
+
+from support.new_jobs import held_job, new_job
+
+from nst_daemon.ledger import Added, Ledger
+from nst_daemon.ledger.jobs import JobState
+
+
+def three(ledger: Ledger) -> list[int]:
+    added = [ledger.add(new_job(f"k{number}")) for number in range(3)]
+    return [each.job for each in added if isinstance(each, Added)]
+
+
+def order(ledger: Ledger) -> list[int]:
+    return [job.id for job in ledger.queue.next(10)]
+
+
+def test_what_is_asked_for_next_begins_first_also_after_a_restart(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        first, second, third = three(ledger)
+        assert order(ledger) == [first, second, third]
+        assert ledger.queue.put_first(third)
+        assert ledger.queue.put_first(second)  # the last word counts
+        assert [ledger.queue.before(job) for job in (second, third, first)] == [0, 1, 2]
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        assert order(ledger) == [second, third, first]
+        assert [ledger.queue.claim().id for _ in range(3)] == [second, third, first]  # type: ignore[union-attr]
+
+
+def test_only_what_waits_can_be_next(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        first, *_ = three(ledger)
+        held = ledger.add(held_job())
+        assert ledger.queue.claim() is not None
+        assert isinstance(held, Added)
+        assert not ledger.queue.put_first(first)
+        assert not ledger.queue.put_first(held.job)
+        assert not ledger.queue.put_first(99)
+
+
+def test_a_job_that_begins_anew_stands_where_its_age_puts_it(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        first, second, third = three(ledger)
+        ledger.queue.put_first(third)
+        assert ledger.queue.claim() is not None
+        ledger.move(third, JobState.RUNNING, JobState.FAILED, error="broken")
+        ledger.retry(third)
+        assert order(ledger) == [first, second, third]
+
+
+def test_a_job_that_was_stopped_keeps_its_place(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        first, second, third = three(ledger)
+        ledger.queue.put_first(third)
+        assert ledger.queue.claim() is not None
+        assert ledger.move(third, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
+        assert order(ledger) == [third, first, second]

@@ -1,0 +1,232 @@
+"""The page over time: a line that is cut, a daemon that stops, many tabs, many jobs."""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.browsers import Tabs, chrome, expect, hide, new_job, played, ready, show, tabs  # noqa: F401
+from support.played_page import Played, config_in, paint, served
+from support.waiting import wait_for
+
+from nst_daemon import __version__
+from nst_daemon.ledger import Ledger
+from nst_daemon.ledger.jobs import JobState
+from nst_daemon.page import process
+from nst_daemon.system.child import Child
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+# ruff: noqa: F811  fixtures are imported by name
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+CUT = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_EMPTY_RESPONSE",
+    "ERR_CONNECTION_RESET",
+)
+
+
+def painted(played: Played, percent: int) -> None:
+    (job,) = played.ledger.jobs.all(state=JobState.RUNNING)
+    paint(played.ledger, job, percent / 100)
+
+
+def open_streams(page: "Page") -> int:
+    return int(page.evaluate("() => window.streams.filter((each) => each.readyState !== 2).length"))
+
+
+# ── a line that is cut ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_page_whose_server_was_killed_says_so_and_comes_back(tabs: Tabs, tmp_path: Path) -> None:
+    tabs.forgive(*CUT)
+    with served(tmp_path, done=2) as mortal:
+        tabs.played = mortal
+        page = tabs.open(viewport={"width": 1000, "height": 700})
+        mortal.child.end(seconds=0.0)
+        expect(page.locator(".lost")).to_contain_text("nst-daemon start")
+        expect(page).to_have_title("Not connected – nst-daemon")
+        painted(mortal, 77)
+        mortal.begin()
+        expect(page.locator(".easel-percent")).to_have_text("77 %")
+        expect(page.locator(".lost")).to_be_hidden()
+        page.close()
+
+
+def test_a_daemon_that_has_stopped_is_said_and_its_start_seen(played: Played, tabs: Tabs) -> None:
+    page = tabs.open()
+    played.ledger.presence.set_daemon(None, __version__)
+    expect(page.locator(".lost")).to_contain_text("nst-daemon is not running.")
+    expect(page.locator(".status")).to_have_text("Not running")
+    expect(page.get_by_role("button", name="Pause")).to_be_disabled()
+    played.ledger.presence.set_daemon(os.getpid(), __version__)
+    played.ledger.presence.beat()
+    expect(page.locator(".lost")).to_be_hidden()
+
+
+def test_a_page_that_is_not_let_in_any_more_says_how_to_get_in(played: Played, tabs: Tabs) -> None:
+    tabs.forgive("401")
+    page = tabs.open(viewport={"width": 1000, "height": 700})
+    page.context.clear_cookies()
+    page.evaluate("() => { dispatchEvent(new Event('online')) }")
+    expect(page.locator(".lost")).to_contain_text("nst-daemon page")
+    expect(page.locator(".status")).to_have_text("Locked")
+
+
+def test_a_laptop_that_slept_shows_what_is_now(played: Played, tabs: Tabs) -> None:
+    tabs.forgive("ERR_INTERNET_DISCONNECTED", *CUT)
+    page = tabs.open(viewport={"width": 1000, "height": 700})
+    page.context.set_offline(True)
+    hide(page, is_hidden=True)
+    painted(played, 88)
+    page.context.set_offline(False)
+    hide(page, is_hidden=False)
+    expect(page.locator(".easel-percent")).to_have_text("88 %")
+
+
+def test_a_line_that_is_silent_is_a_line_that_is_lost(played: Played, tabs: Tabs) -> None:
+    tabs.forgive("ERR_INTERNET_DISCONNECTED", *CUT)
+    page = tabs.open(viewport={"width": 1000, "height": 700})
+    page.clock.install()
+    hide(page, is_hidden=True)
+    hide(page, is_hidden=False)  # a stream whose silence is counted by the test's clock
+    expect(page.locator(".status")).to_contain_text("Painting")
+    page.context.set_offline(True)
+    page.clock.run_for(45_000)
+    expect(page.locator(".lost")).to_contain_text("is lost")
+    page.context.set_offline(False)
+    page.clock.run_for(10_000)
+    expect(page.locator(".lost")).to_be_hidden()
+
+
+# ── many tabs ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_hidden_tab_listens_to_nothing_and_catches_up(played: Played, tabs: Tabs) -> None:
+    page = tabs.open()
+    assert open_streams(page) == 1
+    hide(page, is_hidden=True)
+    assert open_streams(page) == 0
+    painted(played, 55)
+    hide(page, is_hidden=False)
+    expect(page.locator(".easel-percent")).to_have_text("55 %")
+    assert open_streams(page) == 1
+
+
+def test_the_seventh_tab_opens_too(played: Played, tabs: Tabs) -> None:
+    # A browser keeps six connections to a host: six streams would leave none.
+    first = tabs.open(viewport={"width": 600, "height": 500})
+    behind = first
+    for _ in range(6):
+        hide(behind, is_hidden=True)
+        behind = tabs.another(behind)
+    new_job(played, "seventh.jpg")
+    expect(behind.locator(".queue")).to_contain_text("seventh.jpg")
+    hide(behind, is_hidden=True)
+    hide(first, is_hidden=False)
+    expect(first.locator(".queue")).to_contain_text("seventh.jpg")
+
+
+# ── what is read aloud, and where the focus is ──────────────────────────────────────────────────────────
+
+
+def test_percents_are_not_read_aloud_but_what_happens_is(played: Played, tabs: Tabs) -> None:
+    page = tabs.open()
+    voice = page.locator("[aria-live=polite]")
+    painted(played, 41)
+    expect(page.locator(".easel-percent")).to_have_text("41 %")
+    expect(voice).to_have_text("")
+    new_job(played, "heard.jpg")
+    expect(voice).to_have_text(re.compile(r"^Painting, \d+ waiting\.$"))
+
+
+def test_a_button_keeps_the_focus_while_the_page_is_renewed(played: Played, tabs: Tabs) -> None:
+    job, other = new_job(played, "focused.jpg"), new_job(played, "neighbour.jpg")
+    page = tabs.open()
+    cancel = page.get_by_role("button", name="Cancel focused.jpg")
+    cancel.focus()
+    painted(played, 62)
+    expect(page.locator(".easel-percent")).to_have_text("62 %")
+    expect(cancel).to_be_focused()
+    played.ledger.cancel(job)
+    expect(cancel).to_have_count(0)
+    expect(
+        page.locator(".queue .row").filter(has_text="neighbour.jpg").locator("button:focus")
+    ).to_have_count(1)
+    played.ledger.cancel(other)
+
+
+# ── none and many ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def empty(base: Path) -> Iterator[Played]:
+    """Serve the page of a daemon that has seen no photo yet."""
+    config = config_in(base)
+    child = Child(process.serve, name="nst-page", words="The page", is_parent=True)
+    with Ledger(config.state_dir / "ledger.db") as ledger:
+        ledger.presence.set_daemon(os.getpid(), __version__)
+        played = Played(config, ledger, child)
+        try:
+            played.begin()
+            yield played
+        finally:
+            child.end(seconds=5.0)
+
+
+def test_a_page_without_a_photo_says_what_to_do(chrome: "Browser", tabs: Tabs, tmp_path: Path) -> None:
+    with empty(tmp_path) as fresh:
+        tabs.played = fresh
+        page = tabs.open(viewport={"width": 1000, "height": 700})
+        expect(page.locator(".now .empty")).to_contain_text("Drop a photo here")
+        expect(page.locator(".now .empty")).to_contain_text(str(fresh.config.folders[0].inbox))
+        show(page, "results")
+        expect(page.locator(".results .empty")).to_contain_text("Nothing painted yet")
+        page.close()
+
+
+def many(played: Played, count: int) -> None:
+    """Copy a job that is done so many times."""
+    with closing(sqlite3.connect(played.config.state_dir / "ledger.db")) as file, file:
+        own = ("id", "key", "result_name")
+        columns = [row[1] for row in file.execute("PRAGMA table_info(jobs)") if row[1] not in own]
+        names = ", ".join(columns)
+        file.execute(
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+            f"INSERT INTO jobs (key, {names}) SELECT 'copy-' || i, {names} FROM jobs, n "
+            f"WHERE id = (SELECT min(id) FROM jobs WHERE state = 'done')",
+            (count,),
+        )
+
+
+def test_ten_thousand_results_are_shown_as_fast_as_ten(tabs: Tabs, tmp_path: Path) -> None:
+    with served(tmp_path, done=1) as full:
+        many(full, 10_000)
+        tabs.played = full
+        page = tabs.open("results", viewport={"width": 1280, "height": 800})
+        expect(page.locator(".results .facts").first).to_have_text("10,001 paintings")
+        paints = "() => performance.getEntriesByName('first-contentful-paint').map((each) => each.startTime)"
+        (first,) = page.evaluate(paints)
+        assert first < 3000  # ms, on a machine that does something else as well
+        assert page.evaluate("() => window.longest") < 64_000
+        tiles = page.locator(".results .tile")
+        page.mouse.move(600, 500)
+        wait_for(lambda: _scrolled(page) and tiles.count() >= 300, what="300 tiles")
+        near = page.evaluate(
+            "() => performance.getEntriesByType('resource').filter((each) => /result/.test(each.name)).length"
+        )
+        assert near < 0.7 * tiles.count()
+        page.close()
+
+
+def _scrolled(page: "Page") -> bool:
+    page.mouse.wheel(0, 4000)
+    return True
