@@ -24,7 +24,7 @@ FLOORS = (
     "images ledger",
     "engine folders service",
     "desktop intake painting",
-    "editors",
+    "editors farm",
     "daemon",
     "cli",
     "__main__",
@@ -42,7 +42,7 @@ FLOORS_WITHIN = {
         "bytes private",
     ),
     "config": (
-        "blends globs kinds text",
+        "addresses blends globs kinds text",
         "overlaps recipe refusals",
         "model orders settings",
         "example loading",
@@ -125,13 +125,16 @@ FLOORS_WITHIN = {
         "answering profiles quoting stock",
         "part plug_ins",
     ),
+    "farm": (
+        "keys",
+    ),
     "daemon": (
         "heartbeat once reloading state_dir",
         "daemon",
     ),
     "cli": (
         "common forecasts",
-        "editors live service setup",
+        "editors farm live service setup",
         "checks paint",
         "bench explain submit",
         "app",
@@ -142,10 +145,12 @@ FLOORS_WITHIN = {
 LIBRARIES = {
     "PIL": "desktop.icons images.jpeg images.loading images.profiles images.saving",
     "annotated_types": "config.kinds config.model config.recipe",
+    "cryptography": "farm.keys",
     "cv2": "engine.faces images.png",
     "dbus_fast": "desktop.panels",
     "defusedxml": "images.xmp",
     "desktop_notifier": "desktop.notify",
+    "distributed": "farm.keys",
     "filelock": "desktop.process disk.locks",
     "matplotlib": "engine.report",
     "numpy": (
@@ -171,7 +176,7 @@ LIBRARIES = {
     ),
     "torchvision": "engine.fetching",
     "typer": (
-        "cli.app cli.bench cli.checks cli.common cli.editors cli.paint cli.service cli.setup "
+        "cli.app cli.bench cli.checks cli.common cli.editors cli.farm cli.paint cli.service cli.setup "
         "cli.submit"
     ),
     "watchdog": "folders.hints folders.watching",
@@ -326,14 +331,14 @@ def test_files_and_functions_fit_on_a_screen(name: str) -> None:
 
 def test_the_house_is_small_enough_to_be_seen() -> None:
     entries = [path for path in ROOT.iterdir() if path.name != "__pycache__"]
-    assert len(entries) <= 19
+    assert len(entries) <= 21  # 19, a farm of machines, and a page in the browser
     arrows = {
         (room_of(name), room_of(other))
         for name in MODULES
         for other in our_imports(name)
         if room_of(name) != room_of(other)
     }
-    assert len(arrows) <= 80
+    assert len(arrows) <= 100  # 80 among the first rooms, and some ten for each of those two
 
 
 # ── docs/architecture.md and CONTRIBUTING.md ──────────────────────────────────────────────────────────────
