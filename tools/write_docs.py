@@ -9,20 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nst_daemon.config import EngineConfig, Watch, keys_of
+from nst_daemon.config import EngineConfig, FarmConfig, Watch, keys_of
 from nst_daemon.config.example import SHOWN, WHY, default, example, spell
 from nst_daemon.config.model import ConfigText
 from nst_daemon.config.recipe import PRESETS, Preset, Recipe
 from nst_daemon.config.refusals import allowed
 
 ROOT = Path(__file__).parent.parent
-PARTS: dict[str, type] = {"": ConfigText, "watch": Watch, "engine": EngineConfig, "set": Recipe}
+PARTS: dict[str, type] = {
+    "": ConfigText,
+    "watch": Watch,
+    "engine": EngineConfig,
+    "farm": FarmConfig,
+    "set": Recipe,
+}
 OPEN = {
     "folders": "a list",
     "rules": "a list",
     "set": "settings",
     "watch": "keys below",
     "engine": "keys below",
+    "farm": "keys below",
 }
 LAYERS = "layers of VGG19: `relu1_1` to `relu5_4`, `conv1_1` to `conv5_4`, `conv_1` to `conv_16`"
 

@@ -1,11 +1,24 @@
-"""The commands about a farm of machines: farm init."""
+"""The commands about a farm of machines: farm init, join, status, drain."""
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nst_daemon.cli.common import ConfigOption, answer, guarded, is_running, load_config, say
+from nst_daemon.cli.common import (
+    ConfigOption,
+    JsonOption,
+    answer,
+    answer_json,
+    guarded,
+    is_running,
+    ledger_of,
+    load_config,
+    say,
+    table,
+)
 from nst_daemon.errors import ConfigError, MissingError
 
 if TYPE_CHECKING:
@@ -50,6 +63,91 @@ def init(
     )
 
 
+def join(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The join file, of `farm init` there.")],
+    devices: Annotated[
+        str, typer.Option("--devices", metavar="LIST", help="all, or devices such as cuda:0,cuda:1.")
+    ] = "all",
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="N", help="This machine's name in the farm; its host's.")
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", min=0, max=65535, metavar="P", help="Where the first seat listens, the next at P + 1."
+        ),
+    ] = 0,
+) -> None:
+    """Lend this machine's devices to a daemon elsewhere; stays, and tries again for ever.
+
+    Ctrl-C and SIGTERM let it end what it has in hand, for half a minute at most, and leave.
+
+    Example: nst-daemon farm join join.json --devices cuda:0
+    """
+    require_extra()
+    from nst_daemon.farm import joining
+    from nst_daemon.farm.keys import read_join
+
+    found = read_join(file)
+    machine = joining.machine_name(name)
+    lent = joining.devices_of(devices, joining.home_of(machine) / "weights")
+    say(f"{machine} lends {', '.join(lent)} to {found.address}.")
+    joining.lend(
+        joining.places_of(found, machine, lent, port=port), lambda seat, line: say(f"{seat}: {line}")
+    )
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the devices that other machines lend.
+
+    Example: nst-daemon farm status --json
+    """
+    from nst_daemon.ledger.words import seat_json, seat_row
+
+    loaded = load_config(config)
+    with ledger_of(loaded) as ledger:
+        snapshot = ledger.snapshot(running=is_running(loaded))
+    if as_json:
+        answer_json([seat_json(seat) for seat in snapshot.seats])
+    elif snapshot.seats:
+        headings = ["seat", "state", "job", "painted", "lost", "version", "last heard of"]
+        table("", headings, [list(seat_row(seat, time.time())) for seat in snapshot.seats])
+    elif not snapshot.running:
+        say("The daemon is not running, and nobody knows who is there: `nst-daemon start`.")
+    elif not loaded.farm.is_on:
+        say("There is no farm: set farm.listen in config.yaml, as `nst-daemon farm init` says.")
+    else:
+        say("Nobody is there yet: `nst-daemon farm join FILE` on another machine.")
+
+
+def drain(
+    seat: Annotated[
+        str | None, typer.Argument(metavar="[SEAT]", help="gpu1/cuda:0, or gpu1 for all of that machine.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="All seats.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Let seats end what they have in hand, and leave; their `farm join` ends then.
+
+    Example: nst-daemon farm drain gpu1
+    """
+    from nst_daemon.ledger.requests import EVERYBODY
+
+    if (seat is None) is not everybody:
+        raise ConfigError("Name one seat, or --all.", remedy="Example: nst-daemon farm drain gpu1")
+    loaded = load_config(config)
+    with ledger_of(loaded) as ledger:
+        seats = ledger.snapshot(running=is_running(loaded)).seats
+        found = [each.name for each in seats if seat in (None, each.name, each.name.partition("/")[0])]
+        if not found:
+            raise ConfigError(
+                f"There is no seat {seat}." if seat else "There is no seat.",
+                remedy="`nst-daemon farm status` lists them.",
+            )
+        ledger.requests.drain([seat or EVERYBODY])
+    say(f"Asked to leave: {', '.join(found)}.")
+
+
 def require_extra() -> None:
     """Raise unless what a farm needs is installed. Raises: MissingError."""
     from nst_daemon.system import extras
@@ -83,6 +181,6 @@ def _address(host: str | None) -> "Address":
         ) from error
 
 
-COMMANDS: Final[tuple[Callable[..., None], ...]] = (init,)
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (init, join, status, drain)
 for _command in COMMANDS:
     farm.command()(guarded(_command))

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from nst_daemon.config.addresses import Address, Scheme
+
 RULES: Final = ConfigDict(
     extra="forbid",
     allow_inf_nan=False,
@@ -20,6 +22,7 @@ def _as_word(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+OFF: Final = "off"
 ALL: Final = "all"  # accelerators of this machine
 
 WORD: Final = BeforeValidator(_as_word)  # a number, or one of a few words in any case; never true or false
@@ -81,6 +84,20 @@ def device_names(names: object) -> tuple[str, ...]:
     return found
 
 
+def farm_address(text: str) -> str:
+    """Return where a farm's scheduler listens, `tls://HOST:PORT`, or "off"; without TLS on loopback alone.
+
+    Raises:
+        ValueError: it is no address, or others would reach it without TLS.
+    """
+    if text.lower() == OFF:
+        return OFF
+    address = Address.parse(text.strip().lower())
+    if address.scheme is Scheme.TCP and not address.is_loopback:
+        raise ValueError(f"{text!r} has no TLS, and is not loopback")
+    return str(address)
+
+
 def _as_time(text: str) -> str:
     idle_seconds(text)
     return text
@@ -110,6 +127,11 @@ MemoryLimit = Annotated[
     str, PLAINLY, AfterValidator(_as_memory), Field(description="an amount of memory such as 4GB or 800MB")
 ]
 Device = Annotated[str, AfterValidator(device_name), Field(description="auto, cpu, cuda, cuda:1, mps or xpu")]
+Listen = Annotated[
+    str,
+    AfterValidator(farm_address),
+    Field(description="off, or tls:// with a host and a port, such as tls://192.168.1.5:8786"),
+]
 Devices = Annotated[
     tuple[str, ...],
     PlainValidator(device_names),

@@ -11,11 +11,13 @@ from pydantic import with_config
 
 from nst_daemon.config.kinds import (
     ALL,
+    OFF,
     RULES,
     WORD,
     Device,
     Devices,
     KeepWarm,
+    Listen,
     Megapixels,
     MemoryLimit,
     Seconds,
@@ -122,6 +124,21 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FarmConfig:
+    """Whether other machines lend their devices, and what is expected of them."""
+
+    listen: Listen = OFF  # where they find this daemon: tls://192.168.1.5:8786
+    local: bool = True  # whether this machine's own engines paint too
+    silence_seconds: Annotated[float, Ge(1.0), WORD] = 120.0  # then a seat that does not answer is given up
+    lost_limit: Annotated[int, Ge(0), WORD] = 3  # how often a job may lose its seat at no cost
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything listens."""
+        return self.listen != OFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """One inbox and what belongs to it, complete: every path absolute."""
 
@@ -145,6 +162,7 @@ class Config:
     state_dir: Path  # ledger, log, private copies
     watch: Watch = field(default_factory=Watch)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    farm: FarmConfig = field(default_factory=FarmConfig)
     tray: TrayMode = TrayMode.AUTO
     notify: Notify = Notify.FAILURES
     exchange: Path | None = None  # the folder that editors' plug-ins share with the daemon; None: off
@@ -194,6 +212,7 @@ class ConfigText:
     failed: str | None = None
     watch: Watch = field(default_factory=Watch)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    farm: FarmConfig = field(default_factory=FarmConfig)
     tray: Annotated[TrayMode, WORD] = TrayMode.AUTO
     notify: Annotated[Notify, WORD] = Notify.FAILURES
     state_dir: str | None = None
@@ -204,13 +223,14 @@ class ConfigText:
 _SECTIONS: Final[Mapping[str, type]] = {
     "watch": Watch,
     "engine": EngineConfig,
+    "farm": FarmConfig,
     "folders": FolderText,
     "rules": RuleText,
 }
 
 
 def keys_of(section: str = "") -> tuple[str, ...]:
-    """Return the valid keys at the top of a config, or of `watch`, `engine`, `folders`, `rules`, `set`."""
+    """Return the valid keys at the top of a config, or of `set`, `watch`, `engine` and its like."""
     if section == "set":
         return SETTINGS
     return tuple(f.name for f in fields(_SECTIONS.get(section, ConfigText)))

@@ -6,9 +6,9 @@ Not durable: a new daemon writes all of it anew.
 from collections.abc import Sequence
 from contextlib import suppress
 
-from nst_daemon.config.orders import EngineFacts
+from nst_daemon.config.orders import EngineFacts, SeatFacts
 from nst_daemon.errors import ConditionError, NameRefusedError
-from nst_daemon.ledger.columns import engines_in
+from nst_daemon.ledger.columns import engines_in, seats_in
 from nst_daemon.ledger.facts import Facts
 from nst_daemon.ledger.file import LedgerFile
 
@@ -47,6 +47,12 @@ class Presence:
         """Return the process of the daemon that is ready; only meant while the lock is held."""
         text = self._facts.recall("ready")
         return int(text) if text is not None and text.isdecimal() else None
+
+    def set_seats(self, seats: Sequence[SeatFacts]) -> None:
+        """Keep which devices of other machines are there."""
+        text = seats_in(seats)
+        if self._facts.recall("seats") != text:
+            self._facts.remember("seats", text, durable=False)
 
     def set_engines(self, engines: Sequence[EngineFacts]) -> None:
         """Keep what the engines are."""

@@ -50,6 +50,8 @@ FRESH: Final[dict[str, object]] = {
     "best": 0.0,
     "strikes": 0,
     "breaks": 0,
+    "seat": None,
+    "lost": 0,
 }  # what a job loses that begins anew
 
 

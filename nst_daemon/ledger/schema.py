@@ -120,4 +120,9 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE seen_files RENAME TO seen",
         "CREATE INDEX seen_by_root ON seen (root)",
     ),
+    (
+        # The seat of a farm that paints or has painted it, and how often it lost one while it was painted.
+        "ALTER TABLE jobs ADD COLUMN seat TEXT",
+        "ALTER TABLE jobs ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+    ),
 )

@@ -42,8 +42,8 @@ FLOORS_WITHIN = {
         "bytes private",
     ),
     "config": (
-        "addresses blends globs kinds text",
-        "overlaps recipe refusals",
+        "addresses blends globs text",
+        "kinds overlaps recipe refusals",
         "model orders settings",
         "example loading",
     ),
@@ -126,7 +126,12 @@ FLOORS_WITHIN = {
         "part plug_ins",
     ),
     "farm": (
-        "keys",
+        "keys parcel",
+        "answers",
+        "engine seat troubles wire",
+        "scheduler serving",
+        "joining link",
+        "members",
     ),
     "daemon": (
         "heartbeat once reloading state_dir",
@@ -147,10 +152,11 @@ LIBRARIES = {
     "annotated_types": "config.kinds config.model config.recipe",
     "cryptography": "farm.keys",
     "cv2": "engine.faces images.png",
+    "dask": "farm.wire",
     "dbus_fast": "desktop.panels",
     "defusedxml": "images.xmp",
     "desktop_notifier": "desktop.notify",
-    "distributed": "farm.keys",
+    "distributed": "farm.keys farm.scheduler farm.serving farm.wire",
     "filelock": "desktop.process disk.locks",
     "matplotlib": "engine.report",
     "numpy": (
@@ -176,8 +182,8 @@ LIBRARIES = {
     ),
     "torchvision": "engine.fetching",
     "typer": (
-        "cli.app cli.bench cli.checks cli.common cli.editors cli.farm cli.paint cli.service cli.setup "
-        "cli.submit"
+        "cli.app cli.bench cli.checks cli.common cli.editors cli.farm cli.paint cli.service "
+        "cli.setup cli.submit"
     ),
     "watchdog": "folders.hints folders.watching",
     "yaml": "config.text",
@@ -475,6 +481,7 @@ THREAD_STARTERS = {
     "daemon.daemon",  # intake, sweeper, workers
     "desktop.notify",  # the bus
     "engine.child",  # hears the daemon while it paints
+    "farm.link",  # the event loop on which other machines are spoken to; only while there is a farm
     "system.child",  # hears that its parent has gone
 }
 
@@ -485,7 +492,14 @@ def test_threads_begin_in_few_places() -> None:
 
 
 def test_signals_are_handled_in_few_places() -> None:
-    assert callers_of("signal") == {"cli.submit", "daemon.daemon", "desktop.process", "system.child"}
+    assert callers_of("signal") == {
+        "cli.submit",
+        "daemon.daemon",
+        "desktop.process",
+        "farm.joining",
+        "farm.serving",
+        "system.child",
+    }
 
 
 TESTS = Path(__file__).parents[1]
