@@ -159,8 +159,11 @@ class RightHalf:
 
     def _may_claim(self, name: str) -> bool:
         """Return whether a worker may take a job: a cold engine leaves it to a warm one that is idle."""
-        ready = [each.name for each in self._workers if each.is_ready]
-        return name in ready or not ready
+        lent = set() if self._seats is None else set(self._seats.devices())
+        # A seat that has gone, or is leaving, takes none: its worker will be told so.
+        able = [each for each in self._workers if each.seat is None or each.easel.device in lent]
+        ready = [each.name for each in able if each.is_ready]
+        return name in (ready or [each.name for each in able])
 
     def _own_workers(self) -> list[Worker]:
         return [each for each in self._workers if not each.easel.device.startswith(SEAT)]
