@@ -9,6 +9,7 @@ from nst_daemon.farm.parcel import PackedPainting
 
 BEGUN: Final = "begun"  # what `begin` answers: it paints
 BUSY: Final = "busy"  # it still leaves off what it had in hand
+LACKING: Final = "lacking"  # files that were here have gone: they have to come anew
 LEAVING: Final = "leaving"  # it takes no parcel any more
 CHECKPOINT: Final = "checkpoint"  # the name under which one is fetched
 

@@ -22,11 +22,12 @@ from nst_daemon.disk.files import discard, written_whole
 from nst_daemon.engine.process import OnFacts, OnProgress, ShouldStop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, ConditionError, MissingError, NstError, SeatLostError
-from nst_daemon.farm.answers import BUSY, LEAVING, Peek, StrangerError, UnreachableError
+from nst_daemon.farm.answers import BEGUN, BUSY, LEAVING, Peek, StrangerError, UnreachableError
 from nst_daemon.farm.parcel import (
     CHUNK,
     Blob,
     PackedFile,
+    PackedOrder,
     PackedPainting,
     Parcel,
     packed,
@@ -141,7 +142,8 @@ class FarmEngine:
         with self._in_hand(order.job) as watch:
             packing, files = packed(order)
             self._send(watch, files, should_stop)
-            self._begin(watch, packing, should_stop)
+            while not self._begin(watch, packing, should_stop):
+                self._send(watch, files, should_stop)
             made = self._followed(watch, should_stop, order, on_progress)
             assert made is not None  # an order that is over without an error has a painting
             painting = self._fetched(watch, made, order.result.parent, should_stop)
@@ -175,8 +177,8 @@ class FarmEngine:
             self._seats.note(self.seat, job=None)
             self._seats.use(-1)
 
-    def _begin(self, watch: _Watch, packing: Any, should_stop: ShouldStop) -> None:
-        """Hand a parcel over, after whatever the seat still has in hand."""
+    def _begin(self, watch: _Watch, packing: PackedOrder | None, should_stop: ShouldStop) -> bool:
+        """Hand a parcel over, after whatever the seat still has in hand; False: it lacks files by now."""
         parcel = Parcel(
             wishes=wishes_of(self._settings), silence_seconds=self._silence_seconds, order=packing
         )
@@ -186,7 +188,7 @@ class FarmEngine:
                 self._seats.note(self.seat, state="leaving")
                 raise CancelledError(f"{self.seat} is leaving.")
             if answer != BUSY:
-                return
+                return bool(answer == BEGUN)
             self._seats.wait_for_news(BUSY_SECONDS)
 
     def _followed(

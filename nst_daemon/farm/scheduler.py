@@ -35,16 +35,12 @@ def serve_scheduler(pipe: Connection, address: str, security: Any) -> None:
 
 
 async def _listen(pipe: Connection, address: str, security: Any) -> None:
-    from distributed import Scheduler
-
     parts = urlsplit(address)
-    scheduler: Any = Scheduler(
+    scheduler: Any = _scheduler_class()(
         host=f"{parts.scheme}://{parts.hostname}",
         port=parts.port or 0,
         security=security,
         dashboard=False,
-        dashboard_address=None,
-        jupyter=False,
     )
     try:
         await scheduler
@@ -55,3 +51,15 @@ async def _listen(pipe: Connection, address: str, security: Any) -> None:
     with suppress(OSError):
         pipe.send(Listening(scheduler.address))
     await scheduler.finished()
+
+
+def _scheduler_class() -> Any:
+    from distributed import Scheduler
+
+    class QuietScheduler(Scheduler):
+        """A Dask scheduler without the page that it would serve to everybody, dashboard or not."""
+
+        def start_http_server(self, *_: Any, **__: Any) -> None:
+            """Listen nowhere else."""
+
+    return QuietScheduler

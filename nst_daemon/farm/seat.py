@@ -24,7 +24,7 @@ from nst_daemon.engine.child import serve
 from nst_daemon.engine.process import EngineProcess, Serve
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, ConditionError, EngineError, NstError, WeightsError
-from nst_daemon.farm.answers import BEGUN, BUSY, CHECKPOINT, LEAVING, Hello, Peek, StrangerError
+from nst_daemon.farm.answers import BEGUN, BUSY, CHECKPOINT, LACKING, LEAVING, Hello, Peek, StrangerError
 from nst_daemon.farm.parcel import (
     CHUNK,
     Blob,
@@ -152,7 +152,7 @@ class Seat:
         return await asyncio.to_thread(coming.finish, self._blobs / name, blob.sha256)
 
     async def begin(self, token: str, parcel: Parcel) -> str:
-        """Take a parcel in hand: BEGUN, or BUSY while what was in hand is left off, or LEAVING."""
+        """Take a parcel in hand: BEGUN, or what is in the way."""
         if self.hand is not None and self.hand.token == token:
             return BEGUN  # the answer got lost
         if self.is_leaving:
@@ -161,6 +161,8 @@ class Seat:
             self._give_up(self.hand)  # its coordinator is no more, or has lost it
             return BUSY
         self._drop()
+        if parcel.order is not None and await self.lacks(parcel.order.blobs):
+            return LACKING  # they went with what was in hand before
         key = parcel.order.key if parcel.order else ""
         name = f"{hashlib.sha256(key.encode(errors='replace')).hexdigest()}.checkpoint"
         self.hand = Hand(token, parcel, self._work / plain(token), self._checkpoints / name)

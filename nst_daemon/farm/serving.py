@@ -160,7 +160,7 @@ class _Lending:
                 return False
             raise
         except UnreachableError as error:
-            self._say(f"waiting for {address}: {error}")
+            self._say(f"cannot join {address}: {error}")
             return False
         except (OSError, ValueError, RuntimeError, TimeoutError) as error:
             self._say(f"not let in at {address}: {error}")
@@ -199,8 +199,8 @@ class _Lending:
         line = await Wire(self._security).start()
         try:
             await line.call(address, "identity", seconds=ASK_SECONDS, n_workers=0)
-        except NstError as error:
-            raise UnreachableError(str(error)) from error
+        except (UnreachableError, NstError) as error:
+            raise UnreachableError(f"{_in_words(str(error))} ({error})") from error
         finally:
             await line.close()
 
@@ -225,6 +225,15 @@ class _Lending:
         return await worker
 
 
+def _in_words(error: str) -> str:
+    """Return what a failure to join means, and what to do."""
+    if "TLS" in error or "SSL" in error:
+        return "it is of another farm, or has other keys by now: copy its join file anew"
+    if "Fatal" in error or "reset" in error or "require" in error:
+        return "one of us speaks TLS, and the other does not: compare farm.listen with the join file"
+    return "is its daemon running, with farm.listen set to this, and its port open?"
+
+
 def _worker_class() -> Any:
     from distributed import Worker
 
@@ -235,6 +244,9 @@ def _worker_class() -> Any:
             super().__init__(*arguments, **options)
             self._our_seat = seat
             self.handlers["nst"] = self._answer
+
+        def start_http_server(self, *_: Any, **__: Any) -> None:
+            """Listen nowhere else: Dask would serve a page to everybody."""
 
         async def _answer(self, call: str, words: dict[str, Any]) -> Any:
             if call not in CALLS:

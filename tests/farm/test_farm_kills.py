@@ -71,7 +71,7 @@ class Chaos:
     def _machine(self) -> None:
         number = self.chance.randrange(len(self.machines))
         self.machines[number].kill()
-        self.machines[number] = Machine(self.home, self.machines[number].name, seconds=0.05)
+        self.machines[number] = Machine(self.home.join, self.machines[number].name, seconds=0.05)
 
     def end(self) -> None:
         os.kill(self.daemon.pid or 0, signal.SIGTERM)

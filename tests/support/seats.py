@@ -68,11 +68,11 @@ class FarmHome(Home):
 class Machine:
     """One `farm join` in a process of its own."""
 
-    def __init__(self, home: FarmHome, name: str, devices: Sequence[str] = ("cpu",), **how: Any) -> None:
+    def __init__(self, join: Path, name: str, devices: Sequence[str] = ("cpu",), **how: Any) -> None:
         self.name = name
         self.folder = joining.home_of(name)
         self._process = start_server().Process(
-            target=_lend, args=(home.join, name, tuple(devices), dict(os.environ), how)
+            target=_lend, args=(join, name, tuple(devices), dict(os.environ), how)
         )
         self._process.start()
         self._code: int | None = None
@@ -113,7 +113,7 @@ def _pids_in(folder: Path, name: str) -> list[int]:
 @contextmanager
 def lent(home: FarmHome, *names: str, **how: Any) -> Iterator[list[Machine]]:
     """Have machines lend a device each; fail if one leaves a process behind."""
-    machines = [Machine(home, name, **how) for name in names]
+    machines = [Machine(home.join, name, **how) for name in names]
     try:
         yield machines
     finally:
