@@ -115,6 +115,12 @@ class EngineError(JobError):
     code = "engine_failed"
 
 
+class SeatLostError(EngineError):
+    """The machine that painted has gone or fell silent: seldom the photo's fault; another may paint it."""
+
+    code = "seat_lost"
+
+
 class OutOfMemoryError(EngineError):
     """The picture did not fit into memory."""
 

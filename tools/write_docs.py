@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nst_daemon.config import EngineConfig, Page, Watch, keys_of
+from nst_daemon.config import EngineConfig, FarmConfig, Page, Watch, keys_of
 from nst_daemon.config.example import SHOWN, WHY, default, example, spell
 from nst_daemon.config.model import ConfigText
 from nst_daemon.config.recipe import PRESETS, Preset, Recipe
@@ -21,6 +21,7 @@ PARTS: dict[str, type] = {
     "watch": Watch,
     "engine": EngineConfig,
     "page": Page,
+    "farm": FarmConfig,
     "set": Recipe,
 }
 OPEN = {
@@ -30,6 +31,7 @@ OPEN = {
     "watch": "keys below",
     "engine": "keys below",
     "page": "keys below",
+    "farm": "keys below",
 }
 LAYERS = "layers of VGG19: `relu1_1` to `relu5_4`, `conv1_1` to `conv5_4`, `conv_1` to `conv_16`"
 

@@ -18,6 +18,7 @@ from nst_daemon.cli import bench as cli_bench
 from nst_daemon.cli import checks as cli_checks
 from nst_daemon.cli import editors as cli_editors
 from nst_daemon.cli import explain as cli_explain
+from nst_daemon.cli import farm as cli_farm
 from nst_daemon.cli import page as cli_page
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import service as cli_service
@@ -292,4 +293,5 @@ COMMANDS = (
 )
 for _command in COMMANDS:
     app.command()(guarded(_command))
+app.add_typer(cli_farm.farm, name="farm")
 app.command(hidden=True)(guarded(cli_service.tray))  # for the desktop's autostart

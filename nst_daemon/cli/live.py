@@ -24,7 +24,7 @@ from nst_daemon.desktop.menu import shortened
 from nst_daemon.engine.schedule import RATIO, Scale, fit, pyramid_of
 from nst_daemon.errors import ConditionError, without_section
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
-from nst_daemon.ledger.words import counts_text, duration, engines_text, remedy_text
+from nst_daemon.ledger.words import counts_text, duration, engines_text, remedy_text, seats_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +192,8 @@ def _second_line(snapshot: Snapshot) -> Text:
         hint = "`nst-daemon resume` and `nst-daemon start`" if snapshot.paused else "`nst-daemon start`"
         return Text(f"{counts_text(snapshot.counts)}; {hint} to begin", no_wrap=True, overflow="ellipsis")
     engines = f"engine{'s' * (len(snapshot.engines) > 1)} {engines_text(snapshot)}"
-    words = f"{counts_text(snapshot.counts)} · {engines}"
+    lent = f" · farm {seats_text(snapshot.seats)}" if snapshot.seats else ""
+    words = f"{counts_text(snapshot.counts)} · {engines}{lent}"
     return Text(words, no_wrap=True, overflow="ellipsis")
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from nst_daemon.config.model import ConfigText, EngineConfig, Page, Watch, keys_of
+from nst_daemon.config.model import ConfigText, EngineConfig, FarmConfig, Page, Watch, keys_of
 from nst_daemon.config.recipe import Recipe
 
 HEAD: Final = """\
@@ -32,6 +32,7 @@ WHY: Final[Mapping[str, str]] = {
     "failed": "where photos go that cannot be painted, each with a .error.txt; beside the inbox",
     "watch": "how the inbox is watched",
     "engine": "which network runs where",
+    "farm": "other machines that lend their devices, by the extra farm; docs/many-machines.md",
     "tray": "an icon in the task bar, by the extra desktop: auto, on, off",
     "notify": "what a notification is shown for, by the extra desktop: all, failures, off",
     "state_dir": "ledger, log and private copies; empty: the platform's folder",
@@ -56,6 +57,10 @@ WHY: Final[Mapping[str, str]] = {
     "page.listen": "for others than this machine put TLS and a proxy before it: docs/page.md",
     "page.hosts": "by which a browser may call it, beside 127.0.0.1, [::1] and localhost: [atelier:8420]",
     "page.max_upload": "a larger photo is not taken from the page",
+    "farm.listen": "where they find this daemon: tls://192.168.1.5:8786; off: nothing listens",
+    "farm.local": "whether this machine's own devices paint too",
+    "farm.silence_seconds": "a machine without an answer for so long is given up, its photo goes elsewhere",
+    "farm.lost_limit": "how often a photo may lose the machine that paints it at no cost",
     "set.preset": "classic, draft, balanced, fine",
     "set.size": "px, longer side; or original",
     "set.strength": "0 is the photo, 1 the painting",
@@ -95,6 +100,7 @@ _PARTS: Final[Mapping[str, type]] = {
     "watch": Watch,
     "engine": EngineConfig,
     "page": Page,
+    "farm": FarmConfig,
     "set": Recipe,
 }
 

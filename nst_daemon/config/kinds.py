@@ -7,6 +7,8 @@ from typing import Annotated, Final
 from annotated_types import Ge
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from nst_daemon.config.addresses import Address, Scheme
+
 RULES: Final = ConfigDict(
     extra="forbid",
     allow_inf_nan=False,
@@ -20,6 +22,7 @@ def _as_word(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+OFF: Final = "off"
 ALL: Final = "all"  # accelerators of this machine
 MAX_PORT: Final = 65_535
 
@@ -94,6 +97,20 @@ def device_names(names: object) -> tuple[str, ...]:
     return found
 
 
+def farm_address(text: str) -> str:
+    """Return where a farm's scheduler listens, `tls://HOST:PORT`, or "off"; without TLS on loopback alone.
+
+    Raises:
+        ValueError: it is no address, or others would reach it without TLS.
+    """
+    if text.lower() == OFF:
+        return OFF
+    address = Address.parse(text.strip().lower())
+    if address.scheme is Scheme.TCP and not address.is_loopback:
+        raise ValueError(f"{text!r} has no TLS, and is not loopback")
+    return str(address)
+
+
 def _as_time(text: str) -> str:
     idle_seconds(text)
     return text
@@ -136,7 +153,7 @@ MemoryLimit = Annotated[
 FileSize = Annotated[
     str, PLAINLY, AfterValidator(_as_memory), Field(description="a size such as 500MB or 2GB")
 ]
-Address = Annotated[
+PageAddress = Annotated[
     str,
     AfterValidator(_as_address),
     Field(description="an address and a port, such as 127.0.0.1:8420 or [::1]:8420"),
@@ -147,6 +164,11 @@ HostName = Annotated[
     Field(description="a name as browsers are given it, such as photos.example.org or atelier:8420"),
 ]
 Device = Annotated[str, AfterValidator(device_name), Field(description="auto, cpu, cuda, cuda:1, mps or xpu")]
+Listen = Annotated[
+    str,
+    AfterValidator(farm_address),
+    Field(description="off, or tls:// with a host and a port, such as tls://192.168.1.5:8786"),
+]
 Devices = Annotated[
     tuple[str, ...],
     PlainValidator(device_names),

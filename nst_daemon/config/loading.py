@@ -128,11 +128,11 @@ def _home(key: str, section: str) -> str:
     """Return where an unknown key may belong, or which key was meant."""
     if near := nearest(key, keys_of(section)):
         return f" here{near}"
-    for other in ("", "set", "watch", "engine", "page"):
+    for other in ("", "set", "watch", "engine", "page", "farm"):
         if key in keys_of(other):
             return f" here: it belongs under {other}:" if other else " here: it belongs to the left margin"
     everywhere = [
-        f"{other}.{name}" for other in ("set", "watch", "engine", "page") for name in keys_of(other)
+        f"{other}.{name}" for other in ("set", "watch", "engine", "page", "farm") for name in keys_of(other)
     ]
     return f" here{nearest(key, [name.partition('.')[2] for name in everywhere])}"
 
@@ -175,6 +175,7 @@ def _complete(written: ConfigText, source: Path) -> Config:
         state_dir=absolute(written.state_dir, base) if written.state_dir else _state_dir(source),
         watch=written.watch,
         engine=engine,
+        farm=written.farm,
         tray=written.tray,
         notify=written.notify,
         exchange=_exchange(written.exchange, base),

@@ -11,16 +11,18 @@ from pydantic import with_config
 
 from nst_daemon.config.kinds import (
     ALL,
+    OFF,
     RULES,
     WORD,
-    Address,
     Device,
     Devices,
     FileSize,
     HostName,
     KeepWarm,
+    Listen,
     Megapixels,
     MemoryLimit,
+    PageAddress,
     Seconds,
     host_and_port,
     idle_seconds,
@@ -93,7 +95,7 @@ class Page:
     """The page that a browser on this machine may look at."""
 
     mode: Annotated[PageMode, WORD] = PageMode.AUTO
-    listen: Address = "127.0.0.1:8420"  # another free port where this one is taken
+    listen: PageAddress = "127.0.0.1:8420"  # another free port where this one is taken
     hosts: tuple[HostName, ...] = ()  # by which a browser may call it, beside this machine's own
     max_upload: FileSize = "500MB"
 
@@ -155,6 +157,21 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FarmConfig:
+    """Whether other machines lend their devices, and what is expected of them."""
+
+    listen: Listen = OFF  # where they find this daemon: tls://192.168.1.5:8786
+    local: bool = True  # whether this machine's own engines paint too
+    silence_seconds: Annotated[float, Ge(1.0), WORD] = 120.0  # then a seat that does not answer is given up
+    lost_limit: Annotated[int, Ge(0), WORD] = 3  # how often a job may lose its seat at no cost
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything listens."""
+        return self.listen != OFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """One inbox and what belongs to it, complete: every path absolute."""
 
@@ -178,6 +195,7 @@ class Config:
     state_dir: Path  # ledger, log, private copies
     watch: Watch = field(default_factory=Watch)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    farm: FarmConfig = field(default_factory=FarmConfig)
     tray: TrayMode = TrayMode.AUTO
     notify: Notify = Notify.FAILURES
     exchange: Path | None = None  # the folder that editors' plug-ins share with the daemon; None: off
@@ -228,6 +246,7 @@ class ConfigText:
     failed: str | None = None
     watch: Watch = field(default_factory=Watch)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    farm: FarmConfig = field(default_factory=FarmConfig)
     tray: Annotated[TrayMode, WORD] = TrayMode.AUTO
     notify: Annotated[Notify, WORD] = Notify.FAILURES
     state_dir: str | None = None
@@ -240,6 +259,7 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "watch": Watch,
     "engine": EngineConfig,
     "page": Page,
+    "farm": FarmConfig,
     "folders": FolderText,
     "rules": RuleText,
 }

@@ -76,6 +76,24 @@ class EngineFacts:
     others: tuple[str, ...] = ()  # accelerators of the machine beside the one that `auto` takes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatFacts:
+    """A device that another machine lends, as far as the daemon knows."""
+
+    name: str  # the machine's and the device's: gpu1/cuda:0
+    device: str
+    state: str  # of ENGINE_STATES, or of SEAT_STATES
+    job: int | None = None  # in hand
+    painted: int = 0  # since the daemon began
+    lost: int = 0  # how often it has gone with a job in hand
+    version: str = ""  # of nst-daemon there
+    heard: float = 0.0  # when it last answered, in seconds since 1970
+    address: str = ""
+
+
+SEAT_STATES: Final = ("leaving", "refused", "unreachable", "silent")  # takes no job
+
+
 def busiest(engines: Sequence[EngineFacts]) -> EngineFacts:
     """Return the engine that stands for all where one is shown; a cold one if there is none."""
     return max(engines, key=lambda facts: ENGINE_STATES.index(facts.state), default=EngineFacts())

@@ -24,6 +24,7 @@ from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.disk import locks, logs
 from nst_daemon.editors.part import Editors
 from nst_daemon.errors import ConditionError, ExitCode, MissingError
+from nst_daemon.farm.members import Farm
 from nst_daemon.folders import inbox, outbox
 from nst_daemon.intake.left import LeftHalf, MakeReader, make_reader
 from nst_daemon.ledger import Ledger, Request
@@ -152,13 +153,14 @@ class Daemon:
         page = None if once else stack.enter_context(PageKeeper(self.config, ledger))
         left = stack.enter_context(LeftHalf(self.config, ledger, self._make_reader))
         left.keeps_unfinished = once
+        farm = stack.enter_context(Farm(self.config, ledger))
         right = stack.enter_context(
-            RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop)
+            RightHalf(self.config, ledger, self._make_engine, should_stop=self._should_stop, seats=farm)
         )
         plug_ins = None
         if not once:
             plug_ins = stack.enter_context(Editors(self.config, ledger, self._make_reader))
-        return Parts(ledger, left, right, plug_ins, desktop, page, supervision)
+        return Parts(ledger, left, right, farm, plug_ins, desktop, page, supervision)
 
     def _begin(self, ledger: Ledger) -> float:
         """Give back what a crash left, and say that we are here; return the time."""
@@ -255,6 +257,7 @@ class Daemon:
             self.config = config
             parts.left.follow(config)
             parts.right.follow(config)
+            parts.farm.follow(config)
             if parts.editors is not None:
                 parts.editors.follow(config)
             if parts.desktop is not None:
@@ -266,6 +269,8 @@ class Daemon:
     def _tend(self, parts: "Parts") -> None:
         """Begin the threads that are wanted and not there: one for each worker that is new."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
+        with suppress(ConditionError):
+            parts.farm.tend()
         for worker in parts.right.tend():
             self._to_begin.append((worker.name, partial(self._work, worker, parts.ledger)))
         while self._to_begin and self._thread(*self._to_begin[0]):
@@ -384,6 +389,7 @@ class Parts:
     ledger: Ledger
     left: LeftHalf
     right: RightHalf
+    farm: Farm
     editors: Editors | None
     desktop: DesktopKeeper | None
     page: PageKeeper | None

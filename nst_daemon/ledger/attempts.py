@@ -69,8 +69,24 @@ class Attempts:
             if row is None:
                 return 0
             verdict = verdict_on(row, BREAKS)
-            update(db, job, verdict)
+            if verdict:
+                update(db, job, verdict)
             return int(str(verdict.get(BREAKS, row[BREAKS])))
+
+    def take_seat(self, job: int, seat: str | None) -> None:
+        """Record at which seat of a farm a running job is painted; None: at none, but here."""
+        with self._file.write(durable=False) as db:
+            db.execute("UPDATE jobs SET seat = ? WHERE id = ? AND state = ?", (seat, job, JobState.RUNNING))
+
+    def lose_seat(self, job: int) -> int:
+        """Record that a running job lost the seat that painted it; return how often it has.
+
+        A seat that went before it had the photo counts for nothing.
+        """
+        with self._file.write() as db:
+            db.execute("UPDATE jobs SET lost = lost + (reached IS NOT NULL) WHERE id = ?", (job,))
+            row = row_of(db, job)
+        return 0 if row is None else int(row["lost"])
 
     def recover(self) -> list[int]:
         """Give back what a daemon was painting when it died; return those jobs.

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -19,7 +19,7 @@ from sqlite3 import Row
 from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_type_hints
 
-from nst_daemon.config.orders import EngineFacts, Progress
+from nst_daemon.config.orders import EngineFacts, Progress, SeatFacts
 from nst_daemon.config.recipe import (
     EARLIER,
     EVERYWHERE,
@@ -272,6 +272,19 @@ def engines_out(text: str | None) -> tuple[EngineFacts, ...]:
         return tuple(
             EngineFacts(**{name: each[name] for name in _ENGINE_FACTS}) for each in json.loads(text or "[]")
         )
+    except NO_MEANING:
+        return ()
+
+
+def seats_in(seats: Iterable[SeatFacts]) -> str:
+    """Return what the seats of a farm are as JSON."""
+    return json.dumps([asdict(facts) for facts in seats])
+
+
+def seats_out(text: str | None) -> tuple[SeatFacts, ...]:
+    """Return the facts that `seats_in` was given, as far as they can be read."""
+    try:
+        return tuple(SeatFacts(**each) for each in json.loads(text or "[]"))
     except NO_MEANING:
         return ()
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Final
 
-from nst_daemon.config.orders import EngineFacts, Progress
+from nst_daemon.config.orders import EngineFacts, Progress, SeatFacts
 from nst_daemon.config.recipe import EVERYWHERE, Areas, Recipe, Style, blend_name
 from nst_daemon.errors import NstError
 
@@ -115,6 +115,8 @@ class Job(Assignment):
     is_disposed: bool = False  # the original is where it belongs
     progress: Progress | None = None  # while it runs, and at the end of what is done
     strikes: int = 0  # attempts in a row that ended with the daemon, and came no further than one before
+    seat: str | None = None  # of a farm: where it is painted, or was the last time
+    lost: int = 0  # how often it lost its seat in the middle
 
     def as_new(self) -> NewJob:
         """Return what was handed to the ledger, as it is now."""
@@ -185,6 +187,7 @@ class Snapshot:
     problems: tuple[Problem, ...] = field(default=())
     engines: tuple[EngineFacts, ...] = ()  # all of them
     page: str = ""  # the address of the page for a browser, while there is one
+    seats: tuple[SeatFacts, ...] = ()  # of the farm
 
     @property
     def alarms(self) -> tuple[Problem, ...]:

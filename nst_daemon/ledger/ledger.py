@@ -13,7 +13,7 @@ from typing import Self
 
 from nst_daemon.config.orders import busiest
 from nst_daemon.ledger.attempts import Attempts, refund
-from nst_daemon.ledger.columns import engines_out, job_columns, path_in, text_in
+from nst_daemon.ledger.columns import engines_out, job_columns, path_in, seats_out, text_in
 from nst_daemon.ledger.facts import Facts
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import (
@@ -319,6 +319,7 @@ class Ledger:
             problems=tuple(dict.fromkeys(Problem(**dict(row)) for row in problems)) if running else (),
             engines=engines,
             page=facts.get(PAGE, "") if running else "",
+            seats=seats_out(facts.get("seats") if running else None),
         )
 
     def _currents(self, rows: list[sqlite3.Row]) -> tuple[Current, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from nst_daemon.config.orders import EngineFacts
+from nst_daemon.config.orders import EngineFacts, SeatFacts
 from nst_daemon.errors import ConditionError, NameRefusedError
-from nst_daemon.ledger.columns import engines_in
+from nst_daemon.ledger.columns import engines_in, seats_in
 from nst_daemon.ledger.facts import Facts
 from nst_daemon.ledger.file import LedgerFile
 
@@ -58,6 +58,12 @@ class Presence:
     def page(self) -> str | None:
         """Return where the page for a browser is; only meant while the daemon lives."""
         return self._facts.recall(PAGE)
+
+    def set_seats(self, seats: Sequence[SeatFacts]) -> None:
+        """Keep which devices of other machines are there."""
+        text = seats_in(seats)
+        if self._facts.recall("seats") != text:
+            self._facts.remember("seats", text, durable=False)
 
     def set_engines(self, engines: Sequence[EngineFacts]) -> None:
         """Keep what the engines are."""

@@ -1,11 +1,15 @@
 """What a user asks of the daemon as a whole; what is asked of one job is in that job's row."""
 
+import json
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
 from nst_daemon.ledger.facts import Facts
 
 PAUSED: Final = "paused"  # the fact that says so
+EVERYBODY: Final = "--all"  # in the place of a seat's name
+DRAIN: Final = "asked to drain"  # the fact that says which seats
 
 
 class Request(StrEnum):
@@ -44,3 +48,20 @@ class Requests:
             return False  # asked several times a second: a look costs no lock
         self._facts.remember(f"asked to {request}", None, durable=False)
         return True
+
+    def drain(self, seats: Collection[str]) -> None:
+        """Ask seats of the farm to end what they have in hand, and to leave."""
+        self._facts.remember(DRAIN, json.dumps(sorted({*seats, *self._drains()})), durable=False)
+
+    def take_drains(self) -> tuple[str, ...]:
+        """Return which seats are to leave; asked for no longer then."""
+        seats = self._drains()
+        if seats:
+            self._facts.remember(DRAIN, None, durable=False)
+        return seats
+
+    def _drains(self) -> tuple[str, ...]:
+        try:
+            return tuple(map(str, json.loads(self._facts.recall(DRAIN) or "[]")))
+        except ValueError:
+            return ()

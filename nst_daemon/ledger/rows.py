@@ -51,6 +51,8 @@ FRESH: Final[dict[str, object]] = {
     "strikes": 0,
     "breaks": 0,
     "turn": 0,
+    "seat": None,
+    "lost": 0,
 }  # what a job loses that begins anew
 
 

@@ -126,5 +126,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE jobs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0",
         "CREATE INDEX jobs_by_turn ON jobs (state, turn, id)",
         "CREATE INDEX jobs_by_end ON jobs (state, finished)",  # of what ended last, views ask every second
+        # The seat of a farm that paints or has painted it, and how often it lost one while it was painted.
+        "ALTER TABLE jobs ADD COLUMN seat TEXT",
+        "ALTER TABLE jobs ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
     ),
 )

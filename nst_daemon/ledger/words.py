@@ -1,10 +1,11 @@
 """Snapshot and jobs -> words and JSON, the same for command line, tray and log. Pure."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from nst_daemon.config.orders import EngineFacts
+from nst_daemon.config.orders import SEAT_STATES, EngineFacts, SeatFacts
 from nst_daemon.config.recipe import blend_name
 from nst_daemon.errors import where_to_read, without_section
 from nst_daemon.ledger.jobs import Current, Job, JobState, Problem, Snapshot
@@ -40,6 +41,8 @@ def status_text(snapshot: Snapshot) -> list[str]:
         lines.append(f"Engine{'s' * (len(snapshot.engines) > 1)}: {engines_text(snapshot)}.")
     if snapshot.page:
         lines.append(f"Page: {snapshot.page}, opened by `nst-daemon page`.")
+    if snapshot.seats:
+        lines.append(f"Farm: {seats_text(snapshot.seats)}.")
     lines += [line for problem in snapshot.problems for line in problem_text(problem)]
     return lines
 
@@ -90,6 +93,21 @@ def engines_text(snapshot: Snapshot) -> str:
     return ", ".join(each)
 
 
+def seats_text(seats: Sequence[SeatFacts]) -> str:
+    """Return how many devices other machines lend: `12 seats, 8 painting, 3 warm, 1 silent`."""
+    states = Counter(facts.state for facts in seats)
+    order = ("painting", "warm", "starting", "cold", *SEAT_STATES)
+    said = [f"{states[state]} {state}" for state in order if states[state]]
+    return ", ".join([f"{len(seats)} seat{'s' * (len(seats) != 1)}", *said])
+
+
+def seat_row(facts: SeatFacts, now: float) -> tuple[str, ...]:
+    """Return a seat as a row: its name, state, job, what it has painted and lost, version, last heard of."""
+    heard = f"{duration(max(0.0, now - facts.heard))} ago" if facts.heard else "–"
+    job = "" if facts.job is None else str(facts.job)
+    return facts.name, facts.state, job, str(facts.painted), str(facts.lost), facts.version or "–", heard
+
+
 def problem_text(problem: Problem) -> list[str]:
     """Return a problem and its remedy in lines; what is no alarm in one."""
     if problem.is_quiet:
@@ -108,6 +126,7 @@ def job_text(job: Job) -> list[str]:
         ("photo", job.photo),
         ("style", job.style or "–"),
         ("state", f"{job.state}, to be cancelled" if job.cancel_requested else job.state),
+        *([("seat", job.seat)] if job.seat else []),
         ("attempts", job.attempts),
         ("created", local_time(job.created)),
         ("started", local_time(job.started)),
@@ -155,6 +174,7 @@ def status_json(snapshot: Snapshot) -> dict[str, object]:
         "version": snapshot.version,
         "engine": _engine_json(snapshot.engine),
         "engines": [_engine_json(engine) for engine in snapshot.engines],
+        "seats": [seat_json(facts) for facts in snapshot.seats],
         "counts": {str(state): snapshot.counts.get(state, 0) for state in JobState},
         "current": [_current_json(current) for current in snapshot.current],
         "problems": [
@@ -171,6 +191,20 @@ def _engine_json(engine: EngineFacts) -> dict[str, object]:
         "device": engine.device,
         "network": engine.network,
         "weights": engine.weights,
+    }
+
+
+def seat_json(facts: SeatFacts) -> dict[str, object]:
+    """Return what `status --json` and `farm status --json` print of a seat; its keys are fixed."""
+    return {
+        "seat": facts.name,
+        "device": facts.device,
+        "state": facts.state,
+        "job": facts.job,
+        "painted": facts.painted,
+        "lost": facts.lost,
+        "version": facts.version,
+        "heard": iso(datetime.fromtimestamp(facts.heard, UTC)) if facts.heard else None,
     }
 
 
@@ -192,6 +226,7 @@ def job_json(job: Job) -> dict[str, object]:
         "photo": job.photo,
         "style": job.style or None,
         "state": str(job.state),
+        "seat": job.seat,
         "attempts": job.attempts,
         "created": iso(job.created),
         "started": iso(job.started),

@@ -39,7 +39,7 @@ class PageKeeper:
         self.config = config
         self._ledger = ledger
         self._clock = clock
-        self._child = Child(serve, name="nst-page", words="The process of the page", is_parent=True)
+        self._child = Child(serve, name="nst-page", words="The process of the page", has_children=True)
         self._was_said = ""  # why it could not be started: once
         self._began = 0.0
         self._due = float("-inf")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Self
+from typing import Final, Protocol, Self
 
 from nst_daemon.config import ALL, Config
 from nst_daemon.engine.process import EngineProcess, OnFacts
@@ -25,6 +25,19 @@ from nst_daemon.painting.worker import Worker
 logger = logging.getLogger(__name__)
 
 MakeEngine = Callable[[EngineSettings, OnFacts], Engine]
+SEAT: Final = "farm:"  # a device that another machine lends: farm:gpu1/cuda:0
+
+
+class Seats(Protocol):
+    """The devices that other machines lend at the moment."""
+
+    def devices(self) -> list[str]:
+        """Return those that take jobs, each with SEAT before its name."""
+        ...
+
+    def engine(self, settings: EngineSettings, on_facts: OnFacts) -> Engine:
+        """Return the engine at one of them."""
+        ...
 
 
 def make_engine(settings: EngineSettings, on_facts: OnFacts) -> Engine:
@@ -36,9 +49,16 @@ class RightHalf:
     """Ledger to outbox: a worker at an easel for each device. On one thread, and each worker on its own."""
 
     def __init__(
-        self, config: Config, ledger: Ledger, make: MakeEngine, *, should_stop: Callable[[str], bool]
+        self,
+        config: Config,
+        ledger: Ledger,
+        make: MakeEngine,
+        *,
+        should_stop: Callable[[str], bool],
+        seats: Seats | None = None,
     ) -> None:
         self._ledger = ledger
+        self._seats = seats
         self._make = make
         self._config = config
         self._should_stop = should_stop  # asked by the thread of that name
@@ -90,6 +110,7 @@ class RightHalf:
             missing.remove(device)
             settings = settings_of(self._config, device, share[_place(device)])
             worker.easel.follow(settings, self._config.engine.idle_seconds)
+            worker.lost_limit = self._config.farm.lost_limit
         new: list[Worker] = []
         for device in missing:
             settings = settings_of(self._config, device, share[_place(device)])
@@ -99,17 +120,23 @@ class RightHalf:
         return new
 
     def _devices(self) -> list[str]:
-        """Return the device of each engine."""
+        """Return the device of each engine, here and at the seats that there are."""
+        lent = [] if self._seats is None else self._seats.devices()
+        return [*(self._own_devices() if self._config.farm.local else ()), *lent]
+
+    def _own_devices(self) -> list[str]:
         if self._config.engine.each_device != (ALL,):
             return list(self._config.engine.each_device)
-        self._others = next(filter(None, (each.easel.facts.others for each in self._workers)), self._others)
+        self._others = next(
+            filter(None, (each.easel.facts.others for each in self._own_workers())), self._others
+        )
         return ["auto", *self._others]
 
     def _worker(self, settings: EngineSettings, *, taken: list[str]) -> Worker:
         name = next(name for number in count(1) if (name := f"worker {number}") not in taken)
         easel = Easel(
             settings,
-            lambda settings: self._make(settings, self._tell),
+            self._engine,
             idle_seconds=self._config.engine.idle_seconds,
         )
         return Worker(
@@ -121,17 +148,30 @@ class RightHalf:
             should_stop=lambda: self._should_stop(name),
             may_claim=lambda: self._may_claim(name),
             name=name,
+            seat=settings.device.removeprefix(SEAT) if settings.device.startswith(SEAT) else None,
+            lost_limit=self._config.farm.lost_limit,
         )
+
+    def _engine(self, settings: EngineSettings) -> Engine:
+        if self._seats is not None and settings.device.startswith(SEAT):
+            return self._seats.engine(settings, self._tell)
+        return self._make(settings, self._tell)
 
     def _may_claim(self, name: str) -> bool:
         """Return whether a worker may take a job: a cold engine leaves it to a warm one that is idle."""
-        ready = [each.name for each in self._workers if each.is_ready]
-        return name in ready or not ready
+        lent = set() if self._seats is None else set(self._seats.devices())
+        # A seat that has gone, or is leaving, takes none: its worker will be told so.
+        able = [each for each in self._workers if each.seat is None or each.easel.device in lent]
+        ready = [each.name for each in able if each.is_ready]
+        return name in (ready or [each.name for each in able])
+
+    def _own_workers(self) -> list[Worker]:
+        return [each for each in self._workers if not each.easel.device.startswith(SEAT)]
 
     def _tell(self, _: object = None) -> None:
         """Show what the engines are; called by the thread of any worker."""
         with self._telling, suppress(ConditionError):  # a view that is out of date must not end a painting
-            self._ledger.presence.set_engines([each.easel.facts for each in self._workers])
+            self._ledger.presence.set_engines([each.easel.facts for each in self._own_workers()])
 
 
 def _place(device: str) -> str:

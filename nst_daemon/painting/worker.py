@@ -25,6 +25,7 @@ from nst_daemon.errors import (
     InputError,
     JobError,
     NstError,
+    SeatLostError,
     with_section,
 )
 from nst_daemon.folders import outbox
@@ -57,6 +58,8 @@ class Worker:
         may_claim: Callable[[], bool] = lambda: True,
         delivery: Delivery | None = None,
         name: str = "worker 1",
+        seat: str | None = None,
+        lost_limit: int = 3,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
@@ -69,6 +72,8 @@ class Worker:
         self.should_stop = should_stop
         self.may_claim = may_claim
         self.name = name  # of the source of its own problems
+        self.seat = seat  # of a farm, if its engine is at one
+        self.lost_limit = lost_limit  # how often a job may lose its seat at no cost
         self.clock = clock
         self.blocked: ConditionError | None = None  # why nothing can be painted at the moment
         self.is_leaving = False  # it ends after the job in hand
@@ -154,6 +159,8 @@ class Worker:
             self._hold(job, error)
         except CopyError as error:
             self._take_original(job, error)
+        except SeatLostError as error:
+            self._lost(job, error)
         except JobError as error:
             self._failed(job, error)
         except Exception as error:  # a bug
@@ -169,6 +176,8 @@ class Worker:
     def _painted(self, job: Job, scratch: Path) -> Painting:
         """Return a new painting of a job whose outbox would take it."""
         self.delivery.ask(job)
+        if self.seat != job.seat:
+            self.ledger.attempts.take_seat(job.id, self.seat)
         attempt = Attempt(job, self.ledger, self.easel.engine, should_stop=self.should_stop)
         painting = attempt.paint(scratch, checkpoint=self.checkpoints.path_of(job))
         return self.delivery.keep(job, painting, scratch)
@@ -240,6 +249,16 @@ class Worker:
         if self.easel.miss(error):
             logger.warning("%s has no engine: %s", self.name, error)
         self._show(self.name, error, "engine_missing")
+
+    def _lost(self, job: Job, error: SeatLostError) -> None:
+        """Give the job back unspent: the machine went, not the engine. Not for ever: a photo may be why."""
+        lost = self.ledger.attempts.lose_seat(job.id)
+        if lost > self.lost_limit:
+            self._failed(job, error)
+            return
+        self.ledger.move(job.id, JobState.RUNNING, JobState.QUEUED, error=str(error), refund_attempt=True)
+        self.ledger.queue.additions.tell()
+        logger.warning("job %d is queued again, unspent: %s", job.id, error)
 
     def _failed(self, job: Job, error: JobError) -> None:
         """Try again where that can help; else the job ends, and says why."""

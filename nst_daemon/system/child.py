@@ -47,11 +47,11 @@ class Child:
     """
 
     def __init__(
-        self, serve: Serve, *, name: str, words: str, method: str = START_METHOD, is_parent: bool = False
+        self, serve: Serve, *, name: str, words: str, method: str = START_METHOD, has_children: bool = False
     ) -> None:
         self._serve = serve
+        self._has_children = has_children  # of its own; each ends with its parent all the same
         self._method = method
-        self._is_parent = is_parent  # it starts processes of its own, which Python refuses to others
         self._name = name  # as the system's list of processes and our tests see it
         self._words = words  # as a user knows it: "The process that reads photos"
         self._run: _Run | None = None
@@ -91,7 +91,9 @@ class Child:
             if self._is_closed:
                 raise ClosedError(None, "it was closed")
             try:
-                self._run = _begun(self._serve, self._name, self._method, args, is_parent=self._is_parent)
+                self._run = _begun(
+                    self._serve, self._name, self._method, args, has_children=self._has_children
+                )
             except (OSError, MemoryError) as error:
                 why = getattr(error, "strerror", None) or str(error) or "there is no memory"
                 raise ConditionError(
@@ -250,11 +252,13 @@ class _Run:
             self.process.close()
 
 
-def _begun(serve: Serve, name: str, method: str, args: tuple[object, ...], *, is_parent: bool) -> _Run:
+def _begun(serve: Serve, name: str, method: str, args: tuple[object, ...], *, has_children: bool) -> _Run:
     context: Any = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     try:
-        process = context.Process(target=_serve, args=(serve, theirs, args), name=name, daemon=not is_parent)
+        process = context.Process(
+            target=_serve, args=(serve, theirs, args), name=name, daemon=not has_children
+        )
         process.start()
     except BaseException:
         ours.close()

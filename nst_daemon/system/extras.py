@@ -16,6 +16,7 @@ class Extra(StrEnum):
     REPORT = "report"  # the page beside a result
     RAW = "raw"  # camera raw
     SAFETENSORS = "safetensors"  # weights from a .safetensors file
+    FARM = "farm"  # engines on other machines
 
 
 PACKAGES: Final[Mapping[Extra, tuple[str, ...]]] = {
@@ -23,6 +24,7 @@ PACKAGES: Final[Mapping[Extra, tuple[str, ...]]] = {
     Extra.REPORT: ("matplotlib",),
     Extra.RAW: ("rawpy",),
     Extra.SAFETENSORS: ("safetensors",),
+    Extra.FARM: ("cryptography", "distributed"),
 }  # by the names under which they are imported
 
 

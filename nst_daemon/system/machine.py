@@ -1,6 +1,7 @@
 """What the system says of its processes and of itself: who lives, since when, and since when it runs."""
 
 import os
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,18 @@ def free_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+def own_address() -> str | None:
+    """Return the address under which the network has this machine; None: it has no way to others.
+
+    Nothing is sent: the system is asked which of its addresses it would take.
+    """
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((elsewhere, 9))  # reserved for documentation: nobody has it
+            return str(asked.getsockname()[0])
+    return None
 
 
 def boot_mark() -> str:

@@ -102,6 +102,7 @@ def test_status_json_has_the_promised_shape() -> None:
             }
         ],
         "problems": [{"code": "inbox_missing", "message": "The inbox is gone.", "remedy": "Bring it back."}],
+        "seats": [],
         "page": None,
     }
 
@@ -122,6 +123,7 @@ def test_job_json_has_the_promised_keys_and_plain_values() -> None:
         "photo": "trip/a.jpg",
         "style": "starry_night",
         "state": "done",
+        "seat": None,
         "attempts": 1,
         "created": "2026-08-01T12:00:00.000Z",
         "started": "2026-08-01T12:00:01.500Z",

@@ -171,7 +171,7 @@ def test_a_button_keeps_the_focus_while_the_page_is_renewed(played: Played, tabs
 def empty(base: Path) -> Iterator[Played]:
     """Serve the page of a daemon that has seen no photo yet."""
     config = config_in(base)
-    child = Child(process.serve, name="nst-page", words="The page", is_parent=True)
+    child = Child(process.serve, name="nst-page", words="The page", has_children=True)
     with Ledger(config.state_dir / "ledger.db") as ledger:
         ledger.presence.set_daemon(os.getpid(), __version__)
         played = Played(config, ledger, child)

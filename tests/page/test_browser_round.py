@@ -57,7 +57,7 @@ def test_a_dropped_photo_grows_is_compared_and_fetched_and_the_daemon_may_die_me
     loaded = config.load(home / "config.yaml")
     photo = picture(tmp_path / "elsewhere" / "cat.png", seed=5)
     with Ledger(loaded.state_dir / "ledger.db") as ledger:
-        seen = Played(loaded, ledger, Child(process.serve, name="unused", words="Unused", is_parent=True))
+        seen = Played(loaded, ledger, Child(process.serve, name="unused", words="Unused", has_children=True))
         tabs = Tabs(chrome, seen)
         tabs.forgive("ERR_", "404")  # the daemon is killed; a preview goes as it is asked for
         with daemon(home) as first:

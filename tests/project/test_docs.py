@@ -16,7 +16,7 @@ from nst_daemon.ledger.file import CONDITIONS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "nst_daemon").rglob("*.py"))
-SECTIONS = ("", "set", "watch", "engine", "page")
+SECTIONS = ("", "set", "watch", "engine", "page", "farm")
 REFRESH = "run: python tools/write_docs.py"
 
 
@@ -101,6 +101,7 @@ def codes() -> set[str]:
         *keys_of(),
         "folder",
     }
+    folders.discard("farm")  # the name of a command
     found = {code for code, _ in CONDITIONS.values()}
     for arg, value in words:
         if arg == "code":

@@ -254,7 +254,7 @@ class Home:
 def start_server() -> ForkServerContext:
     """Begin the server that processes are forked from; it stays."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.daemons"])
+    context.set_forkserver_preload(["support.daemons", "support.seats", "distributed"])
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.fspath(Path(__file__).parent.parent)  # the server is not told of sys.path
     try:
@@ -302,6 +302,8 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
         setattr(daemons_daemon, pause, 0.05)
     for path in (source.parent / "state").glob("user"):
         os.setuid(int(path.read_text()))
+    if prepare := how.get("prepare"):
+        prepare()
     seconds = how.get("seconds", 0.0)
     daemon = Daemon(
         load(source),

@@ -151,7 +151,7 @@ def served(
 ) -> Iterator[Played]:
     """Serve the page over played jobs."""
     config = config_in(base, more)
-    child = Child(serve, name="nst-page", words="The page", is_parent=True)
+    child = Child(serve, name="nst-page", words="The page", has_children=True)
     with Ledger(config.state_dir / "ledger.db") as ledger:
         play(config, ledger, **options)
         played = Played(config, ledger, child)

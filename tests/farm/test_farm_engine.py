@@ -1,0 +1,333 @@
+"""An engine at a seat, over a wire that is played: what is sent, what comes back, and what if it does not."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.daemons import progress_at, serve_played
+from support.waiting import wait_for
+
+from nst_daemon.config.orders import Order, Progress
+from nst_daemon.config.recipe import Areas, Mask, Region, Style, resolve
+from nst_daemon.disk.files import file_sha256
+from nst_daemon.engine import process as engine_process
+from nst_daemon.engine.settings import EngineSettings
+from nst_daemon.errors import (
+    CancelledError,
+    ConditionError,
+    ConfigError,
+    EngineError,
+    MissingError,
+    SeatLostError,
+)
+from nst_daemon.farm import engine as farm_engine
+from nst_daemon.farm.answers import Peek, StrangerError, UnreachableError
+from nst_daemon.farm.engine import FarmEngine
+from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked
+from nst_daemon.farm.seat import Seat
+
+THREADS = 4
+
+
+class PlayedWire:
+    """The way to one seat, which lives on an event loop of its own. What is asked can be made to fail."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+        self.faults: list[tuple[str, Callable[[Any], object]]] = []  # of the next call of that name
+        self.asked: list[str] = []
+        self.counts = {"painted": 0, "lost": 0}
+        self.gone = False
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(pool := ThreadPoolExecutor(THREADS))
+        all_of_them = threading.Barrier(THREADS + 1)
+        for _ in range(THREADS):  # begun here, and not by the first test that needs one
+            pool.submit(all_of_them.wait)
+        all_of_them.wait()
+        self._pool = pool
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+
+    def ask(self, name: str, what: str, /, *, seconds: float = 5.0, **words: Any) -> "Future[Any]":
+        self.asked.append(what)
+
+        async def answer() -> Any:
+            for number, (call, fault) in enumerate(self.faults):
+                if call == what:
+                    del self.faults[number]
+                    return fault(await getattr(self.seat, what)(**words))
+            return await getattr(self.seat, what)(**words)
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop)
+
+    def is_gone(self, name: str) -> bool:
+        return self.gone
+
+    def wait_for_news(self, seconds: float) -> None:
+        wait_for(lambda: True)
+
+    def use(self, count: int) -> None:
+        pass
+
+    def note(self, name: str, **changes: Any) -> None:
+        pass
+
+    def count_painted(self, name: str) -> None:
+        self.counts["painted"] += 1
+
+    def count_lost(self, name: str) -> None:
+        self.counts["lost"] += 1
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.seat.close(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._pool.shutdown()
+        self._loop.close()
+
+
+def silent(_: object) -> object:
+    """Play a link on which the answer got lost."""
+    raise UnreachableError("no answer")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("machine")
+
+
+@pytest.fixture(scope="module")
+def warm_wire(machine: Path) -> Iterator[PlayedWire]:
+    """Yield one seat for all tests, whose engine stays warm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_process, "START_METHOD", "forkserver")
+        settings = EngineSettings(device="cpu", cache_dir=machine / "weights")
+        seat = Seat(settings, machine / "cpu", serve=serve_played)
+        seat.prepare()
+        wire = PlayedWire(seat)
+        yield wire
+        wire.close()
+
+
+@pytest.fixture
+def wire(warm_wire: PlayedWire) -> PlayedWire:
+    warm_wire.faults.clear()
+    warm_wire.asked.clear()
+    warm_wire.counts = {"painted": 0, "lost": 0}
+    warm_wire.gone = False
+    return warm_wire
+
+
+@pytest.fixture
+def engine(wire: PlayedWire, tmp_path: Path) -> FarmEngine:
+    settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path)
+    return FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=3.0)
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    return order_of(tmp_path, b"a photo")
+
+
+def order_of(base: Path, content: bytes, *, name: str = "zwei\nZeilen ü.jpg") -> Order:
+    photo = base / "photo.JPG"
+    photo.write_bytes(content)
+    style = base / "stripes.png"
+    style.write_bytes(b"a style")
+    scratch = base / "work"
+    scratch.mkdir(exist_ok=True)
+    return Order(
+        job=7,
+        photo=photo,
+        photo_name=name,
+        photo_sha256=file_sha256(photo),
+        styles=(Style(name="stripes", path=style, sha256=file_sha256(style)),),
+        recipe=resolve({"report": True}),
+        result=scratch / "painting",
+        key="k" * 64,
+        preview=base / "outbox" / ".preview" / "7.jpg",
+    )
+
+
+def never() -> bool:
+    return False
+
+
+def painted(engine: FarmEngine, order: Order, should_stop: Callable[[], bool] = never) -> bytes:
+    steps: list[Progress] = []
+    painting = engine.paint(order, on_progress=steps.append, should_stop=should_stop)
+    assert painting.picture.parent == order.result.parent
+    assert painting.report is not None
+    assert painting.report.read_bytes() == b"report:" + order.key.encode()
+    assert steps == [progress_at(1)]
+    return painting.picture.read_bytes()
+
+
+# ── parcels ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_order_travels_by_content_and_comes_to_paths_of_the_seats_own(tmp_path: Path) -> None:
+    plain_order = order_of(tmp_path, b"a photo")
+    mask_file = tmp_path / "m.png"
+    mask_file.write_bytes(b"a mask")
+    mask = Mask(name="süß.mask.png", path=mask_file, sha256=file_sha256(mask_file))
+    areas = Areas(mask=mask, regions=(Region(mask=mask, styles=plain_order.styles),))
+    order = replace(plain_order, areas=areas)
+    packing, files = packed(order)
+    assert str(tmp_path) not in repr(packing)
+    assert {path.read_bytes() for path in files.values()} == {b"a photo", b"a style", b"a mask"}
+    assert set(packing.blobs) == set(files)
+    there = unpacked(packing, blobs=Path("/b"), scratch=Path("/s"), checkpoint=Path("/c"))
+    assert there.photo == Path("/b") / f"{order.photo_sha256}.jpg"
+    assert there.areas.mask is not None
+    assert there.areas.mask.path == Path("/b") / f"{mask.sha256}.png"
+    same = {"job", "photo_name", "photo_sha256", "recipe", "key"}
+    assert all(getattr(there, name) == getattr(order, name) for name in same)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\\b", "/etc/passwd", ".h", "a\x00b", "x" * 200])
+def test_no_name_leads_out_of_a_seats_folder(name: str) -> None:
+    with pytest.raises(ConfigError):
+        plain(name)
+
+
+# ── painting ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_painting_comes_home_and_its_style_travels_once(
+    engine: FarmEngine, wire: PlayedWire, order: Order
+) -> None:
+    assert painted(engine, order) == b"painting:" + order.key.encode() + b":a photo"
+    wire.asked.clear()
+    assert painted(engine, order) == b"painting:" + order.key.encode() + b":a photo"
+    assert wire.asked.count("put") == 1  # the photo alone
+    assert wire.counts == {"painted": 2, "lost": 0}
+    assert engine.facts.state == "warm"
+
+
+@pytest.mark.parametrize("call", ["lacks", "put", "begin", "peek", "fetch", "forget"])
+def test_an_answer_that_gets_lost_is_asked_for_again(
+    engine: FarmEngine, wire: PlayedWire, tmp_path: Path, call: str
+) -> None:
+    order = order_of(tmp_path, bytes(2 * CHUNK + 5))
+    wire.faults = [(call, silent)] * 2
+    assert painted(engine, order).endswith(bytes(2 * CHUNK + 5))
+    assert wire.counts == {"painted": 1, "lost": 0}
+
+
+def test_what_arrives_damaged_is_sent_and_fetched_anew(
+    engine: FarmEngine, wire: PlayedWire, order: Order
+) -> None:
+    wire.faults = [("put", lambda _: False), ("fetch", lambda data: b"!" + data[1:])]
+    assert painted(engine, order) == b"painting:" + order.key.encode() + b":a photo"
+
+
+def test_a_seat_whose_files_have_rotted_gets_them_anew(
+    engine: FarmEngine, wire: PlayedWire, order: Order, machine: Path
+) -> None:
+    painted(engine, order)
+    kept = machine / "cpu" / "files" / Blob(order.styles[0].sha256, ".png").name
+    kept.write_bytes(b"rotten")
+    painted(engine, order)
+    assert kept.read_bytes() == b"a style"
+
+
+def test_a_seat_that_has_gone_is_lost_at_once_and_a_silent_one_after_a_while(
+    engine: FarmEngine, wire: PlayedWire, order: Order
+) -> None:
+    wire.faults = [("peek", silent)]
+    wire.gone = True
+    with pytest.raises(SeatLostError, match="has gone"):
+        painted(engine, order)
+    wire.gone = False
+    wire.faults = [("peek", silent)] * 100_000
+    with pytest.raises(SeatLostError, match="has not answered"):
+        painted(engine, order)
+    assert wire.counts == {"painted": 0, "lost": 2}
+
+
+def test_a_seat_that_was_begun_anew_is_lost(engine: FarmEngine, wire: PlayedWire, order: Order) -> None:
+    def begun_anew(_: object) -> object:
+        raise StrangerError("none is in hand")
+
+    wire.faults = [("peek", begun_anew)]
+    with pytest.raises(SeatLostError, match="was started anew"):
+        painted(engine, order)
+
+
+def test_a_seat_leaves_off_what_a_coordinator_that_is_no_more_gave_it(
+    engine: FarmEngine, wire: PlayedWire, order: Order, machine: Path
+) -> None:
+    (machine / "pauses").write_text("0 600")
+    wire.ask("gpu1/cpu", "rest").result(30)  # an engine reads its pauses when it begins
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: _expect_end(engine, order, stop))
+    thread.start()
+    wait_for(lambda: wire.seat.hand is not None and wire.seat.hand.progress is not None, seconds=60)
+    stranger = FarmEngine(
+        EngineSettings(device="farm:gpu1/cpu", cache_dir=machine), "gpu1/cpu", wire, silence_seconds=30.0
+    )
+    (machine / "pauses").unlink()
+    assert painted(stranger, order) == b"painting:" + order.key.encode() + b":a photo"
+    thread.join(30)  # the first one, thawed, is told that it is a stranger
+    assert not thread.is_alive()
+    assert wire.counts["painted"] == 1
+
+
+def _expect_end(engine: FarmEngine, order: Order, stop: threading.Event) -> None:
+    with pytest.raises((SeatLostError, CancelledError)):
+        engine.paint(order, on_progress=lambda _: None, should_stop=stop.is_set)
+
+
+def test_a_stop_comes_at_once_though_the_seat_is_frozen(
+    engine: FarmEngine, wire: PlayedWire, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(farm_engine, "STOP_SECONDS", 0.2)
+    frozen: Future[Any] = Future()
+    real = wire.ask
+
+    def ask(name: str, what: str, /, **words: Any) -> "Future[Any]":
+        return frozen if what == "peek" else real(name, what, **words)
+
+    monkeypatch.setattr(wire, "ask", ask)
+    answers = iter([False] * 8)
+    with pytest.raises(CancelledError):
+        engine.paint(order, on_progress=lambda _: None, should_stop=lambda: next(answers, True))
+    assert wire.asked[-2:] == ["stop", "forget"]
+
+
+# ── what goes wrong there ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_engine_that_breaks_there_is_an_engine_that_breaks(
+    engine: FarmEngine, wire: PlayedWire, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match="CUDA error") as caught:
+        painted(engine, order_of(tmp_path, b"driver"))
+    assert not isinstance(caught.value, SeatLostError)
+    assert wire.counts == {"painted": 0, "lost": 0}
+
+
+def test_a_full_disk_there_is_the_seats_trouble_and_not_ours(
+    engine: FarmEngine, wire: PlayedWire, order: Order
+) -> None:
+    def full(peek: Peek) -> Peek:
+        return replace(peek, error=ConditionError("The disk is full.", code="disk_full"), is_over=True)
+
+    wire.faults = [("peek", full)]
+    with pytest.raises(MissingError, match="gpu1/cpu: The disk is full") as caught:
+        painted(engine, order)
+    assert caught.value.code == "disk_full"
+
+
+def test_a_seat_asks_for_nothing_that_nobody_sent_and_keeps_to_its_token(wire: PlayedWire) -> None:
+    with pytest.raises(StrangerError):
+        wire.ask("gpu1/cpu", "fetch", token="other", name="painting.jpg", offset=0).result(10)
+    with pytest.raises(StrangerError):
+        wire.ask("gpu1/cpu", "stop", token="other").result(10)
+    assert list(wire.seat._work.iterdir()) == []
