@@ -102,7 +102,7 @@ FLOORS_WITHIN = {
         "process",
     ),
     "intake": (
-        "delays first_look inspection pairing second_looks settling",
+        "comparison delays first_look inspection pairing second_looks settling",
         "growing reading",
         "reader",
         "shelf",
@@ -176,8 +176,8 @@ LIBRARIES = {
     ),
     "torchvision": "engine.fetching",
     "typer": (
-        "cli.app cli.bench cli.checks cli.common cli.editors cli.farm cli.paint cli.service cli.setup "
-        "cli.submit"
+        "cli.app cli.bench cli.checks cli.common cli.editors cli.farm cli.paint cli.service "
+        "cli.setup cli.submit"
     ),
     "watchdog": "folders.hints folders.watching",
     "yaml": "config.text",
