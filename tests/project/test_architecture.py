@@ -103,7 +103,7 @@ FLOORS_WITHIN = {
         "process",
     ),
     "intake": (
-        "delays first_look inspection pairing second_looks settling sheets",
+        "comparison delays first_look inspection pairing second_looks settling sheets",
         "growing reading",
         "reader",
         "shelf",
