@@ -89,19 +89,23 @@ class PackedOrder:
     mask: PackedStyle | None
     regions: tuple[tuple[PackedStyle, tuple[PackedStyle, ...]], ...]
     has_preview: bool
+    checkpoint: Blob | None = None  # from where it is to go on
 
     @property
     def blobs(self) -> tuple[Blob, ...]:
         """Every file that has to be there."""
         masks = () if self.mask is None else (self.mask,)
         inner = (each for mask, styles in self.regions for each in (mask, *styles))
-        return tuple(dict.fromkeys((self.photo, *(each.blob for each in (*self.styles, *masks, *inner)))))
+        reached = () if self.checkpoint is None else (self.checkpoint,)
+        pictures = (each.blob for each in (*self.styles, *masks, *inner))
+        return tuple(dict.fromkeys((self.photo, *reached, *pictures)))
 
     @property
     def passing(self) -> tuple[Blob, ...]:
         """Those of them that no other job is likely to need."""
         masks = () if self.mask is None else (self.mask,)
-        return (self.photo, *(each.blob for each in (*masks, *(mask for mask, _ in self.regions))))
+        reached = () if self.checkpoint is None else (self.checkpoint,)
+        return (self.photo, *reached, *(each.blob for each in (*masks, *(mask for mask, _ in self.regions))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +146,11 @@ def wishes_of(settings: EngineSettings) -> EngineWishes:
     )
 
 
-def packed(order: Order) -> tuple[PackedOrder, dict[Blob, Path]]:
-    """Return an order as it travels, and where its files lie here."""
+def packed(order: Order, *, has_checkpoint: bool = False) -> tuple[PackedOrder, dict[Blob, Path]]:
+    """Return an order as it travels, and where its files lie here.
+
+    `has_checkpoint`: with what an earlier attempt left here, if there is any.
+    """
     files: dict[Blob, Path] = {}
 
     def blob(path: Path, sha256: str) -> Blob:
@@ -158,7 +165,9 @@ def packed(order: Order) -> tuple[PackedOrder, dict[Blob, Path]]:
     def mask(each: Mask) -> PackedStyle:
         return PackedStyle(name=each.name, blob=blob(each.path, each.sha256))
 
-    areas = order.areas
+    areas, reached = order.areas, None
+    if has_checkpoint and order.checkpoint is not None and disk.is_file(order.checkpoint):
+        reached = blob(order.checkpoint, file_sha256(order.checkpoint))
     return PackedOrder(
         job=order.job,
         key=order.key,
@@ -169,6 +178,7 @@ def packed(order: Order) -> tuple[PackedOrder, dict[Blob, Path]]:
         mask=None if areas.mask is None else mask(areas.mask),
         regions=tuple((mask(each.mask), tuple(map(style, each.styles))) for each in areas.regions),
         has_preview=order.preview is not None,
+        checkpoint=reached,
     ), files
 
 

@@ -194,12 +194,17 @@ class Seat:
         """Leave off the parcel in hand at the next step."""
         self._own(token).is_told_to_stop = True
 
-    async def fetch(self, token: str, name: str, offset: int) -> bytes:
-        """Return the next bytes of a finished file, or of the checkpoint; none: that was all."""
+    async def fetch(self, token: str, name: str, offset: int, mark: str = "") -> bytes:
+        """Return the next bytes of a finished file, or of the checkpoint; none: that was all.
+
+        `mark`: of the checkpoint that is fetched; of a later one there is nothing.
+        """
         hand = self._own(token)
         hand.asked = time.monotonic()
-        path = hand.checkpoint if name == CHECKPOINT else hand.scratch / plain(name)
-        return await asyncio.to_thread(_read_at, path, offset)
+        if name != CHECKPOINT:
+            return await asyncio.to_thread(_read_at, hand.scratch / plain(name), offset)
+        data = await asyncio.to_thread(_read_at, hand.checkpoint, offset)
+        return data if _mark_of(hand.checkpoint) == mark else b""
 
     async def forget(self, token: str) -> None:
         """Let go of the parcel: it has come home, or nobody wants it."""
@@ -250,6 +255,8 @@ class Seat:
     def _painted(self, engine: EngineProcess, hand: Hand) -> Painting:
         assert hand.parcel.order is not None
         disk.make_private(hand.scratch)
+        if (reached := hand.parcel.order.checkpoint) is not None:
+            disk.replace(self._blobs / plain(reached.name), hand.checkpoint)
         order = unpacked(
             hand.parcel.order, blobs=self._blobs, scratch=hand.scratch, checkpoint=hand.checkpoint
         )
