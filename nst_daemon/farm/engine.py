@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from nst_daemon import disk
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
-from nst_daemon.disk.files import discard, written_whole
+from nst_daemon.disk.files import discard, file_sha256, written_whole
 from nst_daemon.engine.process import OnFacts, OnProgress, ShouldStop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, ConditionError, MissingError, NstError, SeatLostError
@@ -33,6 +33,7 @@ from nst_daemon.farm.parcel import (
     Parcel,
     packed,
     plain,
+    spoilt,
     unpacked_painting,
     wishes_of,
 )
@@ -115,9 +116,9 @@ class FarmEngine:
             # A seat that had it the last time has a later one itself.
             packing, files = packed(order, has_checkpoint=self._seats.last_seat_of(order.key) != self.seat)
             self._seats.set_last_seat(order.key, self.seat)
-            self._send(watch, files, should_stop)
+            self._send(watch, packing, files, should_stop)
             while not self._begin(watch, packing, should_stop):
-                self._send(watch, files, should_stop)
+                self._send(watch, packing, files, should_stop)
             made = self._followed(watch, should_stop, order, on_progress)
             assert made is not None  # an order that is over without an error has a painting
             painting = self._fetched(watch, made, order.result.parent, should_stop)
@@ -246,13 +247,21 @@ class FarmEngine:
 
     # Files.
 
-    def _send(self, watch: _Watch, files: dict[Blob, Path], should_stop: ShouldStop) -> None:
-        """Have every file at the seat that it lacks."""
+    def _send(
+        self, watch: _Watch, packing: PackedOrder, files: dict[Blob, Path], should_stop: ShouldStop
+    ) -> None:
+        """Have every file at the seat that it lacks; a file that is at fault here is no seat's."""
         lacking = self._asked(watch, "lacks", should_stop, blobs=tuple(files))
         for blob in lacking:
             for _ in range(TRIES):
-                if self._sent(watch, blob, files[blob], should_stop):
-                    break
+                try:
+                    if self._sent(watch, blob, files[blob], should_stop):
+                        break
+                    is_sound = file_sha256(files[blob]) == blob.sha256
+                except FileNotFoundError as error:
+                    raise spoilt(packing, blob) from error
+                if not is_sound:
+                    raise spoilt(packing, blob)
                 logger.warning("%s: %s arrived damaged, once more", self.seat, files[blob].name)
             else:
                 raise SeatLostError(

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 from nst_daemon import __version__, disk
 from nst_daemon.config.orders import Painting, Progress
-from nst_daemon.disk.files import Digests, file_sha256, temporary_in
+from nst_daemon.disk.files import Digests, temporary_in
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.process import EngineProcess, Serve
 from nst_daemon.engine.settings import EngineSettings
@@ -266,11 +266,23 @@ class Seat:
         """Return the engine that a parcel asks for: the one that is there, or one begun anew."""
         settings = wishes.over(self._settings)
         if wishes.weights_sha256:
-            _check_weights(Path(wishes.weights), wishes.weights_sha256)
+            self._check_weights(Path(wishes.weights), wishes.weights_sha256)
         if settings != self._engine.settings:
             self._engine.end()
             self._engine = EngineProcess(settings, serve=self._serve)
         return self._engine
+
+    def _check_weights(self, path: Path, sha256: str) -> None:
+        """Make sure that this machine has the weights that a parcel asks for. Raises: WeightsError."""
+        try:
+            is_same = self._digests.of(path) == sha256
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            raise WeightsError(
+                f"This machine lacks the weights {path}, or has others under that name.",
+                remedy="Put the coordinator's file there, under the same path.",
+            )
 
     # What is kept.
 
@@ -374,16 +386,3 @@ def _mark_of(path: Path) -> str:
     except ConditionError:
         return ""
     return "" if stamp is None else str(stamp)
-
-
-def _check_weights(path: Path, sha256: str) -> None:
-    """Make sure that this machine has the weights that a parcel asks for. Raises: WeightsError."""
-    try:
-        is_same = file_sha256(path) == sha256
-    except FileNotFoundError:
-        is_same = False
-    if not is_same:
-        raise WeightsError(
-            f"This machine lacks the weights {path}, or has others under that name.",
-            remedy="Put the coordinator's file there, under the same path.",
-        )

@@ -21,14 +21,16 @@ from nst_daemon.errors import (
     CancelledError,
     ConditionError,
     ConfigError,
+    CopyError,
     EngineError,
     MissingError,
     SeatLostError,
+    StyleError,
 )
 from nst_daemon.farm import engine as farm_engine
 from nst_daemon.farm.answers import Peek, StrangerError, UnreachableError
 from nst_daemon.farm.engine import FarmEngine
-from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked
+from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked, wishes_of
 from nst_daemon.farm.seat import Seat
 
 THREADS = 4
@@ -345,6 +347,37 @@ def test_a_checkpoint_comes_back_and_goes_along_to_another_seat(
     painted(engine, order)
     assert reached in seen
     assert not at_seat.exists()  # nobody needs it any more
+
+
+def test_a_file_that_is_at_fault_here_is_no_seats_fault(
+    engine: FarmEngine, wire: PlayedWire, order: Order
+) -> None:
+    style = order.styles[0].path
+    order.photo.write_bytes(b"another photo")
+    with pytest.raises(CopyError):
+        painted(engine, order)
+    order = order_of(order.photo.parent, b"a photo")
+    changed = replace(order.styles[0], sha256="0" * 64)
+    style.unlink()
+    with pytest.raises(StyleError, match="stripes is gone or has changed"):
+        painted(engine, replace(order, styles=(changed,)))
+    assert wire.counts == {"painted": 0, "lost": 0}
+
+
+def test_weights_of_the_users_own_are_compared_by_their_hash(
+    wire: PlayedWire, order: Order, tmp_path: Path
+) -> None:
+    weights = tmp_path / "own.pth"
+    settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path, weights=str(weights))
+    engine = FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=3.0)
+    with pytest.raises(MissingError, match="no weights at"):
+        painted(engine, order)
+    weights.write_bytes(b"weights")
+    painted(engine, order)
+    wishes = wishes_of(settings)
+    weights.write_bytes(b"yet others")
+    with pytest.raises(MissingError, match="lacks the weights"):
+        wire.seat._engine_for(wishes)
 
 
 # ── what goes wrong there ───────────────────────────────────────────────────────────────────────────────
