@@ -12,17 +12,18 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from nst_daemon import disk
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
-from nst_daemon.disk.files import discard, written_whole
+from nst_daemon.disk.files import discard, file_sha256, written_whole
 from nst_daemon.engine.process import OnFacts, OnProgress, ShouldStop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, ConditionError, MissingError, NstError, SeatLostError
-from nst_daemon.farm.answers import BEGUN, BUSY, LEAVING, Peek, StrangerError, UnreachableError
+from nst_daemon.farm.answers import BEGUN, BUSY, CHECKPOINT, LEAVING, Peek, StrangerError, UnreachableError
+from nst_daemon.farm.contact import Seats
 from nst_daemon.farm.parcel import (
     CHUNK,
     Blob,
@@ -32,12 +33,14 @@ from nst_daemon.farm.parcel import (
     Parcel,
     packed,
     plain,
+    spoilt,
     unpacked_painting,
     wishes_of,
 )
 
 logger = logging.getLogger(__name__)
 
+PULL_SECONDS: Final = 60.0  # between two looks at a checkpoint: so much of a long painting may be lost
 PEEK_SECONDS: Final = 0.5  # a seat answers at once when it is done, else after so long
 CALL_SECONDS: Final = 10.0  # beyond that, for one answer; then it is asked again
 SEND_SECONDS: Final = 60.0  # for a chunk of a file, on a slow link
@@ -47,38 +50,6 @@ BUSY_SECONDS: Final = 0.1  # between two tries at a seat that leaves off another
 TRIES: Final = 3  # of a file that arrives damaged
 
 
-class Seats(Protocol):
-    """The way to the seats. `members.Farm` is one."""
-
-    def ask(self, name: str, what: str, /, *, seconds: float = ..., **words: Any) -> Future[Any]:
-        """Return what a seat will answer."""
-        ...
-
-    def is_gone(self, name: str) -> bool:
-        """Return whether a seat is proven not to be there."""
-        ...
-
-    def wait_for_news(self, seconds: float) -> None:
-        """Wait until somebody comes or goes, at most so long."""
-        ...
-
-    def use(self, count: int) -> None:
-        """Count engines in the middle of something."""
-        ...
-
-    def note(self, name: str, **changes: Any) -> None:
-        """Keep what is known of a seat."""
-        ...
-
-    def count_painted(self, name: str) -> None:
-        """Count a painting that came home."""
-        ...
-
-    def count_lost(self, name: str) -> None:
-        """Count a seat that went with a job in hand."""
-        ...
-
-
 @dataclass(slots=True)
 class _Watch:
     """What is known of the painting in hand."""
@@ -86,6 +57,8 @@ class _Watch:
     token: str
     heard: float  # when the seat last answered, on the monotonic clock
     preview_mark: str = ""
+    checkpoint_mark: str = ""  # of the one that was fetched last
+    pulled: float = field(default_factory=time.monotonic)  # when that was
 
 
 class FarmEngine:
@@ -140,14 +113,17 @@ class FarmEngine:
             DaemonError: the seat cannot paint at all.
         """
         with self._in_hand(order.job) as watch:
-            packing, files = packed(order)
-            self._send(watch, files, should_stop)
+            # A seat that had it the last time has a later one itself.
+            packing, files = packed(order, has_checkpoint=self._seats.last_seat_of(order.key) != self.seat)
+            self._seats.set_last_seat(order.key, self.seat)
+            self._send(watch, packing, files, should_stop)
             while not self._begin(watch, packing, should_stop):
-                self._send(watch, files, should_stop)
+                self._send(watch, packing, files, should_stop)
             made = self._followed(watch, should_stop, order, on_progress)
             assert made is not None  # an order that is over without an error has a painting
             painting = self._fetched(watch, made, order.result.parent, should_stop)
         self._seats.count_painted(self.seat)
+        self._seats.set_last_seat(order.key, None)
         return painting
 
     def end(self) -> None:
@@ -215,6 +191,7 @@ class FarmEngine:
                 self._seats.note(self.seat, state="leaving")
             if order is not None:
                 self._show(watch, peek, order)
+                self._pull(watch, peek, order, should_stop)
             if peek.progress is not None and peek.progress != last:
                 last = peek.progress
                 on_progress(last)
@@ -242,15 +219,49 @@ class FarmEngine:
         except (NstError, OSError) as error:
             logger.debug("no preview was written: %s", error)
 
+    def _pull(self, watch: _Watch, peek: Peek, order: Order, should_stop: ShouldStop) -> None:
+        """Fetch the checkpoint now and then, so that another seat can go on from there."""
+        mark = peek.checkpoint_mark
+        is_due = time.monotonic() - watch.pulled >= PULL_SECONDS
+        if not is_due or peek.is_over or order.checkpoint is None or mark in ("", watch.checkpoint_mark):
+            return
+        watch.pulled = time.monotonic()
+        draft = order.result.with_name(CHECKPOINT)
+        discard(draft)
+        try:
+            with disk.created(draft) as file:
+                offset = 0
+                while data := self._asked(
+                    watch, "fetch", should_stop, token=watch.token, name=CHECKPOINT, offset=offset, mark=mark
+                ):
+                    file.write(data)
+                    offset += len(data)
+            if offset == disk.Stamp.parse(mark).size:  # else it was written anew meanwhile
+                disk.make_folder(order.checkpoint.parent)
+                disk.replace(draft, order.checkpoint)
+                watch.checkpoint_mark = mark
+        except (ConditionError, FileNotFoundError) as error:  # the spare wheel: nothing fails by it
+            logger.info("no checkpoint was fetched from %s: %s", self.seat, error)
+        finally:
+            discard(draft)
+
     # Files.
 
-    def _send(self, watch: _Watch, files: dict[Blob, Path], should_stop: ShouldStop) -> None:
-        """Have every file at the seat that it lacks."""
+    def _send(
+        self, watch: _Watch, packing: PackedOrder, files: dict[Blob, Path], should_stop: ShouldStop
+    ) -> None:
+        """Have every file at the seat that it lacks; a file that is at fault here is no seat's."""
         lacking = self._asked(watch, "lacks", should_stop, blobs=tuple(files))
         for blob in lacking:
             for _ in range(TRIES):
-                if self._sent(watch, blob, files[blob], should_stop):
-                    break
+                try:
+                    if self._sent(watch, blob, files[blob], should_stop):
+                        break
+                    is_sound = file_sha256(files[blob]) == blob.sha256
+                except FileNotFoundError as error:
+                    raise spoilt(packing, blob) from error
+                if not is_sound:
+                    raise spoilt(packing, blob)
                 logger.warning("%s: %s arrived damaged, once more", self.seat, files[blob].name)
             else:
                 raise SeatLostError(

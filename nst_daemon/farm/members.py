@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ASK_SECONDS: Final = 5.0  # for a short answer
+REMEMBERED: Final = 10_000  # jobs whose last seat is known
 LOST_SECONDS: Final = 600.0  # so long a seat that was lost is told of
 
 
@@ -86,6 +87,7 @@ class Farm:
         self._link: Link | None = None
         self._listen = ""  # where the link's scheduler listens
         self._is_resting = False  # there is no farm, and nothing is told of one
+        self._last_seats: dict[str, str] = {}  # of jobs that are not painted yet, by their key
         self._in_use = 0  # engines in the middle of something
 
     def __enter__(self) -> Self:
@@ -242,6 +244,19 @@ class Farm:
             if (member := self._members.get(name)) is not None:
                 for key, value in changes.items():
                     setattr(member, key, value)
+
+    def last_seat_of(self, key: str) -> str | None:
+        """Return which seat had a job the last time, if that is known."""
+        return self._last_seats.get(key)
+
+    def set_last_seat(self, key: str, name: str | None) -> None:
+        """Remember which seat has a job; None: it is painted."""
+        with self._lock:
+            self._last_seats.pop(key, None)
+            if name is not None:
+                self._last_seats[key] = name
+            while len(self._last_seats) > REMEMBERED:
+                del self._last_seats[next(iter(self._last_seats))]
 
     def count_painted(self, name: str) -> None:
         """Count a painting that came home."""

@@ -14,13 +14,14 @@ from nst_daemon import disk
 from nst_daemon.config import Graphs, Precision
 from nst_daemon.config.orders import Order, Painting
 from nst_daemon.config.recipe import Areas, Mask, Recipe, Region, Style
-from nst_daemon.disk.files import file_sha256
+from nst_daemon.disk.files import Digests, file_sha256
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.errors import ConfigError
+from nst_daemon.errors import ConfigError, CopyError, JobError, MaskError, StyleError, WeightsError
 
 CHUNK: Final = 8 << 20  # bytes a message: a slow link still answers in between
 PLAIN: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}", re.ASCII)  # a file's name, and no way out of a folder
 RESULT: Final = "painting"  # the stem of what an engine writes at a seat
+_digests: Final = Digests()  # of weights: half a gigabyte
 _SUFFIX: Final = re.compile(r"\.[a-z0-9]{1,10}")
 
 
@@ -89,19 +90,23 @@ class PackedOrder:
     mask: PackedStyle | None
     regions: tuple[tuple[PackedStyle, tuple[PackedStyle, ...]], ...]
     has_preview: bool
+    checkpoint: Blob | None = None  # from where it is to go on
 
     @property
     def blobs(self) -> tuple[Blob, ...]:
         """Every file that has to be there."""
         masks = () if self.mask is None else (self.mask,)
         inner = (each for mask, styles in self.regions for each in (mask, *styles))
-        return tuple(dict.fromkeys((self.photo, *(each.blob for each in (*self.styles, *masks, *inner)))))
+        reached = () if self.checkpoint is None else (self.checkpoint,)
+        pictures = (each.blob for each in (*self.styles, *masks, *inner))
+        return tuple(dict.fromkeys((self.photo, *reached, *pictures)))
 
     @property
     def passing(self) -> tuple[Blob, ...]:
         """Those of them that no other job is likely to need."""
         masks = () if self.mask is None else (self.mask,)
-        return (self.photo, *(each.blob for each in (*masks, *(mask for mask, _ in self.regions))))
+        reached = () if self.checkpoint is None else (self.checkpoint,)
+        return (self.photo, *reached, *(each.blob for each in (*masks, *(mask for mask, _ in self.regions))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,21 +134,30 @@ def wishes_of(settings: EngineSettings) -> EngineWishes:
     """Return what a seat has to know of an engine's settings.
 
     Raises:
-        ConditionError, FileNotFoundError: weights of the user's own cannot be read.
+        WeightsError: weights of the user's own are not there.
+        ConditionError: they cannot be read now.
     """
     path = Path(settings.weights)
-    is_own = path.is_absolute()
+    try:
+        sha256 = _digests.of(path) if path.is_absolute() else ""
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"There are no weights at {path}.", remedy="Mend engine.weights in config.yaml."
+        ) from error
     return EngineWishes(
         weights=settings.weights,
-        weights_sha256=file_sha256(path) if is_own else "",
+        weights_sha256=sha256,
         precision=settings.precision,
         graphs=settings.graphs,
         max_megapixels=settings.max_megapixels,
     )
 
 
-def packed(order: Order) -> tuple[PackedOrder, dict[Blob, Path]]:
-    """Return an order as it travels, and where its files lie here."""
+def packed(order: Order, *, has_checkpoint: bool = False) -> tuple[PackedOrder, dict[Blob, Path]]:
+    """Return an order as it travels, and where its files lie here.
+
+    `has_checkpoint`: with what an earlier attempt left here, if there is any.
+    """
     files: dict[Blob, Path] = {}
 
     def blob(path: Path, sha256: str) -> Blob:
@@ -158,7 +172,9 @@ def packed(order: Order) -> tuple[PackedOrder, dict[Blob, Path]]:
     def mask(each: Mask) -> PackedStyle:
         return PackedStyle(name=each.name, blob=blob(each.path, each.sha256))
 
-    areas = order.areas
+    areas, reached = order.areas, None
+    if has_checkpoint and order.checkpoint is not None and disk.is_file(order.checkpoint):
+        reached = blob(order.checkpoint, file_sha256(order.checkpoint))
     return PackedOrder(
         job=order.job,
         key=order.key,
@@ -169,7 +185,21 @@ def packed(order: Order) -> tuple[PackedOrder, dict[Blob, Path]]:
         mask=None if areas.mask is None else mask(areas.mask),
         regions=tuple((mask(each.mask), tuple(map(style, each.styles))) for each in areas.regions),
         has_preview=order.preview is not None,
+        checkpoint=reached,
     ), files
+
+
+def spoilt(order: PackedOrder, blob: Blob) -> JobError:
+    """Return what it means that a file of an order is not here what it was when it was ordered."""
+    masks = (() if order.mask is None else (order.mask,), (mask for mask, _ in order.regions))
+    again = "It goes on by itself once the picture is whole again."
+    for mask in (each for some in masks for each in some):
+        if mask.blob == blob:
+            return MaskError(f"Mask {mask.name} is gone or has changed.", remedy=again)
+    for style in (*order.styles, *(each for _, styles in order.regions for each in styles)):
+        if style.blob == blob:
+            return StyleError(f"Style picture {style.name} is gone or has changed.", remedy=again)
+    return CopyError(f"{order.photo_name}: what is to be painted is gone or has changed.")
 
 
 def unpacked(order: PackedOrder, *, blobs: Path, scratch: Path, checkpoint: Path) -> Order:

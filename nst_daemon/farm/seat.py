@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 from nst_daemon import __version__, disk
 from nst_daemon.config.orders import Painting, Progress
-from nst_daemon.disk.files import Digests, file_sha256, temporary_in
+from nst_daemon.disk.files import Digests, temporary_in
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.process import EngineProcess, Serve
 from nst_daemon.engine.settings import EngineSettings
@@ -194,12 +194,17 @@ class Seat:
         """Leave off the parcel in hand at the next step."""
         self._own(token).is_told_to_stop = True
 
-    async def fetch(self, token: str, name: str, offset: int) -> bytes:
-        """Return the next bytes of a finished file, or of the checkpoint; none: that was all."""
+    async def fetch(self, token: str, name: str, offset: int, mark: str = "") -> bytes:
+        """Return the next bytes of a finished file, or of the checkpoint; none: that was all.
+
+        `mark`: of the checkpoint that is fetched; of a later one there is nothing.
+        """
         hand = self._own(token)
         hand.asked = time.monotonic()
-        path = hand.checkpoint if name == CHECKPOINT else hand.scratch / plain(name)
-        return await asyncio.to_thread(_read_at, path, offset)
+        if name != CHECKPOINT:
+            return await asyncio.to_thread(_read_at, hand.scratch / plain(name), offset)
+        data = await asyncio.to_thread(_read_at, hand.checkpoint, offset)
+        return data if _mark_of(hand.checkpoint) == mark else b""
 
     async def forget(self, token: str) -> None:
         """Let go of the parcel: it has come home, or nobody wants it."""
@@ -250,6 +255,8 @@ class Seat:
     def _painted(self, engine: EngineProcess, hand: Hand) -> Painting:
         assert hand.parcel.order is not None
         disk.make_private(hand.scratch)
+        if (reached := hand.parcel.order.checkpoint) is not None:
+            disk.replace(self._blobs / plain(reached.name), hand.checkpoint)
         order = unpacked(
             hand.parcel.order, blobs=self._blobs, scratch=hand.scratch, checkpoint=hand.checkpoint
         )
@@ -259,11 +266,23 @@ class Seat:
         """Return the engine that a parcel asks for: the one that is there, or one begun anew."""
         settings = wishes.over(self._settings)
         if wishes.weights_sha256:
-            _check_weights(Path(wishes.weights), wishes.weights_sha256)
+            self._check_weights(Path(wishes.weights), wishes.weights_sha256)
         if settings != self._engine.settings:
             self._engine.end()
             self._engine = EngineProcess(settings, serve=self._serve)
         return self._engine
+
+    def _check_weights(self, path: Path, sha256: str) -> None:
+        """Make sure that this machine has the weights that a parcel asks for. Raises: WeightsError."""
+        try:
+            is_same = self._digests.of(path) == sha256
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            raise WeightsError(
+                f"This machine lacks the weights {path}, or has others under that name.",
+                remedy="Put the coordinator's file there, under the same path.",
+            )
 
     # What is kept.
 
@@ -367,16 +386,3 @@ def _mark_of(path: Path) -> str:
     except ConditionError:
         return ""
     return "" if stamp is None else str(stamp)
-
-
-def _check_weights(path: Path, sha256: str) -> None:
-    """Make sure that this machine has the weights that a parcel asks for. Raises: WeightsError."""
-    try:
-        is_same = file_sha256(path) == sha256
-    except FileNotFoundError:
-        is_same = False
-    if not is_same:
-        raise WeightsError(
-            f"This machine lacks the weights {path}, or has others under that name.",
-            remedy="Put the coordinator's file there, under the same path.",
-        )

@@ -51,11 +51,11 @@ def test_machines_come_paint_and_leave_and_each_photo_is_painted_once(home: Farm
 
 def test_a_seat_that_is_killed_costs_no_attempt_and_is_begun_anew(home: FarmHome) -> None:
     drop(home, 2)
-    with running(home), lent(home, "gpu1", "gpu2", seconds=2.0) as machines:
-        wait_for(lambda: len(running_jobs(home)) == 2, seconds=WAIT_SECONDS, what="two at a time")
+    with running(home), lent(home, "gpu1", "gpu2", seconds=4.0) as machines:
+        wait_for(lambda: len(painted_jobs(home)) == 2, seconds=WAIT_SECONDS, what="two at a time")
         killed = machines[0].seat_pids()
         machines[0].signal(killed, signal.SIGKILL)
-        wait_for(lambda: [job.lost for job in home.jobs() if job.lost] == [1], what="the loss")
+        wait_for(lambda: [job.lost for job in home.jobs() if job.lost] == [1], seconds=60, what="the loss")
         wait_for(lambda: len(home.ready()) == 2, seconds=WAIT_SECONDS, what="the seat's return")
         wait_for_done(home, 2)
         assert machines[0].seat_pids() != killed

@@ -21,14 +21,16 @@ from nst_daemon.errors import (
     CancelledError,
     ConditionError,
     ConfigError,
+    CopyError,
     EngineError,
     MissingError,
     SeatLostError,
+    StyleError,
 )
 from nst_daemon.farm import engine as farm_engine
 from nst_daemon.farm.answers import Peek, StrangerError, UnreachableError
 from nst_daemon.farm.engine import FarmEngine
-from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked
+from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked, wishes_of
 from nst_daemon.farm.seat import Seat
 
 THREADS = 4
@@ -43,6 +45,7 @@ class PlayedWire:
         self.asked: list[str] = []
         self.counts = {"painted": 0, "lost": 0}
         self.gone = False
+        self.last: dict[str, str | None] = {}
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(pool := ThreadPoolExecutor(THREADS))
         all_of_them = threading.Barrier(THREADS + 1)
@@ -76,6 +79,12 @@ class PlayedWire:
 
     def note(self, name: str, **changes: Any) -> None:
         pass
+
+    def last_seat_of(self, key: str) -> str | None:
+        return self.last.get(key)
+
+    def set_last_seat(self, key: str, name: str | None) -> None:
+        self.last[key] = name
 
     def count_painted(self, name: str) -> None:
         self.counts["painted"] += 1
@@ -120,6 +129,7 @@ def wire(warm_wire: PlayedWire) -> PlayedWire:
     warm_wire.asked.clear()
     warm_wire.counts = {"painted": 0, "lost": 0}
     warm_wire.gone = False
+    warm_wire.last.clear()
     return warm_wire
 
 
@@ -299,6 +309,75 @@ def test_a_stop_comes_at_once_though_the_seat_is_frozen(
     with pytest.raises(CancelledError):
         engine.paint(order, on_progress=lambda _: None, should_stop=lambda: next(answers, True))
     assert wire.asked[-2:] == ["stop", "forget"]
+
+
+def test_a_checkpoint_comes_back_and_goes_along_to_another_seat(
+    engine: FarmEngine, wire: PlayedWire, order: Order, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(farm_engine, "PULL_SECONDS", 0.0)
+    reached = bytes(CHUNK + 3)
+    checkpoint = order.result.parent.parent / "checkpoints" / "job.checkpoint"
+    order = replace(order, checkpoint=checkpoint)
+    (machine / "pauses").write_text("0 600")
+    wire.ask("gpu1/cpu", "rest").result(30)
+    stop = threading.Event()
+    thread = threading.Thread(target=_expect_end, args=(engine, order, stop))
+    thread.start()
+    wait_for(lambda: wire.seat.hand is not None and wire.seat.hand.progress is not None, seconds=60)
+    assert wire.seat.hand is not None
+    at_seat = wire.seat.hand.checkpoint
+    at_seat.write_bytes(reached)  # as its engine does
+    wait_for(lambda: checkpoint.exists(), seconds=60)
+    assert checkpoint.read_bytes() == reached
+    stop.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    (machine / "pauses").unlink()
+    wire.ask("gpu1/cpu", "rest").result(30)
+    at_seat.unlink()  # as at another machine, which never had it
+    wire.last[order.key] = "gpu2/cpu"
+    order.result.parent.mkdir(exist_ok=True)
+    seen: list[bytes] = []
+
+    def look(peek: Peek) -> Peek:
+        seen.append(at_seat.read_bytes() if at_seat.exists() else b"")
+        return peek
+
+    wire.faults = [("peek", look)] * 100
+    painted(engine, order)
+    assert reached in seen
+    assert not at_seat.exists()  # nobody needs it any more
+
+
+def test_a_file_that_is_at_fault_here_is_no_seats_fault(
+    engine: FarmEngine, wire: PlayedWire, order: Order
+) -> None:
+    style = order.styles[0].path
+    order.photo.write_bytes(b"another photo")
+    with pytest.raises(CopyError):
+        painted(engine, order)
+    order = order_of(order.photo.parent, b"a photo")
+    changed = replace(order.styles[0], sha256="0" * 64)
+    style.unlink()
+    with pytest.raises(StyleError, match="stripes is gone or has changed"):
+        painted(engine, replace(order, styles=(changed,)))
+    assert wire.counts == {"painted": 0, "lost": 0}
+
+
+def test_weights_of_the_users_own_are_compared_by_their_hash(
+    wire: PlayedWire, order: Order, tmp_path: Path
+) -> None:
+    weights = tmp_path / "own.pth"
+    settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path, weights=str(weights))
+    engine = FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=3.0)
+    with pytest.raises(MissingError, match="no weights at"):
+        painted(engine, order)
+    weights.write_bytes(b"weights")
+    painted(engine, order)
+    wishes = wishes_of(settings)
+    weights.write_bytes(b"yet others")
+    with pytest.raises(MissingError, match="lacks the weights"):
+        wire.seat._engine_for(wishes)
 
 
 # ── what goes wrong there ───────────────────────────────────────────────────────────────────────────────

@@ -24,6 +24,7 @@ from nst_daemon.errors import (
     MissingError,
     NstError,
     PhotoError,
+    SeatLostError,
     StyleError,
 )
 from nst_daemon.ledger import Ledger
@@ -487,4 +488,48 @@ def test_a_photo_is_not_gone_because_its_inbox_is(desk: Desk, clock: FakeClock) 
     (desk.root / "away").rename(desk.folder.inbox)
     clock.advance(worker_module.CONDITION_SECONDS)
     desk.worker.tick()
+    assert desk.job(job).state is JobState.DONE
+
+
+def test_a_job_that_loses_its_seat_is_queued_again_unspent_and_counts_it(desk: Desk) -> None:
+    desk.engine.answers = [SeatLostError("gpu1/cuda:0 has gone.")] * 2
+    job = desk.drop()
+    for lost in (1, 2):
+        assert desk.worker.tick()
+        assert (desk.job(job).state, desk.job(job).attempts, desk.job(job).lost) == (JobState.QUEUED, 0, lost)
+        assert "has gone" in str(desk.job(job).error)
+    assert desk.worker.tick()  # at once, without a pause
+    assert (desk.job(job).state, desk.job(job).attempts) == (JobState.DONE, 1)
+
+
+def test_a_photo_that_takes_its_seats_down_fails_in_the_end_and_the_queue_goes_on(
+    desk: Desk, clock: FakeClock
+) -> None:
+    desk.engine.answers = [SeatLostError("gpu1/cuda:0 has gone.")] * (3 + MAX_ATTEMPTS)
+    bad, good = desk.drop("bad.jpg"), desk.drop("good.jpg")
+    for _ in range(3 + MAX_ATTEMPTS):
+        desk.worker.tick()
+        clock.advance(120.0)
+    desk.worker.tick()
+    assert (desk.job(bad).state, desk.job(bad).lost) == (JobState.FAILED, 3 + MAX_ATTEMPTS)
+    assert desk.job(bad).attempts == MAX_ATTEMPTS
+    assert "docs/errors.md#seat_lost" in str(desk.job(bad).error)
+    assert desk.job(good).state is JobState.DONE
+    assert desk.ledger.retry(bad)
+    assert desk.job(bad).lost == 0
+
+
+def test_a_seat_that_goes_before_it_has_the_photo_counts_for_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(should_stop: Callable[[], bool]) -> None:
+        raise SeatLostError("gpu1/cuda:0 has gone.")
+
+    job = desk.drop()
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.engine, "warm_up", gone)
+        for _ in range(5):
+            desk.worker.tick()
+    assert (desk.job(job).state, desk.job(job).attempts, desk.job(job).lost) == (JobState.QUEUED, 0, 0)
+    assert desk.worker.tick()
     assert desk.job(job).state is JobState.DONE

@@ -127,7 +127,7 @@ FLOORS_WITHIN = {
         "part plug_ins",
     ),
     "farm": (
-        "keys parcel",
+        "contact keys parcel",
         "answers",
         "engine seat troubles wire",
         "scheduler serving",

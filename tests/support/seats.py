@@ -151,6 +151,12 @@ def prepare_daemon() -> None:
     setattr(link, "Child", partial(Child, method="forkserver"))  # noqa: B010
 
 
+def lend(join: str, name: str, seconds: float) -> None:
+    """Lend a played device, in a process that was started for it."""
+    start_server()
+    _lend(Path(join), name, ("cpu",), {}, {"seconds": seconds})
+
+
 def _lend(
     path: Path, name: str, devices: tuple[str, ...], environment: dict[str, str], how: dict[str, Any]
 ) -> None:
