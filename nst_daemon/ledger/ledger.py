@@ -19,7 +19,6 @@ from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import (
     ENDS,
     PENDING,
-    TRANSITIONS,
     Current,
     JobState,
     NewJob,
@@ -32,7 +31,9 @@ from nst_daemon.ledger.queue import Queue
 from nst_daemon.ledger.requests import PAUSED, Requests
 from nst_daemon.ledger.rows import (
     FRESH,
+    STANDS_BACK,
     begin_anew,
+    cancelled,
     check_move,
     duplicate_of,
     own_result,
@@ -40,11 +41,11 @@ from nst_daemon.ledger.rows import (
     readable_row_of_key,
     row_of,
     row_of_key,
-    state_of,
     transition_columns,
     update,
 )
 from nst_daemon.ledger.seen import SeenFiles
+from nst_daemon.ledger.sheets import Sheets
 from nst_daemon.ledger.table import JobTable
 from nst_daemon.ledger.tickets import Tickets
 from nst_daemon.system.crash import CrashPoint, crash_at
@@ -79,6 +80,7 @@ class Ledger:
         self.tickets = Tickets(self.file)
         self.problems = Problems(self.file)
         self.seen = SeenFiles(self.file)
+        self.sheets = Sheets(self.file)
         self.jobs = JobTable(self.file)
         self.queue = Queue(self.file, self.jobs)
         self.attempts = Attempts(self.file, self.facts)
@@ -160,6 +162,7 @@ class Ledger:
         now = self.file.clock()
         columns = job_columns(new) | {"created": now, "finished": now if new.state in ENDS else None}
         columns["was_done"] = int(new.state is JobState.DONE)
+        columns["turn"] = 0 if new.sheet is None else STANDS_BACK
         names = ", ".join(columns)
         marks = ", ".join("?" * len(columns))
         cursor = db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(columns.values()))
@@ -255,18 +258,7 @@ class Ledger:
         """Cancel what waits at once, and ask a running job to stop; return its state; None: no such job."""
         with self.file.write() as db:
             row = row_of(db, job)
-            if row is None:
-                return None
-            state = state_of(row)
-            if state is None:
-                return None
-            if state is JobState.RUNNING:
-                update(db, job, {"cancel_requested": 1, "error": text_in(reason)})
-            elif JobState.CANCELLED in TRANSITIONS[state]:
-                columns = transition_columns(row, JobState.CANCELLED, self.file.clock())
-                update(db, job, columns | {"error": text_in(reason)})
-                state = JobState.CANCELLED
-            return state
+            return None if row is None else cancelled(db, row, reason, self.file.clock())
 
     def retry(self, job: int) -> bool:
         """Put a job that has ended into the queue again, as good as new; False if it has not ended."""

@@ -21,6 +21,7 @@ from nst_daemon.ledger.rows import UNDISPOSED, owner_of, row_of
 
 logger = logging.getLogger(__name__)
 
+NO_SKETCH: Final = "sheet IS NULL"  # lists of paintings leave the sketches of sheets out
 PAGE: Final = 200  # jobs that are read at once
 
 
@@ -46,20 +47,22 @@ class JobTable:
 
     def latest(self, state: JobState, limit: int) -> list[Job]:
         """Return the jobs of one state that ended last, the last one first."""
-        return self._select(f"state = ? ORDER BY finished DESC LIMIT {int(limit)}", state)
+        return self._select(f"state = ? AND {NO_SKETCH} ORDER BY finished DESC LIMIT {int(limit)}", state)
 
     def older(self, *, state: JobState | None, before: int | None, limit: int) -> list[Job]:
         """Return the jobs of one state or of all below a number, the newest first, for a list in pages."""
         below = sys.maxsize if before is None else before
         return self._select(
-            f"id < ? AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT {int(limit)}", below, state, state
+            f"id < ? AND (? IS NULL OR state = ?) AND {NO_SKETCH} ORDER BY id DESC LIMIT {int(limit)}",
+            *(below, state, state),
         )
 
     def styles_painted(self) -> list[tuple[tuple[str, ...], int]]:
         """Return how many jobs are done in each style or blend, by the names of its pictures."""
         with self._file.read() as db:
             rows = db.execute(
-                "SELECT styles, count(*) AS count FROM jobs WHERE state = ? GROUP BY styles", (JobState.DONE,)
+                f"SELECT styles, count(*) AS count FROM jobs WHERE state = ? AND {NO_SKETCH} GROUP BY styles",
+                (JobState.DONE,),
             ).fetchall()
         return [(style_names(row["styles"]), row["count"]) for row in rows]
 
@@ -98,7 +101,10 @@ class JobTable:
     def ended_since(self, moment: float) -> list[Job]:
         """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first."""
         return self._select(
-            "state IN (?, ?) AND finished > ? ORDER BY finished", JobState.DONE, JobState.FAILED, moment
+            f"state IN (?, ?) AND finished > ? AND {NO_SKETCH} ORDER BY finished",
+            JobState.DONE,
+            JobState.FAILED,
+            moment,
         )
 
     def undisposed(self) -> list[int]:
@@ -110,10 +116,11 @@ class JobTable:
             return [row["id"] for row in rows]
 
     def copies(self) -> set[Path]:
-        """Return the private copies that jobs may still need: of all but those that are done."""
+        """Return the private copies that jobs may still need: of all that are not done, and of sheets."""
         with self._file.read() as db:
             rows = db.execute(
-                "SELECT copy, styles, areas FROM jobs WHERE state != ?", (JobState.DONE,)
+                f"SELECT copy, styles, areas FROM jobs WHERE state != ? OR NOT ({NO_SKETCH})",
+                (JobState.DONE,),
             ).fetchall()
         return {path for row in rows for path in copies_of_row(row)}
 
