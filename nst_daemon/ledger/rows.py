@@ -27,6 +27,7 @@ CLAIMABLE: Final = """
         WHERE blocked.path = jobs.outbox AND (blocked.place IS NULL OR blocked.place IS jobs.place)
     )
 """  # jobs that may begin
+NO_SKETCH: Final = "origin != 'sheet'"
 UNDISPOSED: Final = "origin = 'inbox' AND is_disposed = 0 AND state IN (?, ?)"
 WORK: Final = """
     SELECT 1 FROM jobs WHERE state IN (?, ?)

@@ -61,7 +61,7 @@ FLOORS_WITHIN = {
     "ledger": (
         "jobs news schema",
         "columns file words",
-        "facts problems rows seen tickets",
+        "facts problems rows seen sheets tickets",
         "attempts presence requests table",
         "queue",
         "ledger",
@@ -130,7 +130,7 @@ FLOORS_WITHIN = {
         "answers words",
         "again guard live outlook thumbs uploads",
         "site",
-        "gallery",
+        "gallery sheets",
         "changes",
         "routes",
         "server",
