@@ -20,7 +20,6 @@ from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.sidecars import fingerprint, is_whole
 from nst_daemon.folders.walk import Found, Kind, Scan, kind_of
-from nst_daemon.intake import sheet_jobs
 from nst_daemon.intake.admission import Admission
 from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, sidecar_wait
 from nst_daemon.intake.departures import Departures
@@ -394,4 +393,3 @@ class Intake:
             sweep_copies(self.config.state_dir / "photos", self._ledger.jobs.copies())
             if count := self._ledger.prune(time.time() - HISTORY_SECONDS):
                 logger.info("%d jobs that ended long ago were forgotten", count)
-            sheet_jobs.sweep(self._ledger, self.config.state_dir, now=time.time())

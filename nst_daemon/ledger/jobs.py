@@ -59,7 +59,7 @@ class Origin(StrEnum):
 
     INBOX = "inbox"
     SUBMIT = "submit"  # by command: the original stays where it is
-    SHEET = "sheet"  # for a sheet: the result is ours, and swept with it
+    SHEET = "sheet"  # a sketch of a sheet: it is looked at and not kept, and no view lists it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +80,6 @@ class Assignment:
     state: JobState = JobState.QUEUED
     error: str | None = None  # why it is held, or how it ended
     areas: Areas = EVERYWHERE
-    sheet: str | None = None  # the sheet that it is a sketch of
-    suits: float | None = (
-        None  # how well its style suits the photo, 0 to 1; None: nobody has asked, or can say
-    )
 
     @property
     def photo(self) -> str:

@@ -19,6 +19,7 @@ from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import (
     ENDS,
     PENDING,
+    TRANSITIONS,
     Current,
     JobState,
     NewJob,
@@ -31,9 +32,7 @@ from nst_daemon.ledger.queue import Queue
 from nst_daemon.ledger.requests import PAUSED, Requests
 from nst_daemon.ledger.rows import (
     FRESH,
-    STANDS_BACK,
     begin_anew,
-    cancelled,
     check_move,
     duplicate_of,
     own_result,
@@ -41,6 +40,7 @@ from nst_daemon.ledger.rows import (
     readable_row_of_key,
     row_of,
     row_of_key,
+    state_of,
     transition_columns,
     update,
 )
@@ -78,9 +78,9 @@ class Ledger:
         self.requests = Requests(self.facts)
         self.presence = Presence(self.file, self.facts)
         self.tickets = Tickets(self.file)
+        self.sheets = Sheets(self.file)
         self.problems = Problems(self.file)
         self.seen = SeenFiles(self.file)
-        self.sheets = Sheets(self.file)
         self.jobs = JobTable(self.file)
         self.queue = Queue(self.file, self.jobs)
         self.attempts = Attempts(self.file, self.facts)
@@ -97,17 +97,19 @@ class Ledger:
 
     # The left half: intake and `submit`.
 
-    def add(self, new: NewJob, *, result: Path | None = None, is_disposed: bool = False) -> Added | Duplicate:
+    def add(
+        self, new: NewJob, *, result: Path | None = None, is_disposed: bool = False, turn: int = 0
+    ) -> Added | Duplicate:
         """Take a job in, in whatever state it comes; the key is unique.
 
         `result`: the job is DONE already, a painting of it was found in the outbox. `is_disposed`: the
-        worker has not to care for the original.
+        worker has not to care for the original. `turn`: above 0 it stands back for the others.
         """
         with self.file.write() as db:
             if known := readable_row_of_key(db, new.key):
                 return Duplicate(known["id"], JobState(known["state"]))
             job = self._insert(db, new, result)
-            update(db, job, {"is_disposed": int(is_disposed)})
+            update(db, job, {"is_disposed": int(is_disposed), "turn": turn})
         self.queue.additions.tell()
         return Added(job)
 
@@ -162,7 +164,6 @@ class Ledger:
         now = self.file.clock()
         columns = job_columns(new) | {"created": now, "finished": now if new.state in ENDS else None}
         columns["was_done"] = int(new.state is JobState.DONE)
-        columns["turn"] = 0 if new.sheet is None else STANDS_BACK
         names = ", ".join(columns)
         marks = ", ".join("?" * len(columns))
         cursor = db.execute(f"INSERT INTO jobs ({names}) VALUES ({marks})", tuple(columns.values()))
@@ -258,7 +259,18 @@ class Ledger:
         """Cancel what waits at once, and ask a running job to stop; return its state; None: no such job."""
         with self.file.write() as db:
             row = row_of(db, job)
-            return None if row is None else cancelled(db, row, reason, self.file.clock())
+            if row is None:
+                return None
+            state = state_of(row)
+            if state is None:
+                return None
+            if state is JobState.RUNNING:
+                update(db, job, {"cancel_requested": 1, "error": text_in(reason)})
+            elif JobState.CANCELLED in TRANSITIONS[state]:
+                columns = transition_columns(row, JobState.CANCELLED, self.file.clock())
+                update(db, job, columns | {"error": text_in(reason)})
+                state = JobState.CANCELLED
+            return state
 
     def retry(self, job: int) -> bool:
         """Put a job that has ended into the queue again, as good as new; False if it has not ended."""

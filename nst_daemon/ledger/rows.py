@@ -17,7 +17,6 @@ from nst_daemon.ledger.columns import (
 )
 from nst_daemon.ledger.jobs import ENDS, TRANSITIONS, JobState
 
-STANDS_BACK: Final = 1  # the turn of a job that lets all others go before it
 UNREAD: Final = "waits to be read again"  # the error of a job that was retried before it ever had a style
 AHEAD_SECONDS: Final = 600.0  # no job waits so long: the clock was set back
 CLAIMABLE: Final = """
@@ -28,6 +27,7 @@ CLAIMABLE: Final = """
         WHERE blocked.path = jobs.outbox AND (blocked.place IS NULL OR blocked.place IS jobs.place)
     )
 """  # jobs that may begin
+NO_SKETCH: Final = "origin != 'sheet'"
 UNDISPOSED: Final = "origin = 'inbox' AND is_disposed = 0 AND state IN (?, ?)"
 WORK: Final = """
     SELECT 1 FROM jobs WHERE state IN (?, ?)
@@ -125,18 +125,6 @@ def transition_columns(row: sqlite3.Row, target: JobState, now: float) -> dict[s
     return columns
 
 
-def cancelled(db: sqlite3.Connection, row: sqlite3.Row, reason: str, now: float) -> JobState | None:
-    """Cancel what waits at once, and ask a running job to stop; return its state; None: nobody knows it."""
-    state = state_of(row)
-    if state is JobState.RUNNING:
-        update(db, row["id"], {"cancel_requested": 1, "error": text_in(reason)})
-    elif state is not None and JobState.CANCELLED in TRANSITIONS[state]:
-        columns = transition_columns(row, JobState.CANCELLED, now)
-        update(db, row["id"], columns | {"error": text_in(reason)})
-        state = JobState.CANCELLED
-    return state
-
-
 def begin_anew(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
     """Put a job that has ended back to its begin; False if it has not ended."""
     state = state_of(row)
@@ -144,8 +132,7 @@ def begin_anew(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
     if state is None or state not in ENDS or target not in TRANSITIONS[state]:
         return False
     error = UNREAD if target is JobState.HELD else None
-    turn = max(0, row["turn"])  # what stood back for others does so again
-    update(db, row["id"], FRESH | {"state": target.value, "error": error, "turn": turn})
+    update(db, row["id"], FRESH | {"state": target.value, "error": error})
     return True
 
 

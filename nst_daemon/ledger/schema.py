@@ -127,10 +127,4 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX jobs_by_turn ON jobs (state, turn, id)",
         "CREATE INDEX jobs_by_end ON jobs (state, finished)",  # of what ended last, views ask every second
     ),
-    (
-        # The sheet that a job is a sketch of, and how well its style suits the photo.
-        "ALTER TABLE jobs ADD COLUMN sheet TEXT",
-        "ALTER TABLE jobs ADD COLUMN suits REAL",
-        "CREATE INDEX jobs_by_sheet ON jobs (sheet, id) WHERE sheet IS NOT NULL",
-    ),
 )

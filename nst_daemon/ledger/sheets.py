@@ -1,77 +1,86 @@
-"""Sheets: one photo in many styles, each a job. A sheet is its jobs, and nothing beside them."""
+"""Sheets, each one photo in many styles: which jobs paint its sketches. Kept until nobody looks any more."""
 
-import sqlite3
-from collections.abc import Iterable
+import json
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Final
 
-from nst_daemon.ledger.columns import UnreadableRowError, job_of_row
+from nst_daemon.ledger.columns import NO_MEANING
 from nst_daemon.ledger.file import LedgerFile
-from nst_daemon.ledger.jobs import UNFINISHED, Job
-from nst_daemon.ledger.rows import cancelled
+from nst_daemon.ledger.jobs import UNFINISHED, Origin
 
-IS_CANCELLED: Final = "its sheet was cancelled"
+_NAME: Final = "sheet "  # of the fact, and behind it the sheet's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sketch:
+    """One style on a sheet."""
+
+    style: str
+    job: int | None = None  # None: the style cannot be had
+    suits: float | None = None  # how well it suits the photo, 0 to 1; None: nobody can say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One photo in many styles."""
+
+    name: str
+    photo: str  # in words
+    created: float  # seconds since 1970
+    sketches: tuple[Sketch, ...]
 
 
 class Sheets:
-    """The sketches of each sheet, in the order in which they were asked for. Safe on any thread."""
+    """Safe on any thread, and beside other processes that hold the same file."""
 
     def __init__(self, file: LedgerFile) -> None:
         self._file = file
 
-    def get(self, sheet: str) -> list[Job]:
-        """Return a sheet's jobs; none: there is no such sheet."""
-        with self._file.read() as db:
-            return _jobs_of(db, sheet)
+    @staticmethod
+    def new_name() -> str:
+        """Return a name that no other sheet has."""
+        return uuid.uuid4().hex
 
-    def latest(self, count: int) -> list[list[Job]]:
-        """Return the jobs of the sheets that were asked for last, the last one first."""
+    def add(self, name: str, photo: str, sketches: Sequence[Sketch]) -> Sheet:
+        """Keep a sheet whose jobs are in the ledger."""
+        sheet = Sheet(name=name, photo=photo, created=self._file.clock(), sketches=tuple(sketches))
+        text = json.dumps(asdict(sheet))
+        with self._file.write() as db:
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_NAME + name, text))
+        return sheet
+
+    def all(self) -> list[Sheet]:
+        """Return all sheets, the newest first."""
         with self._file.read() as db:
             rows = db.execute(
-                "SELECT sheet FROM jobs WHERE sheet IS NOT NULL GROUP BY sheet ORDER BY max(id) DESC LIMIT ?",
-                (count,),
+                "SELECT value FROM facts WHERE substr(name, 1, ?) = ?", (len(_NAME), _NAME)
             ).fetchall()
-            found = [_jobs_of(db, row["sheet"]) for row in rows]
-        return [jobs for jobs in found if jobs]
+        found = [sheet for row in rows if (sheet := _read(row["value"])) is not None]
+        return sorted(found, key=lambda sheet: -sheet.created)
 
-    def cancel(self, sheet: str) -> int | None:
-        """Cancel all that a sheet waits for, as one; return how many jobs; None: there is no such sheet."""
+    def get(self, name: str) -> Sheet | None:
+        """Return one sheet."""
+        return next((sheet for sheet in self.all() if sheet.name == name), None)
+
+    def forget(self, sheet: Sheet) -> bool:
+        """Forget a sheet and the jobs of its sketches; False: one of them waits or is painted."""
+        jobs = [sketch.job for sketch in sheet.sketches if sketch.job is not None]
+        marks = ", ".join("?" * len(jobs))
         with self._file.write() as db:
-            rows = db.execute("SELECT * FROM jobs WHERE sheet = ? ORDER BY id", (sheet,)).fetchall()
-            if not rows:
-                return None
-            open_rows = [row for row in rows if row["state"] in UNFINISHED]
-            for row in open_rows:
-                cancelled(db, row, IS_CANCELLED, self._file.clock())
-            return len(open_rows)
-
-    def ended_before(self, moment: float) -> list[str]:
-        """Return the sheets all of whose jobs ended before a moment in seconds since 1970."""
-        with self._file.read() as db:
-            rows = db.execute(
-                "SELECT sheet FROM jobs WHERE sheet IS NOT NULL GROUP BY sheet "
-                "HAVING max(coalesce(finished, ?)) < ?",
-                (moment, moment),
-            ).fetchall()
-        return [row["sheet"] for row in rows]
-
-    def forget(self, sheet: str) -> None:
-        """Forget a sheet whose jobs have all ended."""
-        with self._file.write() as db:
-            marks = ", ".join("?" * len(UNFINISHED))
-            db.execute(
-                f"DELETE FROM jobs WHERE sheet = ? AND NOT EXISTS ("
-                f"SELECT 1 FROM jobs AS other WHERE other.sheet = ? AND other.state IN ({marks}))",
-                (sheet, sheet, *UNFINISHED),
-            )
+            if db.execute(
+                f"SELECT 1 FROM jobs WHERE id IN ({marks}) AND state IN (?, ?, ?)", (*jobs, *UNFINISHED)
+            ).fetchone():
+                return False
+            db.execute(f"DELETE FROM jobs WHERE id IN ({marks}) AND origin = ?", (*jobs, Origin.SHEET.value))
+            db.execute("DELETE FROM facts WHERE name = ?", (_NAME + sheet.name,))
+        return True
 
 
-def _jobs_of(db: sqlite3.Connection, sheet: str) -> list[Job]:
-    return list(_readable(db.execute("SELECT * FROM jobs WHERE sheet = ? ORDER BY id", (sheet,)).fetchall()))
-
-
-def _readable(rows: Iterable[sqlite3.Row]) -> Iterable[Job]:
-    for row in rows:
-        try:
-            yield job_of_row(row)
-        except UnreadableRowError:  # `JobTable.look_through` tells of it
-            continue
+def _read(text: str) -> Sheet | None:
+    with suppress(*NO_MEANING):  # of another version: nobody looks at it any more
+        known = json.loads(text)
+        return Sheet(**{**known, "sketches": tuple(Sketch(**sketch) for sketch in known["sketches"])})
+    return None

@@ -17,11 +17,10 @@ from nst_daemon.ledger.columns import (
 )
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import PENDING, UNFINISHED, Job, JobState, Problem
-from nst_daemon.ledger.rows import UNDISPOSED, owner_of, row_of
+from nst_daemon.ledger.rows import NO_SKETCH, UNDISPOSED, owner_of, row_of
 
 logger = logging.getLogger(__name__)
 
-NO_SKETCH: Final = "sheet IS NULL"  # lists of paintings leave the sketches of sheets out
 PAGE: Final = 200  # jobs that are read at once
 
 
@@ -42,27 +41,30 @@ class JobTable:
         self, *, state: JobState | None = None, limit: int | None = None, newest_first: bool = True
     ) -> list[Job]:
         """Return the jobs of one state or of all."""
-        order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {-1 if limit is None else int(limit)}"
+        order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {_at_most(limit)}"
         return self._select(f"(? IS NULL OR state = ?) {order}", state, state)
 
-    def latest(self, state: JobState, limit: int) -> list[Job]:
-        """Return the jobs of one state that ended last, the last one first."""
-        return self._select(f"state = ? AND {NO_SKETCH} ORDER BY finished DESC LIMIT {int(limit)}", state)
+    def latest(self, state: JobState, limit: int | None = None) -> list[Job]:
+        """Return the jobs of one state that ended last, the last one first; no sketches of sheets."""
+        return self._select(
+            f"state = ? AND {NO_SKETCH} ORDER BY finished DESC LIMIT {_at_most(limit)}", state
+        )
 
     def older(self, *, state: JobState | None, before: int | None, limit: int) -> list[Job]:
-        """Return the jobs of one state or of all below a number, the newest first, for a list in pages."""
+        """Return the jobs of one state or of all below a number, newest first; no sketches of sheets."""
         below = sys.maxsize if before is None else before
         return self._select(
             f"id < ? AND (? IS NULL OR state = ?) AND {NO_SKETCH} ORDER BY id DESC LIMIT {int(limit)}",
-            *(below, state, state),
+            below,
+            state,
+            state,
         )
 
     def styles_painted(self) -> list[tuple[tuple[str, ...], int]]:
         """Return how many jobs are done in each style or blend, by the names of its pictures."""
         with self._file.read() as db:
             rows = db.execute(
-                f"SELECT styles, count(*) AS count FROM jobs WHERE state = ? AND {NO_SKETCH} GROUP BY styles",
-                (JobState.DONE,),
+                "SELECT styles, count(*) AS count FROM jobs WHERE state = ? GROUP BY styles", (JobState.DONE,)
             ).fetchall()
         return [(style_names(row["styles"]), row["count"]) for row in rows]
 
@@ -99,12 +101,13 @@ class JobTable:
         )
 
     def ended_since(self, moment: float) -> list[Job]:
-        """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first."""
+        """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first.
+
+        No sketches of sheets.
+        """
         return self._select(
             f"state IN (?, ?) AND finished > ? AND {NO_SKETCH} ORDER BY finished",
-            JobState.DONE,
-            JobState.FAILED,
-            moment,
+            *(JobState.DONE, JobState.FAILED, moment),
         )
 
     def undisposed(self) -> list[int]:
@@ -116,11 +119,10 @@ class JobTable:
             return [row["id"] for row in rows]
 
     def copies(self) -> set[Path]:
-        """Return the private copies that jobs may still need: of all that are not done, and of sheets."""
+        """Return the private copies that jobs may still need: of all but those that are done."""
         with self._file.read() as db:
             rows = db.execute(
-                f"SELECT copy, styles, areas FROM jobs WHERE state != ? OR NOT ({NO_SKETCH})",
-                (JobState.DONE,),
+                "SELECT copy, styles, areas FROM jobs WHERE state != ?", (JobState.DONE,)
             ).fetchall()
         return {path for row in rows for path in copies_of_row(row)}
 
@@ -179,3 +181,8 @@ class JobTable:
     def _keys(self, condition: str, *values: object) -> set[str]:
         with self._file.read() as db:
             return {row["key"] for row in db.execute(f"SELECT key FROM jobs WHERE {condition}", values)}
+
+
+def _at_most(limit: int | None) -> int:
+    """Return a limit as SQLite has it: -1 is none."""
+    return -1 if limit is None else int(limit)

@@ -1,6 +1,6 @@
 """Snapshot and jobs -> words and JSON, the same for command line, tray and log. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -201,25 +201,6 @@ def job_json(job: Job) -> dict[str, object]:
         "error": job.error,
         "losses": None if job.progress is None else dict(job.progress.losses),
         "settings": _settings(job),
-    }
-
-
-def sheet_json(jobs: Sequence[Job]) -> dict[str, object]:
-    """Return a sheet, of which there are jobs, for the page: the style that suits best first."""
-    return {
-        "id": jobs[0].sheet,
-        "photo": jobs[0].photo,
-        "version": jobs[0].photo_sha256,
-        "tiles": [
-            {
-                "style": job.style,
-                "job": job.id,
-                "state": str(job.state),
-                "suits": None if job.suits is None else round(job.suits, 2),
-                "error": job.error,
-            }
-            for job in jobs
-        ],
     }
 
 

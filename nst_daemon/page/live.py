@@ -18,10 +18,10 @@ from nst_daemon.page.answers import RefusedError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 1.0
-QUIET_SECONDS: Final = 15.0  # then a comment keeps proxies awake, and finds out who has left
+QUIET_SECONDS: Final = 15.0  # then a beat keeps proxies awake, and finds out who has left
 MAX_STREAMS: Final = 64
 RETRY: Final = b"retry: 2000\n\n"  # milliseconds; how soon a browser comes again
-COMMENT: Final = b": still here\n\n"
+BEAT: Final = b"event: beat\ndata: 1\n\n"  # not a comment: a tab could not hear it, nor miss it
 
 
 class Live:
@@ -77,7 +77,7 @@ class Live:
                     seen = self._count
                     yield self._message
                 elif not self._is_over:
-                    yield COMMENT
+                    yield BEAT
         finally:
             self.streams -= 1
             self._left_at = self._clock()

@@ -70,7 +70,7 @@ def test_what_does_not_change_is_not_sent_and_a_comment_keeps_the_stream_awake(
         source = Live(lambda: {"step": 1})
         async with aclosing(source.enter()) as stream:
             await next_state(stream)
-            assert [await anext(stream) for _ in range(2)] == [live.COMMENT, live.COMMENT]
+            assert [await anext(stream) for _ in range(2)] == [live.BEAT, live.BEAT]
             assert source.looks > 2
         await source.close()
 

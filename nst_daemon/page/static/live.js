@@ -1,6 +1,6 @@
 // The stream of states. It ends while the page is hidden, and begins anew, with a whole state, when it is seen.
 
-const SILENCE = 40_000; // ms; the server says something every 15 s
+const SILENCE = 40_000; // ms; where nothing changes the server sends a beat every 15 s
 const GRACE = 1500; // ms without a stream before it is called lost: a restart takes as long
 const WAITS = [500, 1000, 2000, 4000, 8000]; // ms between two tries
 
@@ -42,6 +42,7 @@ export class Live {
       this.#grace = 0;
       this.onState(JSON.parse(event.data));
     });
+    source.addEventListener("beat", () => this.#listen());
     source.addEventListener("error", () => this.#fail());
   }
 

@@ -3,10 +3,12 @@
 import { actionButton, attempt, takes } from "./actions.js";
 import { bestOf, pictureOf, tell } from "./api.js";
 import { attribute, button, h, icon, keyed, load, picture, shown, words } from "./dom.js";
+import { sheetsSection } from "./sheets.js";
 import { renewThumb, renewTile, thumb, tile } from "./tiles.js";
 import { count, moment, nameOf, progressOf, reasonOf } from "./words.js";
 
 const LATEST = 12;
+const IS_TOUCHED = matchMedia("(pointer: coarse)").matches; // nothing is dropped by a finger
 
 /** Return the view: `element`, and `render(state)`. */
 export function nowView(app) {
@@ -14,10 +16,11 @@ export function nowView(app) {
   const easels = h("div", { class: "easels" });
   const rest = restful(app);
   const queue = waiting();
+  const sheets = sheetsSection();
   const latest = h("ul", { class: "tiles strip" });
   const lately = h("section", { class: "lately" }, h("h2", {}, "Painted last"), latest);
   const stage = h("div", { class: "stage" }, easels, rest.element);
-  const element = h("section", { class: "view now", "aria-label": "Now" }, needs.element, h("div", { class: "studio" }, stage, queue.element), lately);
+  const element = h("section", { class: "view now", "aria-label": "Now" }, needs.element, h("div", { class: "studio" }, stage, queue.element), sheets.element, lately);
   return {
     element,
     render(state) {
@@ -27,6 +30,7 @@ export function nowView(app) {
       shown(easels, state.current.length > 0);
       rest.render(state);
       queue.render(state);
+      sheets.render(state);
       // What the stage shows when nothing is painted is not shown twice.
       const recent = state.current.length > 0 ? state.recent : state.recent.slice(1);
       keyed(latest, recent.slice(0, LATEST), (job) => job.job, tile, renewTile);
@@ -82,8 +86,9 @@ function restful(app) {
   const last = h("figure", { class: "easel last" }, link, h("figcaption", {}, h("h2", {}, name), when));
   const choose = button("Choose photos", { sign: "add", kind: "main", onclick: app.choosePhotos });
   const folders = h("p", { class: "facts" });
-  const steps = h("p", {}, "Drop photos anywhere on this page, paste one, or put them into the inbox. Each comes back as a painting.");
-  const empty = h("div", { class: "empty" }, icon("add"), h("h2", {}, "Drop a photo here"), steps, choose, folders);
+  const ways = IS_TOUCHED ? "Choose photos, or put them into the inbox." : "Drop photos anywhere on this page, paste one, or put them into the inbox.";
+  const heading = h("h2", {}, IS_TOUCHED ? "Add a photo" : "Drop a photo here");
+  const empty = h("div", { class: "empty" }, icon("add"), heading, h("p", {}, `${ways} Each comes back as a painting.`), choose, folders);
   const element = h("div", {}, last, empty);
   return {
     element,
@@ -98,7 +103,7 @@ function restful(app) {
       attribute(link, "href", `#job/${job.job}`);
       attribute(link, "aria-label", `Compare ${nameOf(job)} with its photo`);
       words(name, nameOf(job));
-      words(when, `Painted last, in ${job.style}, ${moment(job.finished)}. Drop the next photo anywhere.`);
+      words(when, `Painted last, in ${job.style}, ${moment(job.finished)}.${IS_TOUCHED ? "" : " Drop the next photo anywhere."}`);
     },
   };
 }

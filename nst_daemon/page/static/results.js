@@ -17,7 +17,7 @@ export function resultsView() {
   const total = h("p", { class: "facts" });
   const days = h("div", { class: "days" });
   const end = h("div", { class: "end", "aria-hidden": "true" });
-  const empty = h("div", { class: "empty" }, h("h2", {}, "Nothing painted yet"), h("p", {}, "Drop a photo anywhere on this page. What is painted is kept here, beside its photo."));
+  const empty = h("div", { class: "empty" }, h("h2", {}, "Nothing painted yet"), h("p", {}, "Add a photo. What is painted from it is kept here, beside it."));
   const head = h("div", { class: "view-head" }, h("h2", {}, "Results"), total);
   const element = h("section", { class: "view results", "aria-label": "Results" }, head, days, empty, end);
 
