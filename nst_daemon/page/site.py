@@ -81,5 +81,5 @@ class Looker:
             "failed": ledger.jobs.latest(JobState.FAILED, words.WAITING),
             "recent": ledger.jobs.latest(JobState.DONE, words.SHOWN),
         }
-        told = words.state(snapshot, jobs, self._pace, version=__version__)
-        return told | {"sheets": self._sheets(ledger)}
+        sheets = self._sheets(ledger)
+        return words.state(snapshot, jobs, self._pace, version=__version__, sheets=sheets)
