@@ -132,7 +132,8 @@ def begin_anew(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
     if state is None or state not in ENDS or target not in TRANSITIONS[state]:
         return False
     error = UNREAD if target is JobState.HELD else None
-    update(db, row["id"], FRESH | {"state": target.value, "error": error})
+    turn = max(0, row["turn"])  # what stood back for the others does so again
+    update(db, row["id"], FRESH | {"state": target.value, "error": error, "turn": turn})
     return True
 
 

@@ -119,10 +119,10 @@ class JobTable:
             return [row["id"] for row in rows]
 
     def copies(self) -> set[Path]:
-        """Return the private copies that jobs may still need: of all but those that are done."""
+        """Return the private copies that jobs may still need: of all that are not done, and of sheets."""
         with self._file.read() as db:
             rows = db.execute(
-                "SELECT copy, styles, areas FROM jobs WHERE state != ?", (JobState.DONE,)
+                f"SELECT copy, styles, areas FROM jobs WHERE state != ? OR NOT {NO_SKETCH}", (JobState.DONE,)
             ).fetchall()
         return {path for row in rows for path in copies_of_row(row)}
 

@@ -37,15 +37,15 @@ TOLD: Final = 3  # of the sheets, the newest
 async def of_job(site: Site, job: Job) -> str:
     """Order a sheet of a job's photo; return its name. Raises: as `_ordered`; PhotoError: it is gone."""
     photo = await asyncio.to_thread(source_of, job)
-    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=job.path, original=job.original))
+    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=job.path))
 
 
 async def of_file(site: Site, photo: Path, name: str) -> str:
     """Order a sheet of a file that was sent; return its name. Raises: as `_ordered`."""
-    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=PurePath(name), original=None))
+    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=PurePath(name)))
 
 
-def _ordered(site: Site, reader: PhotoReader, *, photo: Path, path: PurePath, original: Path | None) -> str:
+def _ordered(site: Site, reader: PhotoReader, *, photo: Path, path: PurePath) -> str:
     """Make a job of each style, what suits the photo best first.
 
     Raises:
@@ -64,7 +64,7 @@ def _ordered(site: Site, reader: PhotoReader, *, photo: Path, path: PurePath, or
     new = NewJob(
         key="",
         path=path,
-        original=original or copy,
+        original=copy,  # not the photo's: what becomes of that is no matter of a sheet
         copy=copy,
         photo_sha256=sha256,
         inbox=None,
@@ -85,7 +85,7 @@ def _sketch(wanted: makers.Sketch, new: NewJob, sheet: str, config: Config, ledg
     network = network_of(config.engine.weights)
     work = job_key(new.photo_sha256, styles, new.recipe, __version__, EVERYWHERE, network)
     # Of its own: the result of an earlier sheet may have been swept.
-    added = ledger.add(replace(new, styles=styles, key=f"sheet:{sheet}:{work}"), turn=BEHIND)
+    added = ledger.add(replace(new, styles=styles, key=f"{work}@sheet {sheet}"), turn=BEHIND)
     job = added.job if isinstance(added, Added) else None
     return Sketch(style=wanted.name, job=job, suits=wanted.suits)
 

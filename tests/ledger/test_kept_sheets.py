@@ -63,3 +63,26 @@ def test_what_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
         ):
             ledger.facts.remember(f"sheet {name}", text)
         assert ledger.sheets.all() == [sheet]
+
+
+def test_the_copies_of_a_sheet_are_kept_when_its_sketches_are_done(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        photo, sketch = Path("/state/photos/photo.jpg"), Path("/state/photos/sheet.jpg")
+        ledger.add(new_job("a", copy=photo))
+        ledger.add(new_job("b", origin=Origin.SHEET, inbox=None, copy=sketch), turn=1)
+        for _ in range(2):
+            job = ledger.queue.claim()
+            assert job is not None
+            assert ledger.move(job.id, JobState.RUNNING, JobState.DONE)
+        assert sketch in ledger.jobs.copies()  # a click may order the painting, for a week
+        assert photo not in ledger.jobs.copies()
+
+
+def test_a_sketch_that_is_retried_stands_back_once_more(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        sketch = ledger.add(new_job("a", origin=Origin.SHEET, inbox=None), turn=1).job
+        assert ledger.queue.claim() is not None
+        ledger.move(sketch, JobState.RUNNING, JobState.FAILED, error="broken")
+        photo = ledger.add(new_job("b")).job
+        assert ledger.retry(sketch)
+        assert [job.id for job in (ledger.queue.claim(), ledger.queue.claim()) if job] == [photo, sketch]

@@ -13,6 +13,7 @@ from support.asking import Answer, Browser, let_in
 from support.played_page import Played, picture
 
 from nst_daemon.config.recipe import Preset
+from nst_daemon.intake.arrivals import as_new
 from nst_daemon.ledger.jobs import Job, JobState, Origin
 from nst_daemon.ledger.sheets import Sheet
 from nst_daemon.page import sheets
@@ -65,6 +66,28 @@ def test_a_sheet_has_every_style_the_best_first_behind_all_that_waits(
         assert job.id not in {each.id for each in waiting}
         assert played.ledger.queue.before(job.id) >= len(waiting)
         assert job.outbox.is_relative_to(played.config.state_dir)
+
+
+def test_a_sheet_has_no_say_in_what_becomes_of_its_photo(
+    played: Played, browser: Browser, sheet: Sheet
+) -> None:
+    """Else one that waits would keep the original in its inbox, and one that fails would move it."""
+    done = played.ledger.jobs.all(state=JobState.DONE)[-1]
+    sketches = {job.id for job in jobs_of(played, sheet)}
+    assert sketches
+    assert not sketches & {job.id for job in played.ledger.jobs.of_photo(done.original)}
+
+
+def test_two_sheets_of_one_photo_stay_two_with_another_network(
+    played: Played, browser: Browser, sheet: Sheet
+) -> None:
+    done = played.ledger.jobs.all(state=JobState.DONE)[-1]
+    name = told(browser.ask(f"/sheets?job={done.id}", "POST"))["id"]
+    other = played.ledger.sheets.get(name)
+    assert other is not None
+    jobs = [*jobs_of(played, sheet), *jobs_of(played, other)]
+    assert len({as_new(job, "another network").key for job in jobs}) == len(jobs)
+    told(browser.ask(f"/sheets/{name}/cancel", "POST"))
 
 
 def test_a_sketch_is_seen_as_soon_as_it_is_done_and_in_no_list_of_results(
