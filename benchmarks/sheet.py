@@ -18,7 +18,7 @@ from nst_daemon.config.orders import Order
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.folders.library import Library
-from nst_daemon.images.layout import Cell, ContactSheet
+from nst_daemon.images.layout import SIDE, Cell, ContactSheet
 from nst_daemon.intake import sheets
 from nst_daemon.intake.inspection import Unreadable
 from nst_daemon.intake.reader import PhotoReader
@@ -64,7 +64,7 @@ def main() -> None:
     """Print a line for each part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("photo", nargs="?", type=Path, default=SAMPLE)
-    parser.add_argument("--size", type=int, default=sheets.SIDE)
+    parser.add_argument("--size", type=int, default=SIDE)
     parser.add_argument("--styles", default="")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

@@ -12,13 +12,12 @@ from typing import Final, Protocol
 from nst_daemon.config.blends import style_key
 from nst_daemon.config.recipe import Format, Preset, Recipe, Style, resolve
 from nst_daemon.errors import ConditionError, ConfigError, StyleError
-from nst_daemon.images.layout import longer_side
+from nst_daemon.images.layout import SIDE, longer_side
 from nst_daemon.images.likeness import Descriptor, suits
 from nst_daemon.intake.submission import Styles
 
 logger = logging.getLogger(__name__)
 
-SIDE: Final = 256  # px, longer side of a sketch
 # What of a user's settings says how long a painting takes, or what its file is like: a sheet's own hold.
 OWN: Final = frozenset(
     {"preset", "size", "steps", "pyramid", "averaging", "optimizer", "learning_rate"}
