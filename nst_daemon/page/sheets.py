@@ -15,6 +15,7 @@ from typing import Final
 from nst_daemon import __version__, disk
 from nst_daemon.config import Config, check_settings
 from nst_daemon.config.recipe import EVERYWHERE, Recipe, job_key, resolve
+from nst_daemon.disk.files import copy_whole
 from nst_daemon.errors import ConditionError, StyleError
 from nst_daemon.folders.copies import private_copy, source_of
 from nst_daemon.folders.networks import network_of
@@ -61,10 +62,13 @@ def _ordered(site: Site, reader: PhotoReader, *, photo: Path, path: PurePath) ->
     folder = folder_of(config, name)
     disk.make_private(folder.parent)
     disk.make_private(folder)
+    # Under its name, by which paintings are called; and its own: what becomes of the photo is not its matter.
+    original = folder / path.name
+    copy_whole(photo, original, replace=True)
     new = NewJob(
         key="",
         path=path,
-        original=copy,  # not the photo's: what becomes of that is no matter of a sheet
+        original=original,
         copy=copy,
         photo_sha256=sha256,
         inbox=None,

@@ -273,6 +273,18 @@ def test_a_photo_that_is_dropped_onto_a_style_goes_into_the_inbox_with_it(
     assert "mosaic" in "".join(each.read_text() for each in inbox.glob("dropped*.y*ml"))
 
 
+def test_a_photo_that_is_dropped_onto_every_style_is_a_sheet(
+    played: Played, tabs: Tabs, tmp_path: Path
+) -> None:
+    page = tabs.open("results")
+    drop(page, picture(tmp_path / "which.jpg", 11), ".drop [data-drop='*']")
+    sheet = page.locator(".sheet").filter(has_text="which.jpg in every style")
+    expect(sheet.locator(".tile").first).to_contain_text("waits")
+    sheet.get_by_role("button", name="Cancel").click()
+    expect(sheet.locator(".tile").first).to_contain_text("cancelled")
+    assert not (played.config.folders[0].inbox / "which.jpg").exists()
+
+
 def test_a_picture_that_is_pasted_goes_into_the_inbox(played: Played, tabs: Tabs, tmp_path: Path) -> None:
     page = tabs.open()
     data = list(picture(tmp_path / "image.png", 8).read_bytes())

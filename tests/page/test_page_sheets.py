@@ -13,6 +13,7 @@ from support.asking import Answer, Browser, let_in
 from support.played_page import Played, picture
 
 from nst_daemon.config.recipe import Preset
+from nst_daemon.folders.outbox import free_target
 from nst_daemon.intake.arrivals import as_new
 from nst_daemon.ledger.jobs import Job, JobState, Origin
 from nst_daemon.ledger.sheets import Sheet
@@ -131,6 +132,10 @@ def test_a_photo_that_is_sent_gets_a_sheet_and_goes_into_no_inbox(played: Played
     (job, *_) = jobs_of(played, sheet)
     assert job.copy.read_bytes() == stream.getvalue()
     assert job.copy.suffix == ".png"
+    number = told(browser.ask(f"/sheets/{name}/paint?style=mosaic", "POST"))["job"]
+    made = played.ledger.jobs.get(number)
+    assert made is not None
+    assert free_target(made.as_new(), ".jpg").name == "sea.mosaic.jpg"
     assert sorted(inbox.iterdir()) == before
     assert browser.ask("/sheets?name=sea.png", "POST", body=b"no picture").status == 415
     assert browser.ask("/sheets?name=sea.svg", "POST", body=b"<svg/>").status == 415

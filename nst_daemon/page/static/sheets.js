@@ -4,6 +4,7 @@ import { attempt } from "./actions.js";
 import { tell } from "./api.js";
 import { attribute, button, h, keyed, picture, shown, words } from "./dom.js";
 import { say } from "./notices.js";
+import { nameOf } from "./words.js";
 
 const SHOWN = 3; // the newest
 const ENDS = ["done", "failed", "cancelled"];
@@ -59,7 +60,7 @@ function renewSheet(element, sheet) {
   const { heading, facts, cancel, list } = element.parts;
   const ended = sheet.tiles.filter((tile) => ENDS.includes(tile.state)).length;
   const isOver = ended === sheet.tiles.length;
-  words(heading, `${sheet.photo} in every style`);
+  words(heading, `${nameOf(sheet)} in every style`);
   words(facts, isOver ? "Choose one, and it is painted in full" : `${ended} of ${sheet.tiles.length} are painted, small`);
   shown(cancel, !isOver);
   keyed(list, sheet.tiles, (tile) => tile.style, (tile) => tileOf(sheet, tile), renewTile);
@@ -70,7 +71,7 @@ function tileOf(sheet, tile) {
   const name = h("span", { class: "tile-name" }, tile.style);
   const state = h("span", { class: "tile-style" });
   const choose = h("button", { type: "button", class: "tile-choose", onclick: () => order(sheet, tile, choose) }, h("span", { class: "tile-frame" }, image), h("span", { class: "tile-words" }, name, state));
-  attribute(choose, "aria-label", `Paint ${sheet.photo} in ${tile.style}`);
+  attribute(choose, "aria-label", `Paint ${nameOf(sheet)} in ${tile.style}`);
   return Object.assign(h("li", { class: "tile" }, choose), { parts: { image, state, choose } });
 }
 
@@ -86,5 +87,5 @@ async function order(sheet, tile, choose) {
   choose.disabled = true;
   const isDone = await attempt(() => tell(`/sheets/${sheet.id}/paint`, { style: tile.style }));
   choose.disabled = false;
-  if (isDone) say(`${sheet.photo} is painted in ${tile.style}.`);
+  if (isDone) say(`${nameOf(sheet)} is painted in ${tile.style}.`);
 }
