@@ -82,12 +82,8 @@ class Looker:
         ledger = self._ledger
         snapshot = ledger.snapshot(running=self._is_running())
         held = ledger.jobs.all(state=JobState.HELD, newest_first=False, limit=MANY)
-        queued = ledger.jobs.all(state=JobState.QUEUED, newest_first=False, limit=MANY)
-        ended = [
-            job
-            for state in (JobState.DONE, JobState.FAILED)
-            for job in ledger.jobs.all(state=state, limit=MANY)
-        ]
+        queued = ledger.queue.next(MANY)
+        ended = [job for state in (JobState.DONE, JobState.FAILED) for job in ledger.jobs.latest(state, MANY)]
         found = [ledger.jobs.get(current.job) for current in snapshot.current]
         return View(
             snapshot=replace(snapshot, version=snapshot.version or self._version),

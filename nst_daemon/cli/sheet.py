@@ -19,14 +19,13 @@ from nst_daemon.config.orders import Order, Progress
 from nst_daemon.disk.files import written_whole
 from nst_daemon.errors import ConfigError, ExitCode, JobError, NstError, PhotoError
 from nst_daemon.images.endings import RESULTS, ending_of
-from nst_daemon.images.layout import Cell, ContactSheet
-from nst_daemon.intake import sheets
-from nst_daemon.intake.sheets import SIDE, Sketch
+from nst_daemon.images.layout import SIDE, Cell, ContactSheet
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
     from nst_daemon.engine.process import EngineProcess
     from nst_daemon.intake.reader import PhotoReader
+    from nst_daemon.intake.sheets import Sketch
 
 FORMATS: Final = {ending: kind for kind in ("png", "jpeg", "webp") for ending in RESULTS[kind]}
 LEAST_SIDE, MOST_SIDE = 64, 1024  # px
@@ -58,6 +57,7 @@ def sheet(
     Example: nst-daemon sheet cat.jpg --styles mosaic,woodcut --size 384 -o choice.jpg
     """
     from nst_daemon.folders.library import Library
+    from nst_daemon.intake import sheets
     from nst_daemon.intake.reader import PhotoReader
 
     output = output or Path(f"{photo.stem}.sheet.png")
@@ -126,13 +126,17 @@ def _empty_sheet(photo: Path, extent: tuple[int, int], side: int, names: Sequenc
     return sheet
 
 
-def _fill(page: "_Page", asked: tuple[Sketch, ...], engine: "EngineProcess", config: "Config | None") -> None:
+def _fill(
+    page: "_Page", asked: "tuple[Sketch, ...]", engine: "EngineProcess", config: "Config | None"
+) -> None:
     """Paint the sketches one after another, and draw the page as they come.
 
     Raises:
         PhotoError, DaemonError, ConditionError: none can be painted any more; what is there stays.
         KeyboardInterrupt: so it does then.
     """
+    from nst_daemon.intake import sheets
+
     recipe = sheets.sketch_recipe(
         page.sheet.size, config.folders[0].set if config else {}, side=page.sheet.side
     )

@@ -131,9 +131,9 @@ class TrayModel:
         return pid is not None and is_fresh and psutil.pid_exists(int(pid))
 
     def _with_jobs(self, view: View) -> View:
-        done = self.ledger.jobs.all(state=JobState.DONE, limit=MAX_RESULTS)
+        done = self.ledger.jobs.latest(JobState.DONE, MAX_RESULTS)
         seen = float(self.ledger.facts.recall(FAILURES_SEEN) or 0)
-        failed = self.ledger.jobs.all(state=JobState.FAILED)
+        failed = self.ledger.jobs.latest(JobState.FAILED)
         return replace(
             view,
             results=tuple(job.result for job in done if job.result is not None),

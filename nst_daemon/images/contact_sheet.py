@@ -129,20 +129,19 @@ def _without_middle(text: str, kept: int) -> str:
 
 
 def _set(text: str, size: int) -> tuple[str, Font]:
-    """Return a text as it can be written, and the font that has its letters.
+    """Return a text as it can be written, and the font that has most of its letters.
 
-    Where no font has them all, they go without their accents, or are question marks.
+    What that lacks goes without its accent, or is a question mark.
     """
     text = "".join(letter if letter.isprintable() else " " for letter in text)
-    own = ImageFont.load_default(size)
-    found = next((font for font in (own, *_others(size)) if not _lacking(font, text)), None)
-    if found is not None:
-        return text, found
+    fonts = (ImageFont.load_default(size), *_others(size))
+    font = min(fonts, key=lambda font: len(_lacking(font, text)))
+    lacking = _lacking(font, text)
     bare = "".join(
-        letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)
+        unicodedata.normalize("NFKD", letter)[0] if letter in lacking else letter for letter in text
     )
-    lacking = _lacking(own, bare)
-    return "".join("?" if letter in lacking else letter for letter in bare), own
+    lacking = _lacking(font, bare)
+    return "".join("?" if letter in lacking else letter for letter in bare), font
 
 
 @cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+SIDE: Final = 256  # px, longer side of a picture on a sheet
 SHAPE: Final = 1.5  # width by height of a page that is pleasant to look at
 EMPTY: Final = 1.5  # how much worse a page is for each share of its cells that stays empty
 WIDE: Final = 2.0  # longer by shorter side of a photo, beyond which its pictures are shown longer …

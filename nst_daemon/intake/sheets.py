@@ -12,13 +12,12 @@ from typing import Final, Protocol
 from nst_daemon.config.blends import style_key
 from nst_daemon.config.recipe import Format, Preset, Recipe, Style, resolve
 from nst_daemon.errors import ConditionError, ConfigError, StyleError
-from nst_daemon.folders.library import Library
-from nst_daemon.images.layout import longer_side
+from nst_daemon.images.layout import SIDE, longer_side
 from nst_daemon.images.likeness import Descriptor, suits
+from nst_daemon.intake.submission import Styles
 
 logger = logging.getLogger(__name__)
 
-SIDE: Final = 256  # px, longer side of a sketch
 # What of a user's settings says how long a painting takes, or what its file is like: a sheet's own hold.
 OWN: Final = frozenset(
     {"preset", "size", "steps", "pyramid", "averaging", "optimizer", "learning_rate"}
@@ -44,7 +43,7 @@ class Sketch:
     error: str = ""  # why it cannot be had
 
 
-def named_styles(names: Sequence[str], library: Library) -> tuple[str, ...]:
+def named_styles(names: Sequence[str], library: Styles) -> tuple[str, ...]:
     """Return the styles that are asked for, `a,b` or one by one; all of the library if none are.
 
     Raises:
@@ -65,7 +64,7 @@ def named_styles(names: Sequence[str], library: Library) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known[style_key(name)] for name in wanted or known))
 
 
-def ordered(photo: Path, names: Sequence[str], library: Library, reader: Describer) -> tuple[Sketch, ...]:
+def ordered(photo: Path, names: Sequence[str], library: Styles, reader: Describer) -> tuple[Sketch, ...]:
     """Return a photo's sketches, the style that suits it best first, and last those that cannot be had.
 
     Raises:
@@ -81,7 +80,7 @@ def _place(sketch: Sketch) -> tuple[bool, bool, float, str]:
     return sketch.style is None, sketch.suits is None, -(sketch.suits or 0.0), sketch.name
 
 
-def _sketch(name: str, photo: Descriptor | None, library: Library, reader: Describer) -> Sketch:
+def _sketch(name: str, photo: Descriptor | None, library: Styles, reader: Describer) -> Sketch:
     try:
         style = library.get(name)
         its = reader.descriptor(style.path)
@@ -89,7 +88,7 @@ def _sketch(name: str, photo: Descriptor | None, library: Library, reader: Descr
         return Sketch(name=name, style=None, error=f"Style picture {name} is gone.")
     except (StyleError, ConditionError) as error:
         logger.info("style %s has no sketch: %s", name, error)
-        return Sketch(name=name, style=None, error=str(error))
+        return Sketch(name=name, style=None, error=error.message)
     return Sketch(name=name, style=style, suits=None if photo is None or its is None else suits(photo, its))
 
 

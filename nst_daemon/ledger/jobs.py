@@ -59,6 +59,7 @@ class Origin(StrEnum):
 
     INBOX = "inbox"
     SUBMIT = "submit"  # by command: the original stays where it is
+    SHEET = "sheet"  # a sketch of a sheet: it is looked at and not kept, and no view lists it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

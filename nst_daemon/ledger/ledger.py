@@ -45,6 +45,7 @@ from nst_daemon.ledger.rows import (
     update,
 )
 from nst_daemon.ledger.seen import SeenFiles
+from nst_daemon.ledger.sheets import Sheets
 from nst_daemon.ledger.table import JobTable
 from nst_daemon.ledger.tickets import Tickets
 from nst_daemon.system.crash import CrashPoint, crash_at
@@ -77,6 +78,7 @@ class Ledger:
         self.requests = Requests(self.facts)
         self.presence = Presence(self.file, self.facts)
         self.tickets = Tickets(self.file)
+        self.sheets = Sheets(self.file)
         self.problems = Problems(self.file)
         self.seen = SeenFiles(self.file)
         self.jobs = JobTable(self.file)
@@ -95,17 +97,19 @@ class Ledger:
 
     # The left half: intake and `submit`.
 
-    def add(self, new: NewJob, *, result: Path | None = None, is_disposed: bool = False) -> Added | Duplicate:
+    def add(
+        self, new: NewJob, *, result: Path | None = None, is_disposed: bool = False, turn: int = 0
+    ) -> Added | Duplicate:
         """Take a job in, in whatever state it comes; the key is unique.
 
         `result`: the job is DONE already, a painting of it was found in the outbox. `is_disposed`: the
-        worker has not to care for the original.
+        worker has not to care for the original. `turn`: above 0 it stands back for the others.
         """
         with self.file.write() as db:
             if known := readable_row_of_key(db, new.key):
                 return Duplicate(known["id"], JobState(known["state"]))
             job = self._insert(db, new, result)
-            update(db, job, {"is_disposed": int(is_disposed)})
+            update(db, job, {"is_disposed": int(is_disposed), "turn": turn})
         self.queue.additions.tell()
         return Added(job)
 

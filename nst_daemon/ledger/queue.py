@@ -9,7 +9,7 @@ from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.ledger.news import News
 from nst_daemon.ledger.requests import PAUSED
-from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, WORK, but, row_of
+from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, NO_SKETCH, WORK, but, row_of
 from nst_daemon.ledger.table import JobTable
 from nst_daemon.system.crash import CrashPoint, crash_at
 
@@ -63,10 +63,11 @@ class Queue:
             return db.execute(work, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
     def next(self, count: int) -> list[Job]:
-        """Return the jobs that wait, in the order in which they are painted."""
+        """Return the jobs that wait, in the order in which they are painted; no sketches of sheets."""
         with self._file.read() as db:
             rows = db.execute(
-                "SELECT * FROM jobs WHERE state = ? ORDER BY turn, id LIMIT ?", (JobState.QUEUED, count)
+                f"SELECT * FROM jobs WHERE state = ? AND {NO_SKETCH} ORDER BY turn, id LIMIT ?",
+                (JobState.QUEUED, count),
             ).fetchall()
         return [job for job in map(self._jobs.job_of, rows) if job is not None]
 

@@ -27,6 +27,7 @@ CLAIMABLE: Final = """
         WHERE blocked.path = jobs.outbox AND (blocked.place IS NULL OR blocked.place IS jobs.place)
     )
 """  # jobs that may begin
+NO_SKETCH: Final = "origin != 'sheet'"
 UNDISPOSED: Final = "origin = 'inbox' AND is_disposed = 0 AND state IN (?, ?)"
 WORK: Final = """
     SELECT 1 FROM jobs WHERE state IN (?, ?)
@@ -133,7 +134,8 @@ def begin_anew(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
     if state is None or state not in ENDS or target not in TRANSITIONS[state]:
         return False
     error = UNREAD if target is JobState.HELD else None
-    update(db, row["id"], FRESH | {"state": target.value, "error": error})
+    turn = max(0, row["turn"])  # what stood back for the others does so again
+    update(db, row["id"], FRESH | {"state": target.value, "error": error, "turn": turn})
     return True
 
 

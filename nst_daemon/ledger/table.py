@@ -19,7 +19,7 @@ from nst_daemon.ledger.columns import (
 )
 from nst_daemon.ledger.file import LedgerFile
 from nst_daemon.ledger.jobs import PENDING, UNFINISHED, Job, JobState, Problem
-from nst_daemon.ledger.rows import UNDISPOSED, owner_of, row_of
+from nst_daemon.ledger.rows import NO_SKETCH, UNDISPOSED, owner_of, row_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,20 +48,25 @@ class JobTable:
         self, *, state: JobState | None = None, limit: int | None = None, newest_first: bool = True
     ) -> list[Job]:
         """Return the jobs of one state or of all."""
-        order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {-1 if limit is None else int(limit)}"
+        order = f"ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT {_at_most(limit)}"
         if state is None:
             return self._select(f"TRUE {order}")
         return self._select(f"state = ? {order}", state)
 
-    def latest(self, state: JobState, limit: int) -> list[Job]:
-        """Return the jobs of one state that ended last, the last one first."""
-        return self._select(f"state = ? ORDER BY finished DESC LIMIT {int(limit)}", state)
+    def latest(self, state: JobState, limit: int | None = None) -> list[Job]:
+        """Return the jobs of one state that ended last, the last one first; no sketches of sheets."""
+        return self._select(
+            f"state = ? AND {NO_SKETCH} ORDER BY finished DESC LIMIT {_at_most(limit)}", state
+        )
 
     def older(self, *, state: JobState | None, before: int | None, limit: int) -> list[Job]:
-        """Return the jobs of one state or of all below a number, the newest first, for a list in pages."""
+        """Return the jobs of one state or of all below a number, newest first; no sketches of sheets."""
         below = sys.maxsize if before is None else before
         return self._select(
-            f"id < ? AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT {int(limit)}", below, state, state
+            f"id < ? AND (? IS NULL OR state = ?) AND {NO_SKETCH} ORDER BY id DESC LIMIT {int(limit)}",
+            below,
+            state,
+            state,
         )
 
     def styles_painted(self) -> list[tuple[tuple[str, ...], int]]:
@@ -151,9 +156,13 @@ class JobTable:
         )
 
     def ended_since(self, moment: float) -> list[Job]:
-        """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first."""
+        """Return the jobs that were done or failed after a moment in seconds since 1970, oldest first.
+
+        No sketches of sheets.
+        """
         return self._select(
-            "state IN (?, ?) AND finished > ? ORDER BY finished", JobState.DONE, JobState.FAILED, moment
+            f"state IN (?, ?) AND finished > ? AND {NO_SKETCH} ORDER BY finished",
+            *(JobState.DONE, JobState.FAILED, moment),
         )
 
     def undisposed(self) -> list[int]:
@@ -165,12 +174,12 @@ class JobTable:
             return [row["id"] for row in rows]
 
     def copies(self) -> Iterator[set[Path]]:
-        """Yield the private copies that jobs may still need, of all but those that are done; in pages."""
+        """Yield the private copies that jobs may still need, of all that are not done, and of sheets; in pages."""
         above = 0
         while True:
             with self._file.long_read() as db:
                 rows = db.execute(
-                    "SELECT id, copy, styles, areas FROM jobs WHERE id > ? AND +state != ? "
+                    f"SELECT id, copy, styles, areas FROM jobs WHERE id > ? AND (+state != ? OR NOT {NO_SKETCH}) "
                     "ORDER BY id LIMIT ?",
                     (above, JobState.DONE, MANY),
                 ).fetchall()
@@ -267,3 +276,8 @@ def _is_path(value: object) -> bool:
 
 def _is_text(path: str) -> bool:
     return isinstance(path_in(Path(path)), str)
+
+
+def _at_most(limit: int | None) -> int:
+    """Return a limit as SQLite has it: -1 is none."""
+    return -1 if limit is None else int(limit)

@@ -11,7 +11,7 @@ from nst_daemon.folders.copies import private_copy, source_of
 from nst_daemon.folders.library import Library
 from nst_daemon.folders.networks import network_of
 from nst_daemon.ledger import Added, Ledger
-from nst_daemon.ledger.jobs import ENDS, Job, JobState, Origin
+from nst_daemon.ledger.jobs import ENDS, Job, JobState, NewJob, Origin
 from nst_daemon.page.answers import RefusedError
 
 
@@ -38,8 +38,18 @@ def paint_again(
         raise RefusedError(409, f"Job {job.id} has no settings yet.", "Retry it.")
     styles = _styles(job, style, library)
     recipe = resolve(check_settings(changed(job.recipe, changes)))
+    return added_or_taken_up(made_of(job, styles, recipe, config), ledger)
+
+
+def made_of(job: Job, styles: tuple[Style, ...], recipe: Recipe, config: Config) -> NewJob:
+    """Return a job for another's photo, which stays where it is.
+
+    Raises:
+        PhotoError: neither the photo nor our copy of it is there.
+        ConditionError: they cannot be read now.
+    """
     copy, sha256 = private_copy(source_of(job), config.state_dir / "photos")
-    new = replace(
+    return replace(
         job.as_new(),
         key=job_key(sha256, styles, recipe, __version__, job.areas, network_of(config.engine.weights)),
         copy=copy,
@@ -51,6 +61,10 @@ def paint_again(
         state=JobState.QUEUED,
         error=None,
     )
+
+
+def added_or_taken_up(new: NewJob, ledger: Ledger) -> int:
+    """Return the job that does some work: a new one, or one that did it before and begins anew."""
     added = ledger.add(new)
     if not isinstance(added, Added) and added.state in ENDS:
         ledger.retry(added.job)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import PurePath
 from typing import Final
 
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from nst_daemon import disk
 from nst_daemon.ledger.jobs import JobState
-from nst_daemon.page import gallery, uploads
+from nst_daemon.page import gallery, sheets, uploads
 from nst_daemon.page.again import paint_again
 from nst_daemon.page.answers import RefusedError
 from nst_daemon.page.site import site_of
@@ -47,11 +48,10 @@ def put_next(request: Request) -> Response:
 def again(request: Request) -> Response:
     """Paint a job's photo with another style or other settings."""
     site, query = site_of(request), request.query_params
-    changes = {key: uploads.value_of(query[key]) for key in ("preset", "size") if query.get(key)}
     number = paint_again(
         site.job(request.path_params["job"]),
         style=query.get("style") or None,
-        changes=changes,
+        changes=uploads.chosen(query),
         config=site.config(),
         library=site.library,
         ledger=site.ledger,
@@ -113,9 +113,44 @@ async def add_style(request: Request) -> Response:
     name = uploads.own_name(request.query_params.get("name", ""))
     folder = config.state_dir / "page"
     await asyncio.to_thread(disk.make_private, folder)
-    async with site.uploads.taken(request, folder, config.page.max_bytes) as draft:
+    async with site.uploads.taken(
+        request, folder, config.page.max_bytes, ending=PurePath(name).suffix
+    ) as draft:
         style = await gallery.take_in(site, draft, name)
     return JSONResponse({"name": style})
+
+
+async def add_sheet(request: Request) -> Response:
+    """Order a sheet: of a job's photo, or of one that is sent."""
+    site, query = site_of(request), request.query_params
+    if number := query.get("job", ""):
+        if not number.isdecimal():
+            raise RefusedError(400, "job is a job's number.")
+        job = await asyncio.to_thread(site.job, int(number))
+        return JSONResponse({"id": await sheets.of_job(site, job)})
+    config = await asyncio.to_thread(site.config)
+    name = uploads.own_name(query.get("name", ""))
+    folder = config.state_dir / "page"
+    await asyncio.to_thread(disk.make_private, folder)
+    async with site.uploads.taken(
+        request, folder, config.page.max_bytes, ending=PurePath(name).suffix
+    ) as draft:
+        return JSONResponse({"id": await sheets.of_file(site, draft, name)})
+
+
+def cancel_sheet(request: Request) -> Response:
+    """Cancel what is still to be painted of a sheet."""
+    site = site_of(request)
+    sheet = sheets.sheet_of(site, request.path_params["sheet"])
+    sheets.cancel(site, sheet)
+    return JSONResponse({"id": sheet.name})
+
+
+def paint_of_sheet(request: Request) -> Response:
+    """Order the painting itself, in a style of a sheet."""
+    site, query = site_of(request), request.query_params
+    sheet = sheets.sheet_of(site, request.path_params["sheet"])
+    return JSONResponse({"job": sheets.paint(site, sheet, query.get("style", ""), uploads.chosen(query))})
 
 
 def _changing(path: str, act: Callable[[Request], Response | Awaitable[Response]]) -> Route:
@@ -125,6 +160,9 @@ def _changing(path: str, act: Callable[[Request], Response | Awaitable[Response]
 ROUTES: Final = [
     _changing("/photos", add_photo),
     _changing("/styles", add_style),
+    _changing("/sheets", add_sheet),
+    _changing("/sheets/{sheet}/cancel", cancel_sheet),
+    _changing("/sheets/{sheet}/paint", paint_of_sheet),
     _changing("/pause", pause),
     _changing("/resume", resume),
     _changing("/retry-failed", retry_failed),

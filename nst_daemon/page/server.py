@@ -22,7 +22,7 @@ from nst_daemon.folders.library import Library
 from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Problem
-from nst_daemon.page import uploads
+from nst_daemon.page import sheets, uploads
 from nst_daemon.page.guard import ALWAYS, Guard
 from nst_daemon.page.live import Live
 from nst_daemon.page.routes import app_of
@@ -188,6 +188,7 @@ def run(config: Config, ledger: Ledger) -> bool:
         ledger.problems.set("page", [_deaf(config, error)])
         raise
     ledger.problems.set("page", [])
+    sheets.sweep(config, ledger)
     try:
         return asyncio.run(_serve(config, ledger, listening))
     finally:
@@ -203,7 +204,7 @@ def _deaf(config: Config, error: OSError) -> Problem:
 
 
 async def _serve(config: Config, ledger: Ledger, listening: socket.socket) -> bool:
-    live = Live(Looker(ledger))
+    live = Live(Looker(ledger, sheets.told))
     thumbs = Thumbs(config.state_dir / "page", PhotoReader(max_megapixels=config.max_megapixels))
     site = Site(
         started_with=config,

@@ -1,6 +1,7 @@
 """What the routes share: the config as it is now, the ledger, the live state, the pictures."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,21 +62,24 @@ def site_of(request: Request) -> Site:
 class Looker:
     """Looks at the whole state of a ledger, again and again. On one thread at a time."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, sheets: Callable[[Ledger], list[words.Json]] = lambda _: []) -> None:
         self._ledger = ledger
+        self._sheets = sheets
         self._pace = words.Pace()
 
     def __call__(self) -> words.Json:
         """Return the state as it is now."""
         ledger = self._ledger
         beat = ledger.presence.heartbeat()
-        is_running = beat is not None and abs(ledger.file.clock() - beat) < BEAT_SECONDS
+        is_fresh = beat is not None and abs(ledger.file.clock() - beat) < BEAT_SECONDS
+        is_running = is_fresh and ledger.facts.recall("pid") is not None  # one that was stopped leaves none
         snapshot = ledger.snapshot(running=is_running)
         jobs = {
             "running": ledger.jobs.all(state=JobState.RUNNING),
             "waiting": ledger.queue.next(words.WAITING),
             "held": ledger.jobs.all(state=JobState.HELD, limit=words.WAITING),
-            "failed": ledger.jobs.all(state=JobState.FAILED, limit=words.WAITING),
+            "failed": ledger.jobs.latest(JobState.FAILED, words.WAITING),
             "recent": ledger.jobs.latest(JobState.DONE, words.SHOWN),
         }
-        return words.state(snapshot, jobs, self._pace, version=__version__)
+        sheets = self._sheets(ledger)
+        return words.state(snapshot, jobs, self._pace, version=__version__, sheets=sheets)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from nst_daemon import disk
 from nst_daemon.disk.files import written_whole
@@ -28,6 +28,7 @@ MAX_WAITING: Final = 500  # pictures that are to be made
 MAX_BYTES: Final = 512_000_000  # of all that is kept
 SWEEP_AFTER: Final = 200  # pictures that were made since the last sweep
 GONE: Final = "The picture is not there any more."
+T = TypeVar("T")
 REST_SECONDS: Final = 31.0  # a little more than the reader waits for before it ends its process
 
 
@@ -78,7 +79,11 @@ class Thumbs:
 
     async def inspect(self, path: Path) -> Inspection:
         """Return what a file is that somebody sent. Raises: FileNotFoundError, ConditionError."""
-        found: Inspection = await self._ordered(partial(self._reader.inspect, path), is_urgent=True)
+        return await self.asked(lambda reader: reader.inspect(path))
+
+    async def asked(self, act: Callable[[PhotoReader], T]) -> T:
+        """Return what somebody wants of the reader, before all pictures. Raises: what `act` raises."""
+        found: T = await self._ordered(partial(act, self._reader), is_urgent=True)
         return found
 
     async def close(self) -> None:

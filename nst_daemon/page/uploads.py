@@ -49,8 +49,12 @@ class Uploads:
             wait.reschedule(asyncio.get_running_loop().time())
 
     @asynccontextmanager
-    async def taken(self, request: Request, folder: Path, max_bytes: int) -> AsyncIterator[Path]:
+    async def taken(
+        self, request: Request, folder: Path, max_bytes: int, *, ending: str | None = None
+    ) -> AsyncIterator[Path]:
         """Give what is sent, whole, in a folder under a temporary name, which is gone in the end.
+
+        `ending`: of that name, for who reads the file by it.
 
         Raises:
             RefusedError: it is too large or too slow, it breaks off, there are too many, or no room.
@@ -62,6 +66,8 @@ class Uploads:
         if said.isdecimal() and int(said) > max_bytes:
             raise _too_large(max_bytes)
         draft = temporary_in(folder)
+        if ending is not None:
+            draft = draft.with_suffix(ending)
         self._under_way += 1
         try:
             await asyncio.to_thread(_check_room, folder, int(said) if said.isdecimal() else 0)
@@ -174,10 +180,9 @@ def asked(query: Mapping[str, str], library: Library) -> dict[str, object]:
             sidecar["style"] = library.candidates(style)[0].name
         except StyleError as error:
             raise RefusedError(400, error.message, error.remedy) from error
-    chosen = {key: value_of(query[key]) for key in ("preset", "size") if query.get(key)}
-    if chosen:
+    if wanted := chosen(query):
         sidecar["set"] = {
-            key: getattr(value, "value", value) for key, value in check_settings(chosen).items()
+            key: getattr(value, "value", value) for key, value in check_settings(wanted).items()
         }
     return sidecar
 
@@ -227,8 +232,12 @@ def _yaml(sidecar: Mapping[str, object]) -> bytes:
     return "".join(lines).encode()
 
 
-def value_of(text: str) -> object:
-    """Return a setting as it stands in an address: a number, or a word."""
+def chosen(query: Mapping[str, str]) -> dict[str, object]:
+    """Return the settings that stand in an address, as they are written there: numbers and words."""
+    return {key: _value(query[key]) for key in ("preset", "size") if query.get(key)}
+
+
+def _value(text: str) -> object:
     return int(text) if text.isdecimal() and len(text) < 8 else text
 
 

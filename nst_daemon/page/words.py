@@ -123,7 +123,14 @@ class Pace:
         return self._found.get(job)
 
 
-def state(snapshot: Snapshot, jobs: Mapping[str, Sequence[Job]], pace: Pace, *, version: str) -> Json:
+def state(
+    snapshot: Snapshot,
+    jobs: Mapping[str, Sequence[Job]],
+    pace: Pace,
+    *,
+    version: str,
+    sheets: Sequence[Json] = (),
+) -> Json:
     """Return the whole state, as far as it is told: `jobs` has each of its lists."""
     pace.look(snapshot.current)
     known = status_json(snapshot)
@@ -140,6 +147,7 @@ def state(snapshot: Snapshot, jobs: Mapping[str, Sequence[Job]], pace: Pace, *, 
                 _current(each, by_id[each.job], pace) for each in snapshot.current if each.job in by_id
             ],
             **{name: [job_in_list(job) for job in jobs[name]] for name in LISTS},
+            "sheets": list(sheets),
             "problems": [
                 {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
                 for problem in snapshot.alarms
@@ -154,7 +162,7 @@ LISTS: Final = ("waiting", "held", "failed", "recent")
 def fitted(told: Json) -> Json:
     """Return a state that is small enough, the end of its longest lists left out."""
     while len(json.dumps(told)) > MAX_BYTES:
-        longest = max(LISTS, key=lambda name: len(json.dumps(told[name])))
+        longest = max((*LISTS, "sheets"), key=lambda name: len(json.dumps(told[name])))
         if not told[longest]:
             break
         told[longest] = told[longest][: len(told[longest]) * 3 // 4]

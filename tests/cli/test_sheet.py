@@ -3,59 +3,23 @@ import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from PIL import Image
 from support.commands import SAMPLE, Ask, ask, home, loaded  # noqa: F401
 from support.faults import Faults
+from support.readers import ReaderHere
 
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.config import Config
 from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.errors import EngineError, MissingError
 from nst_daemon.images.layout import ContactSheet
-from nst_daemon.images.likeness import Descriptor
-from nst_daemon.intake import reader, reading
-from nst_daemon.intake.inspection import Inspection
-from nst_daemon.intake.reading import Task
+from nst_daemon.intake import reader
 
 STYLES = ("etching", "mosaic", "woodcut")  # of `home`, all plain: white, red and black
 NAMES = "mosaic,woodcut,etching"
-
-
-class ReaderHere:
-    """Does in this process what the reading process does."""
-
-    drawn: ClassVar[list[ContactSheet]] = []
-
-    def __init__(self, max_megapixels: float = 200) -> None:
-        self._max = max_megapixels
-
-    def __enter__(self) -> "ReaderHere":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def _do(self, task: Task, path: Path, detail: object = None) -> Any:
-        answer = reading._done(task, path, self._max, detail, reading.read_photo)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def inspect(self, path: Path) -> Inspection:
-        found: Inspection = self._do(Task.READ, path)
-        return found
-
-    def descriptor(self, path: Path) -> Descriptor | None:
-        found: Descriptor | None = self._do(Task.DESCRIBE, path)
-        return found
-
-    def draw(self, sheet: ContactSheet, kind: str) -> bytes:
-        self.drawn.append(sheet)
-        content: bytes = self._do(Task.DRAW, sheet.photo, (sheet, kind))
-        return content
 
 
 class PlainEngine:

@@ -5,7 +5,7 @@ from pathlib import Path
 from support.new_jobs import held_job, new_job
 
 from nst_daemon.ledger import Added, Ledger
-from nst_daemon.ledger.jobs import JobState
+from nst_daemon.ledger.jobs import JobState, Origin
 
 
 def three(ledger: Ledger) -> list[int]:
@@ -57,3 +57,20 @@ def test_a_job_that_was_stopped_keeps_its_place(tmp_path: Path) -> None:
         assert ledger.queue.claim() is not None
         assert ledger.move(third, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
         assert order(ledger) == [third, first, second]
+
+
+def test_a_sketch_of_a_sheet_stands_back_for_all_others_and_no_view_lists_it(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        sketch = ledger.add(new_job("sketch", origin=Origin.SHEET, inbox=None), turn=1)
+        assert isinstance(sketch, Added)
+        first, second, third = three(ledger)
+        assert order(ledger) == [first, second, third]
+        claimed = [ledger.queue.claim() for _ in range(4)]
+        assert [job.id for job in claimed if job is not None] == [first, second, third, sketch.job]
+        for job in (sketch.job, first):
+            ledger.move(job, JobState.RUNNING, JobState.DONE, result=tmp_path / f"{job}.jpg", seconds=1.0)
+        ledger.move(second, JobState.RUNNING, JobState.QUEUED)
+        assert [job.id for job in ledger.jobs.latest(JobState.DONE)] == [first]
+        assert [job.id for job in ledger.jobs.older(state=JobState.DONE, before=None, limit=9)] == [first]
+        assert [job.id for job in ledger.jobs.ended_since(0.0)] == [first]
+        assert ledger.jobs.get(sketch.job) is not None  # who knows its number finds it

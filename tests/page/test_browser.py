@@ -234,6 +234,28 @@ def test_a_result_is_painted_again_in_another_style(played: Played, tabs: Tabs) 
     assert job.recipe.preset == "draft"
 
 
+def test_a_sheet_fills_and_a_click_on_it_orders_the_painting(played: Played, tabs: Tabs) -> None:
+    page = compared(tabs)
+    page.get_by_role("button", name="Every style, small").click()
+    sheet = page.locator(".sheet").first
+    expect(sheet.locator(".tile")).to_have_count(11)
+    expect(sheet.locator(".facts")).to_have_text("0 of 11 are painted, small")
+    sketch = played.ledger.sheets.all()[0].sketches[0]
+    assert sketch.job is not None
+    played.ledger.queue.put_first(sketch.job)
+    claimed = played.ledger.queue.claim()
+    assert claimed is not None
+    result = picture(claimed.outbox / "sketch.jpg", 3)
+    played.ledger.move(claimed.id, JobState.RUNNING, JobState.DONE, result=result, seconds=1.0)
+    expect(sheet.locator(".tile img[src]")).to_have_count(1)
+    expect(page.locator(".strip")).not_to_contain_text("sketch")
+    sheet.get_by_role("button", name=re.compile(f"^Paint .* in {sketch.style}$")).click()
+    expect(page.locator(".notice")).to_contain_text(f"is painted in {sketch.style}.")
+    painting = played.ledger.jobs.all(limit=1)[0]
+    assert painting.style == sketch.style
+    assert painting.outbox == played.config.folders[0].outbox
+
+
 # ── what is dropped ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -249,6 +271,18 @@ def test_a_photo_that_is_dropped_onto_a_style_goes_into_the_inbox_with_it(
     inbox = played.config.folders[0].inbox
     assert (inbox / "dropped.jpg").read_bytes() == photo.read_bytes()
     assert "mosaic" in "".join(each.read_text() for each in inbox.glob("dropped*.y*ml"))
+
+
+def test_a_photo_that_is_dropped_onto_every_style_is_a_sheet(
+    played: Played, tabs: Tabs, tmp_path: Path
+) -> None:
+    page = tabs.open("results")
+    drop(page, picture(tmp_path / "which.jpg", 11), ".drop [data-drop='*']")
+    sheet = page.locator(".sheet").filter(has_text="which.jpg in every style")
+    expect(sheet.locator(".tile").first).to_contain_text("waits")
+    sheet.get_by_role("button", name="Cancel").click()
+    expect(sheet.locator(".tile").first).to_contain_text("cancelled")
+    assert not (played.config.folders[0].inbox / "which.jpg").exists()
 
 
 def test_a_picture_that_is_pasted_goes_into_the_inbox(played: Played, tabs: Tabs, tmp_path: Path) -> None:

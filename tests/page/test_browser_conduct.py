@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,6 +147,24 @@ def test_percents_are_not_read_aloud_but_what_happens_is(played: Played, tabs: T
     expect(voice).to_have_text("")
     new_job(played, "heard.jpg")
     expect(voice).to_have_text(re.compile(r"^Painting, \d+ waiting\.$"))
+
+
+def test_two_sentences_are_ten_seconds_apart(played: Played, tabs: Tabs) -> None:
+    page = tabs.open()
+    page.clock.install(time=datetime(2030, 1, 1, 12, 0, tzinfo=UTC))
+    page.clock.pause_at(datetime(2030, 1, 1, 12, 1, tzinfo=UTC))  # moves by the test alone
+    voice = page.locator("[aria-live=polite]")
+    new_job(played, "first.jpg")
+    expect(page.locator(".queue")).to_contain_text("first.jpg")
+    page.clock.run_for(100)
+    said = voice.inner_text()
+    assert said.startswith("Painting")
+    new_job(played, "second.jpg")
+    expect(page.locator(".queue")).to_contain_text("second.jpg")
+    page.clock.run_for(9_000)
+    assert voice.inner_text() == said
+    page.clock.run_for(1_500)
+    assert voice.inner_text() != said
 
 
 def test_a_button_keeps_the_focus_while_the_page_is_renewed(played: Played, tabs: Tabs) -> None:

@@ -16,7 +16,7 @@ from nst_daemon.page.guard import ALWAYS, CSP, cookie_name
 
 ALL = (*routes.ROUTES, *changes.ROUTES)
 OPEN = {"/open/{ticket}", "/static/{name}"}  # of the latter one name
-VALUES = {"ticket": "x", "job": "1", "name": "mosaic"}
+VALUES = {"ticket": "x", "job": "1", "name": "mosaic", "sheet": "x"}
 
 
 @pytest.fixture(scope="module")

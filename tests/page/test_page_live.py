@@ -14,7 +14,8 @@ from support.played_page import add, config_in, job_of, paint, play
 
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Current, JobState, Problem
-from nst_daemon.page import live, words
+from nst_daemon.ledger.sheets import Sketch
+from nst_daemon.page import live, sheets, words
 from nst_daemon.page.answers import RefusedError
 from nst_daemon.page.live import Live
 from nst_daemon.page.site import BEAT_SECONDS, Looker
@@ -244,3 +245,14 @@ def test_ten_thousand_jobs_are_told_of_within_a_second(tmp_path: Path) -> None:
     assert state["counts"]["done"] == 10_000
     assert len(json.dumps(state)) < 64_000
     assert took < 1.0
+
+
+def test_sheets_of_hundreds_of_styles_stay_small_too(tmp_path: Path) -> None:
+    config = config_in(tmp_path)
+    with Ledger(config.state_dir / "ledger.db") as ledger:
+        for number in range(3):
+            sketches = [Sketch(style=f"style {'ü' * 40} {n}", suits=0.5) for n in range(150)]
+            ledger.sheets.add(f"{number}", "a.jpg", sketches)
+        state = Looker(ledger, sheets.told)()
+    assert len(json.dumps(state)) <= words.MAX_BYTES
+    assert [len(sheet["tiles"]) for sheet in state["sheets"]] == [150]

@@ -9,6 +9,7 @@ import * as notices from "./notices.js";
 import { nowView } from "./now.js";
 import { resultsView } from "./results.js";
 import { settingsView } from "./settings.js";
+import { showSheet } from "./sheets.js";
 import { stylePicker, stylesView } from "./styles.js";
 import { dropAnywhere, uploads } from "./uploads.js";
 import { headline, nameOf, title } from "./words.js";
@@ -30,6 +31,7 @@ const app = {
   styles: () => styles,
   presets: () => settings.presets,
   inboxes: () => settings.folders.map((folder) => folder.inbox),
+  hasSheets: () => state?.sheets !== undefined,
   chosenStyle: () => picker.value(),
   useStyle(name) {
     picker.set(name);
@@ -45,7 +47,10 @@ const app = {
       if (error.status !== 0 && error.status !== 401) notices.refuse(error);
     }
   },
-  arrived: (route) => route === "/styles" && app.readStyles(),
+  arrived(route, answer) {
+    if (route === "/styles") app.readStyles();
+    if (route === "/sheets") showSheet(answer.id);
+  },
   order: () => (view === "results" ? views.results.order() : (state?.recent.map((job) => job.job) ?? [])),
   currentOf: (id) => state?.current.find((each) => each.job.job === id) ?? null,
   jobOf(id) {

@@ -5,6 +5,7 @@ import { actionButton, attempt, takes } from "./actions.js";
 import { ask, pictureOf, tell } from "./api.js";
 import { attribute, button, h, icon, shown, words } from "./dom.js";
 import { say } from "./notices.js";
+import { orderSheet } from "./sheets.js";
 import { stylePicker } from "./styles.js";
 import { count, duration, moment, nameOf, progressOf, reasonOf } from "./words.js";
 
@@ -74,6 +75,7 @@ export function compareDialog(app) {
         if (job.job !== id) return;
         job = full;
         draw(app.currentOf(id));
+        if (document.activeElement === pictures.view) pictures.focus(); // there was no slider yet
         aside.settings(full.settings);
       } catch (error) {
         aside.missing(error);
@@ -108,11 +110,12 @@ function details(app, jobOf) {
   const remedy = h("p", { class: "remedy" });
   const download = h("a", { class: "button main", download: true }, icon("down"), h("span", {}, "Download"));
   const folder = button("Open folder", { sign: "folder", onclick: () => attempt(() => tell(`/jobs/${jobOf().job}/open-folder`)) });
+  const sheet = button("Every style, small", { sign: "sheet", onclick: () => orderSheet(jobOf()) });
   const buttons = ["retry", "next", "cancel"].map((action) => [action, actionButton(action, jobOf)]);
   const list = h("dl", { class: "settings-list" });
   const settings = h("details", { class: "settings-of" }, h("summary", {}, "Settings"), list);
   const again = againForm(app, jobOf);
-  const element = h("aside", { class: "details", "aria-label": "Details" }, facts, reason, remedy, h("div", { class: "actions" }, download, folder, buttons.map(([, each]) => each)), again.element, settings);
+  const element = h("aside", { class: "details", "aria-label": "Details" }, facts, reason, remedy, h("div", { class: "actions" }, download, folder, sheet, buttons.map(([, each]) => each)), again.element, settings);
   return {
     element,
     render(current) {
@@ -125,6 +128,7 @@ function details(app, jobOf) {
       shown(download, isDone);
       attribute(download, "href", `/jobs/${job.job}/file`);
       shown(folder, isDone && app.isLocal);
+      shown(sheet, app.hasSheets() && takes(job, "again"));
       for (const [action, each] of buttons) shown(each, takes(job, action));
       again.render(takes(job, "again"));
     },

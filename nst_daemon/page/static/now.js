@@ -3,6 +3,7 @@
 import { actionButton, attempt, takes } from "./actions.js";
 import { bestOf, pictureOf, tell } from "./api.js";
 import { attribute, button, h, icon, keyed, load, picture, shown, words } from "./dom.js";
+import { sheetsSection } from "./sheets.js";
 import { renewThumb, renewTile, thumb, tile } from "./tiles.js";
 import { count, moment, nameOf, progressOf, reasonOf } from "./words.js";
 
@@ -15,10 +16,11 @@ export function nowView(app) {
   const easels = h("div", { class: "easels" });
   const rest = restful(app);
   const queue = waiting();
+  const sheets = sheetsSection();
   const latest = h("ul", { class: "tiles strip" });
   const lately = h("section", { class: "lately" }, h("h2", {}, "Painted last"), latest);
   const stage = h("div", { class: "stage" }, easels, rest.element);
-  const element = h("section", { class: "view now", "aria-label": "Now" }, needs.element, h("div", { class: "studio" }, stage, queue.element), lately);
+  const element = h("section", { class: "view now", "aria-label": "Now" }, needs.element, h("div", { class: "studio" }, stage, queue.element), sheets.element, lately);
   return {
     element,
     render(state) {
@@ -28,6 +30,7 @@ export function nowView(app) {
       shown(easels, state.current.length > 0);
       rest.render(state);
       queue.render(state);
+      sheets.render(state);
       // What the stage shows when nothing is painted is not shown twice.
       const recent = state.current.length > 0 ? state.recent : state.recent.slice(1);
       keyed(latest, recent.slice(0, LATEST), (job) => job.job, tile, renewTile);

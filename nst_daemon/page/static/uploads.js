@@ -30,9 +30,9 @@ export function uploads(app) {
 
   async function one({ file, route, params, arrived, row }) {
     try {
-      await send(route, { name: file.name, ...params }, file, row.progress);
+      const answer = await send(route, { name: file.name, ...params }, file, row.progress);
       row.done(arrived);
-      app.arrived(route);
+      app.arrived(route, answer);
     } catch (error) {
       row.refused(error);
     }
@@ -41,6 +41,7 @@ export function uploads(app) {
   return {
     photos: (files, style = app.chosenStyle()) => add(files, "/photos", { style }, style ? `Will be painted in ${style}` : "Will be painted"),
     style: (files) => add(files, "/styles", {}, "Is a style now"),
+    sheet: (files) => add(files, "/sheets", {}, "Is painted small in every style"),
   };
 }
 
@@ -94,6 +95,7 @@ export function dropAnywhere(app, sending) {
     const files = [...event.dataTransfer.files];
     const over = event.target instanceof Element ? event.target.closest("[data-drop]") : null;
     if (over === null ? app.view() === "styles" : over.dataset.drop === "+") sending.style(files);
+    else if (over?.dataset.drop === "*") sending.sheet(files);
     else sending.photos(files, over?.dataset.drop);
   });
   addEventListener("paste", (event) => {
@@ -110,7 +112,8 @@ export function dropAnywhere(app, sending) {
     const chosen = app.chosenStyle();
     words(heading, isStyle ? "Drop it here to have a new style" : `Drop it here to have it painted${chosen ? ` in ${chosen}` : ""}, or onto a style`);
     const styles = isStyle ? [] : app.styles();
-    targets.replaceChildren(...styles.map(target), ...(isStyle ? [] : [newStyle()]));
+    const others = isStyle ? [] : [app.hasSheets() && otherTarget("*", "sheet", "every style, small"), otherTarget("+", "add", "a new style")];
+    targets.replaceChildren(...styles.map(target), ...others.filter(Boolean));
     shown(sheet, true);
   }
 
@@ -125,8 +128,8 @@ function target(style) {
   return h("li", { class: "choice", "data-drop": style.name }, image, h("span", {}, style.name));
 }
 
-function newStyle() {
-  return h("li", { class: "choice", "data-drop": "+" }, h("span", { class: "choice-none" }, icon("add")), h("span", {}, "a new style"));
+function otherTarget(drop, sign, label) {
+  return h("li", { class: "choice", "data-drop": drop }, h("span", { class: "choice-none" }, icon(sign)), h("span", {}, label));
 }
 
 /** Return a pasted file with a name of its own: browsers call each of them image.png. */

@@ -10,9 +10,9 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", 
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 
-/** Return a span of time in at most two units: `0.4 s`, `18 s`, `1 min 12 s`, `2 h 5 min`. */
+/** Return a span of time in at most two units: `0.4 s`, `18 s`, `1 min 12 s`, `2 h 5 min`; numbers stay with theirs. */
 export function duration(seconds) {
-  if (seconds < 9.95) return `${Math.max(seconds, 0).toFixed(1)} s`.replace(".0 s", " s");
+  if (seconds < 9.95) return `${Math.max(seconds, 0).toFixed(1).replace(".0", "")}\u00a0s`;
   let left = Math.round(seconds);
   const parts = [];
   for (const [size, name] of UNITS) {
@@ -23,7 +23,7 @@ export function duration(seconds) {
   return parts
     .slice(first, first + 2)
     .filter(([count]) => count > 0)
-    .map(([count, name]) => `${count} ${name}`)
+    .map(([count, name]) => `${count}\u00a0${name}`)
     .join(" ");
 }
 
@@ -51,7 +51,7 @@ export function moment(iso) {
   return day(iso) === "Today" ? CLOCK.format(when) : MOMENT.format(when);
 }
 
-/** Return the last part of a photo's path. */
+/** Return the last part of the path of a job's or a sheet's photo. */
 export function nameOf(job) {
   return job.photo.split("/").pop();
 }
