@@ -174,13 +174,13 @@ class JobTable:
             return [row["id"] for row in rows]
 
     def copies(self) -> Iterator[set[Path]]:
-        """Yield the private copies that jobs may still need, of all that are not done, and of sheets; in pages."""
+        """Yield the private copies that may still be needed, of jobs not done and of sheets; in pages."""
         above = 0
         while True:
             with self._file.long_read() as db:
                 rows = db.execute(
-                    f"SELECT id, copy, styles, areas FROM jobs WHERE id > ? AND (+state != ? OR NOT {NO_SKETCH}) "
-                    "ORDER BY id LIMIT ?",
+                    "SELECT id, copy, styles, areas FROM jobs "
+                    f"WHERE id > ? AND (+state != ? OR NOT {NO_SKETCH}) ORDER BY id LIMIT ?",
                     (above, JobState.DONE, MANY),
                 ).fetchall()
             yield {path for row in rows for path in copies_of_row(row)}
