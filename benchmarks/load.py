@@ -3,12 +3,15 @@
     python benchmarks/load.py [--photos 10000]
 
 Intake, ledger, worker and outbox are the real ones, each on its thread, as in the daemon; reading and
-painting are played. Checks that nothing is lost or doubled, and writes benchmarks/results/load.json.
+painting are played. Checks that nothing is lost or doubled, and writes benchmarks/results/load.json. What a
+ledger costs in which a million jobs wait already, is told by rows.py.
 """
 
 import argparse
 import json
 import os
+import resource
+import subprocess
 import sys
 import tempfile
 import threading
@@ -28,6 +31,7 @@ from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 
 RESULTS = Path(__file__).parent / "results" / "load.json"
+LINE = "{done:8} {seconds:9.1f} {ms_a_photo:12.2f} {cpu_ms_a_photo:10.2f} {mb:8.0f} {status_cpu_ms:20.0f}"
 PARTS = 10  # the run is looked at in as many parts
 CONFIG = """
 inbox: inbox
@@ -126,13 +130,23 @@ def run(home: Path, photos: int) -> list[dict[str, float]]:
             count = max(1, done - before["done"])
             row["ms_a_photo"] = 1000 * (row["seconds"] - before["seconds"]) / count
             row["cpu_ms_a_photo"] = 1000 * (row["cpu"] - before["cpu"]) / count
+            row["status_cpu_ms"] = status_cpu(home)
             rows.append(row)
-            print("{done:8} {seconds:9.1f} {ms_a_photo:12.2f} {cpu_ms_a_photo:10.2f} {mb:8.0f}".format(**row))
+            print(LINE.format(**row), flush=True)
     while list((home / "inbox").glob("*.jpg")):
         time.sleep(0.2)
     daemon.stop()
     thread.join()
     return rows
+
+
+def status_cpu(home: Path) -> float:
+    """Return the milliseconds of CPU that `nst-daemon status` takes at this moment."""
+    words = [sys.executable, "-m", "nst_daemon", "status", "--json", "--config", str(home / "config.yaml")]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def check(home: Path, photos: int) -> None:
@@ -153,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--photos", type=int, default=10_000)
     photos = parser.parse_args().photos
-    print("    done   seconds   ms a photo     cpu ms       MB")
+    print("    done   seconds   ms a photo     CPU ms       MB   CPU ms of a status")
     with tempfile.TemporaryDirectory() as folder:
         rows = run(Path(folder), photos)
         check(Path(folder), photos)

@@ -119,7 +119,7 @@ def ledger_of(config: "Config") -> Iterator["Ledger"]:
     """Open the ledger of a config."""
     from nst_daemon.ledger import Ledger
 
-    with Ledger(ledger_path(config)) as ledger:
+    with Ledger(ledger_path(config), is_view=True) as ledger:
         yield ledger
 
 

@@ -25,6 +25,8 @@ def matches(pattern: str, path: PurePath) -> bool:
 
 def plain(text: str) -> str:
     """Return what all spellings of a name share: upper and lower case, composed and decomposed are one."""
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 

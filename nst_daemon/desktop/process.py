@@ -163,7 +163,7 @@ def serve(_: Connection, config: Config) -> None:
 
 def _serve(config: Config) -> int:
     with ExitStack() as stack:
-        ledger = stack.enter_context(Ledger(config.state_dir / "ledger.db"))
+        ledger = stack.enter_context(Ledger(config.state_dir / "ledger.db", is_view=True))
         dock = Dock(config, ledger)
         stack.callback(dock.close)
         messages = messenger(open_path)

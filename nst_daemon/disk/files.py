@@ -8,6 +8,7 @@ import errno
 import hashlib
 import itertools
 import os
+import threading
 import time
 import unicodedata
 import uuid
@@ -141,6 +142,11 @@ class Digests:
 
     def __init__(self) -> None:
         self._known: dict[Path, tuple[disk.Stamp, str]] = {}
+        self._lock = threading.Lock()
+
+    def trust(self, path: Path, stamp: disk.Stamp, sha256: str) -> None:
+        """Take the word of whoever read a file at a stamp: while it has that, it is not read again."""
+        self._keep(path, stamp, sha256)
 
     def of(self, path: Path) -> str:
         """Return the sha256 of a file's bytes. Raises: FileNotFoundError, ConditionError."""
@@ -150,10 +156,14 @@ class Digests:
             return sha256
         sha256 = file_sha256(path)
         if stamp is not None and disk.stamp_of(path) == stamp:  # else somebody is writing to it
-            while len(self._known) >= self.KEPT:
-                self._known.pop(next(iter(self._known)), None)
-            self._known[path] = stamp, sha256
+            self._keep(path, stamp, sha256)
         return sha256
+
+    def _keep(self, path: Path, stamp: disk.Stamp, sha256: str) -> None:
+        with self._lock:
+            self._known[path] = stamp, sha256
+            while len(self._known) > self.KEPT:
+                self._known.pop(next(iter(self._known)))
 
 
 def move_beside(

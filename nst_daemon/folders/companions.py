@@ -5,16 +5,17 @@ file system, and so is a name in the other of Unicode's two normal forms. A phot
 letter has it for itself.
 """
 
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config.globs import plain
 from nst_daemon.errors import FileConditionError, Trouble
-from nst_daemon.images.endings import ASKING, MASK, XMP, Role, bare, ending_of, is_picture, role_of
+from nst_daemon.images.endings import ASKING, MASK, XMP, Role, bare, ending_of, is_picture, role_of, stem_of
 
 LARGE: Final = 100  # files; the list of a larger folder is used again, for so long:
 REUSE_SECONDS: Final = 1.0
@@ -52,7 +53,7 @@ class Neighbours:
         if role is not None:
             self._companions.setdefault(plain(bare(name)), []).append(name)
         elif is_picture(name):
-            for key in {plain(name), plain(PurePath(name).stem)}:
+            for key in {plain(name), plain(stem_of(name))}:
                 self._photos.setdefault(key, []).append(name)
         if role is not None or ending_of(name) == ending_of(MASK):
             self._names.setdefault(plain(name), []).append(name)
@@ -63,7 +64,7 @@ class Neighbours:
         Raises:
             ConditionError: nobody knows what one of them is.
         """
-        keys = dict.fromkeys((plain(photo), plain(PurePath(photo).stem)))
+        keys = dict.fromkeys((plain(photo), plain(stem_of(photo))))
         names = [name for key in keys for name in self._companions.get(key, ()) if self._is_of(name, photo)]
         found = []
         for name in sorted(names, key=lambda name: _order(name, photo)):
@@ -80,7 +81,7 @@ class Neighbours:
 
     def twins_of(self, photo: str) -> list[str]:
         """Return the other photos of the same name but for the ending, or for the spelling."""
-        return [other for other in self._photos.get(plain(PurePath(photo).stem), ()) if other != photo]
+        return [other for other in self._photos.get(plain(stem_of(photo)), ()) if other != photo]
 
     def asking(self) -> list[Path]:
         """Return every sidecar of ours."""
@@ -100,7 +101,7 @@ class Neighbours:
 
 
 def _fits(owner: str, photo: str) -> bool:
-    return owner in (photo, PurePath(photo).stem)
+    return owner in (photo, stem_of(photo))
 
 
 def _order(name: str, photo: str) -> tuple[object, ...]:
@@ -111,7 +112,7 @@ def _order(name: str, photo: str) -> tuple[object, ...]:
     return rank, not is_full, not _fits(bare(name), photo), name
 
 
-_recent: dict[Path, tuple[float, list[disk.Entry]]] = {}  # of large folders
+_recent: dict[Path, tuple[float, Neighbours]] = {}  # of large folders
 
 
 def neighbours_in(folder: Path, *, about: str | None = None, is_fresh: bool = False) -> Neighbours:
@@ -123,16 +124,6 @@ def neighbours_in(folder: Path, *, about: str | None = None, is_fresh: bool = Fa
     Raises:
         ConditionError: it cannot be read.
     """
-    begin = "" if about is None else plain(PurePath(about if role_of(about) is None else bare(about)).stem)
-    names = (
-        entry.name
-        for entry in _entries(folder, is_fresh=is_fresh)
-        if not entry.is_folder and not entry.is_link and plain(entry.name).startswith(begin)
-    )
-    return Neighbours(folder, names)
-
-
-def _entries(folder: Path, *, is_fresh: bool) -> list[disk.Entry]:
     now = time.monotonic()
     known = _recent.get(folder)
     if known is not None and not is_fresh and now - known[0] < REUSE_SECONDS:
@@ -141,10 +132,17 @@ def _entries(folder: Path, *, is_fresh: bool) -> list[disk.Entry]:
     try:
         entries = disk.entries_of(folder)
     except FileNotFoundError:
-        return []
-    if len(entries) > LARGE:
-        _recent[folder] = now, entries
-    return entries
+        entries = []
+    names = [entry.name for entry in entries if not entry.is_folder and not entry.is_link]
+    if len(entries) > LARGE and not is_fresh:
+        # All of it: of a thousand photos each would else go through the names of all others.
+        found = Neighbours(folder, names)
+        for old in [each for each, (moment, _) in list(_recent.items()) if now - moment >= REUSE_SECONDS]:
+            _recent.pop(old, None)
+        _recent[folder] = now, found
+        return found
+    begin = "" if about is None else plain(stem_of(about if role_of(about) is None else bare(about)))
+    return Neighbours(folder, (name for name in names if plain(name).startswith(begin)))
 
 
 def companions_of(photo: Path, *, is_fresh: bool = False) -> list[Companion]:
@@ -174,6 +172,21 @@ def claim_of(companion: Path) -> Claim:
     return companion.parent, plain(bare(companion.name))
 
 
-def claims_on(photo: Path) -> tuple[Claim, Claim]:
-    """Return what a photo shares with all that may belong to it."""
-    return (photo.parent, plain(photo.name)), (photo.parent, plain(photo.stem))
+class Claims:
+    """What files share with the photos that they may belong to, asked of a million photos."""
+
+    def __init__(self, companions: Iterable[Path]) -> None:
+        self._of: dict[str, set[str]] = {}  # by folder
+        for folder, name in map(claim_of, companions):
+            self._of.setdefault(os.fspath(folder), set()).add(name)
+
+    def are_on(self, photo: str) -> bool:
+        """Return whether one of them may belong to the photo at a path."""
+        folder, name = os.path.split(photo)
+        names = self._of.get(folder)
+        return names is not None and (plain(name) in names or plain(stem_of(name)) in names)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that they lie in."""
+        return [Path(folder) for folder in self._of]

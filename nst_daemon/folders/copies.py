@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)
 
+STEP: Final = 500  # files that a sweep looks at in one go
 KEEP_SECONDS: Final = 24 * 3600.0  # a copy that no job needs any more stays for a day, for a second try
 
 
@@ -95,19 +96,47 @@ def source_of(job: Job) -> Path:
     )
 
 
-def sweep_copies(folder: Path, needed: Collection[Path]) -> int:
-    """Remove the copies that no job needs, and what a crash left of one; return how many."""
-    swept = 0
+def sweep_copies(folder: Path, needed: Callable[[], Iterable[Collection[Path]]]) -> Iterator[int]:
+    """Remove the copies that no job needs, and what a crash left of one; yield how many, a step at a time.
+
+    There may be a million of either: what jobs need comes in parts, and while the files are looked at others
+    have a turn. To ask for what is needed and to remove the rest is one step: no job comes between.
+    """
     try:
-        entries = disk.entries_of(folder)
+        names = [entry.name for entry in disk.entries_of(folder)]
     except (FileNotFoundError, ConditionError):
-        return 0
-    for path in (entry.path for entry in entries):
-        try:
-            facts = disk.facts_of(path)
-            is_old = facts is not None and time.time() - facts.st_mtime > KEEP_SECONDS
-            if is_left_over(path) or (is_old and path not in needed):
-                swept += disk.remove(path)
-        except ConditionError as error:
-            logger.debug("%s could not be removed: %s", path, error)
-    return swept
+        return
+    idle: set[str] = set()
+    for some in _parts(names):
+        swept = 0
+        for name in some:
+            is_swept = _remove_if(folder / name, is_left_over)
+            swept += is_swept
+            if not is_swept and _is_old(folder / name):
+                idle.add(name)
+        yield swept
+    for part in needed() if idle else ():
+        idle.difference_update(path.name for path in part if path.parent == folder)
+    yield sum(_remove_if(folder / name, _is_old) for name in idle)
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[begin : begin + STEP] for begin in range(0, len(names), STEP))
+
+
+def _remove_if(path: Path, is_over: Callable[[Path], bool]) -> bool:
+    """Remove a file of which that is so; return whether it was there, and is not now."""
+    try:
+        return is_over(path) and disk.remove(path)
+    except ConditionError as error:
+        logger.debug("%s could not be removed: %s", path, error)
+        return False
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        facts = disk.facts_of(path)
+    except ConditionError as error:
+        logger.debug("of %s nobody knows: %s", path, error)
+        return False
+    return facts is not None and time.time() - facts.st_mtime > KEEP_SECONDS

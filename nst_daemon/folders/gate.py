@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Final
 
 from nst_daemon.config.globs import matches, plain
-from nst_daemon.images.endings import bare, is_picture, is_raw, role_of
+from nst_daemon.images.endings import bare, is_picture, is_raw, role_of, stem_of
 
 
 class Left(StrEnum):
@@ -123,10 +123,15 @@ def left_by_name(relative: PurePath, ignore: Sequence[str] = (), *, is_folder: b
             return left
     if is_folder:
         return None
+    if ignore and not is_hidden(name) and any(matches(pattern, relative) for pattern in ignore):
+        return Left.IGNORED
+    return file_left(name)
+
+
+def file_left(name: str) -> Left | None:
+    """Return why a file is left alone in whatever folder, for its own name; None: a photo or a sidecar."""
     if is_hidden(name):
         return Left.HIDDEN
-    if any(matches(pattern, relative) for pattern in ignore):
-        return Left.IGNORED
     if not is_picture(name) and role_of(name) is None:
         return Left.UNKNOWN
     return Left.CONFLICT if is_conflict(name) else None
@@ -134,12 +139,12 @@ def left_by_name(relative: PurePath, ignore: Sequence[str] = (), *, is_folder: b
 
 def stems_of_pictures(names: Iterable[str]) -> frozenset[str]:
     """Return by what the raw files of the same shots are known, of the photos of one folder."""
-    return frozenset(plain(PurePath(name).stem) for name in names if not is_raw(name))
+    return frozenset(plain(stem_of(name)) for name in names if not is_raw(name))
 
 
 def is_spoken_for(raw: str, stems: Collection[str]) -> bool:
     """Return whether one of the pictures beside a raw file is painted for both."""
-    return is_raw(raw) and plain(PurePath(raw).stem) in stems
+    return is_raw(raw) and plain(stem_of(raw)) in stems
 
 
 def is_conflict(name: str) -> bool:

@@ -15,6 +15,7 @@ from nst_daemon.errors import FileConditionError
 from nst_daemon.folders.gate import (
     SILENT,
     Left,
+    file_left,
     is_spoken_for,
     left_by_name,
     stems_of_pictures,
@@ -47,6 +48,7 @@ class Scan:
     found: list[Found] = field(default_factory=list)
     unknown: list[FileConditionError] = field(default_factory=list)  # of files and sub-folders
     left: dict[Path, Left] = field(default_factory=dict)  # left alone, where a user may wonder why
+    passed_by: set[Path] = field(default_factory=set)  # left alone, and a photo's by its name all the same
 
     @property
     def is_complete(self) -> bool:
@@ -82,22 +84,34 @@ def scan(
             if isinstance(error, FileConditionError):
                 result.unknown.append(error)
             continue
-        sub_folders, inside = _looked_at(entries, root, ignore)
+        sub_folders, inside = _looked_at(entries, folder.relative_to(root), ignore)
         folders += sub_folders if recursive else []
         result.found += inside.found
         result.unknown += inside.unknown
         result.left |= inside.left
+        result.passed_by |= inside.passed_by
     return result
 
 
-def _looked_at(entries: Sequence[disk.Entry], root: Path, ignore: Sequence[str]) -> tuple[list[Path], Scan]:
-    """Return the sub-folders of a folder that are looked into, and what else is in it."""
+def _looked_at(
+    entries: Sequence[disk.Entry], place: PurePath, ignore: Sequence[str]
+) -> tuple[list[Path], Scan]:
+    """Return the sub-folders of a folder that are looked into, and what else is in it.
+
+    `place`: the folder, relative to the inbox.
+    """
     folders: list[Path] = []
     result = Scan()
+    is_left = left_by_name(place, is_folder=True) if place.parts else None
     for entry in entries:
         try:
             is_folder = _is_folder(entry)
-            left = left_by_name(entry.path.relative_to(root), ignore, is_folder=is_folder)
+            if is_folder or ignore or is_left:
+                left = left_by_name(place / entry.name, ignore, is_folder=is_folder)
+            else:
+                left = file_left(entry.name)
+            if left is not None and not is_folder and role_of(entry.name) is not None:
+                result.passed_by.add(entry.path)
             if left is not None and left in SILENT:
                 continue
             if entry.is_link:
@@ -107,7 +121,8 @@ def _looked_at(entries: Sequence[disk.Entry], root: Path, ignore: Sequence[str])
             elif is_folder:
                 folders.append(entry.path)
             else:
-                _look_at(entry.path, kind_of(entry.path.relative_to(root), ignore), result)
+                kind = Kind.PHOTO if role_of(entry.name) is None else Kind.SIDECAR
+                _look_at(entry.path, kind, result)
         except FileConditionError as error:
             result.unknown.append(error)
     _leave_raws(result)
@@ -128,6 +143,8 @@ def _look_at(path: Path, kind: Kind, result: Scan) -> None:
 
 def _leave_raws(result: Scan) -> None:
     """Leave the raw files of one folder alone that have a picture of their name beside them."""
+    if not any(is_raw(each.path.name) for each in result.found):
+        return
     stems = stems_of_pictures(each.path.name for each in result.found if each.kind is Kind.PHOTO)
     left = {each.path for each in result.found if is_spoken_for(each.path.name, stems)}
     if left:

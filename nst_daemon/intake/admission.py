@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from nst_daemon import disk
+from nst_daemon import __version__, disk
 from nst_daemon.config import Config, Folder
 from nst_daemon.config.recipe import blend_name
 from nst_daemon.disk import Stamp, stamp_of
@@ -67,9 +67,16 @@ class Admission:
 
     def follow_network(self) -> None:
         """Give the queued jobs the key of the network that will paint them: it may be another by now."""
-        for job in self._ledger.jobs.all(state=JobState.QUEUED, newest_first=False):
-            if job.recipe is not None and (new := as_new(job, self._network)).key != job.key:
-                self._ledger.repair(job.id, new)
+        right_for = f"{__version__}:{self._network}"
+        for jobs in self._ledger.jobs.keyed_otherwise(right_for):
+            keys = []
+            for job in jobs:
+                if job.recipe is not None:
+                    new = as_new(job, self._network)
+                    keys.append((job.id, new.key))
+                    if new.key != job.key:
+                        self._ledger.repair(job.id, new)
+            self._ledger.mark_keyed(keys, right_for)
 
     def restock(self, job: Job) -> None:
         """Let a held job that came by command go on, if its styles can be had."""

@@ -51,7 +51,7 @@ def _was_looked_at(config: Config, folder: Folder) -> bool:
     path = config.state_dir / "ledger.db"
     if not disk.is_there(path):
         return False
-    with Ledger(path) as ledger:
+    with Ledger(path, is_view=True) as ledger:
         return _is_known(ledger, folder.inbox)
 
 
@@ -64,7 +64,7 @@ def _photos(scan: Scan) -> set[Path]:
 
 
 def _is_known(ledger: Ledger, inbox: Path) -> bool:
-    return ledger.facts.recall(f"{FACT} {inbox}") is not None or bool(ledger.seen.under(inbox))
+    return ledger.facts.recall(f"{FACT} {inbox}") is not None or ledger.seen.has_any(inbox)
 
 
 class FirstLooks:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,10 @@ from nst_daemon.folders.copies import private_copy, sweep_copies
 from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.sidecars import fingerprint, is_whole
-from nst_daemon.folders.walk import Found, Kind, Scan, kind_of
+from nst_daemon.folders.walk import Kind, Scan, kind_of
 from nst_daemon.intake.admission import Admission
 from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, sidecar_wait
+from nst_daemon.intake.comparison import compared
 from nst_daemon.intake.departures import Departures
 from nst_daemon.intake.first_look import FirstLooks
 from nst_daemon.intake.growing import Fate, Growing
@@ -39,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 BLOCK_SECONDS: Final = 10.0  # between looks at a full disk
 SWEEP_SECONDS: Final = 6 * 3600.0  # between two sweeps of the private copies
+SWEEP_STEPS: Final = 2  # of one in a tick
 HISTORY_SECONDS: Final = 90 * 86_400.0  # then a job that is done is forgotten; its result stays
 REPLACED: Final = "the photo was replaced by another of the same name"
 
@@ -81,6 +84,7 @@ class Intake:
         self._condition: ConditionError | None = None
         self._blocked_until = float("-inf")
         self._sweep_due = float("-inf")
+        self._sweeping: Iterator[int] = iter(())
         self._is_idle = False
         inboxes.claim_for(ledger.facts.identity)
         inboxes.recall_mounts(ledger.facts.recall)
@@ -228,20 +232,15 @@ class Intake:
         result = inbox.rescan()
         if result is None:
             return
-        seen = self._ledger.seen.under(inbox.path)
-        fresh: list[Found] = []
-        for found in result.found:
-            known = seen.pop(found.path, None)
-            if found.kind is not Kind.SIDECAR and (known is None or known.stamp != found.stamp):
-                fresh.append(found)
+        news = compared(result.found, self._ledger.seen.marks(inbox.path))
         if not is_first:
-            unknown = [each for each in fresh if not self._in_hand.knows(each.path, each.stamp)]
+            unknown = [each for each in news.fresh if not self._in_hand.knows(each.path, each.stamp)]
             inbox.note_unreported(unknown, now=time.time())
-        for each in fresh:
+        for each in news.fresh:
             with self._delays.apart(each.path):
                 self._notice(each.path, each.stamp)
         if result.is_complete:
-            for path in seen:
+            for path in news.gone:
                 with self._delays.apart(path):
                     self._departures.gone(inbox, path, was_read=True)
         self._look_after(inbox, result)
@@ -388,8 +387,11 @@ class Intake:
         )
 
     def _sweep(self) -> None:
+        """Begin a sweep of the private copies, or go on with one: a few steps at each tick."""
         if self._clock() >= self._sweep_due:
             self._sweep_due = self._clock() + SWEEP_SECONDS
-            sweep_copies(self.config.state_dir / "photos", self._ledger.jobs.copies())
+            self._sweeping = sweep_copies(self.config.state_dir / "photos", self._ledger.jobs.copies)
             if count := self._ledger.prune(time.time() - HISTORY_SECONDS):
                 logger.info("%d jobs that ended long ago were forgotten", count)
+        for _ in islice(self._sweeping, SWEEP_STEPS):
+            pass

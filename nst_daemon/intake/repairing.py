@@ -1,8 +1,9 @@
 """Jobs that have not started, held against what has become of their photos, sidecars and styles."""
 
 import logging
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from nst_daemon import disk
 from nst_daemon.config import Config, Folder
 from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import FileConditionError, PhotoError, with_section
-from nst_daemon.folders.companions import claim_of, claims_on, photos_of
+from nst_daemon.folders.companions import Claims, photos_of
 from nst_daemon.folders.copies import private_copy
 from nst_daemon.folders.gate import Left
 from nst_daemon.folders.inbox import Inbox
@@ -81,19 +82,35 @@ class Repairs:
         if sidecars == before:
             return
         changed = {path for path, _ in sidecars.items() ^ (before or {}).items()}
-        claims = {claim_of(path) for path in changed}
-        is_first = before is None
-        jobs = self._ledger.jobs.pending_in(inbox.path)
-        if is_first:
-            jobs += [job for job in self._ledger.jobs.all(state=JobState.RUNNING) if job.inbox == inbox.path]
-        photos = {job.original: None for job in jobs if job.original.is_relative_to(inbox.path)}
+        photos = self._owners_of(changed) if before is not None else self._doubtful(inbox.path, scan)
         unknown = [path for path in changed if not self._is_known(path, self._claim_masks, inbox, path)]
-        for photo in photos:
-            is_asked = is_first or not claims.isdisjoint(claims_on(photo))
-            if not self._is_known(photo, self._look_at, inbox, photo, is_asked):
-                unknown.append(photo)
+        unknown += [photo for photo in photos if not self._is_known(photo, self._look_at, inbox, photo)]
         if scan.is_complete and not unknown:  # else all of it is looked at again
             self._sidecars[inbox.path] = sidecars
+
+    def _owners_of(self, sidecars: Collection[Path]) -> list[Path]:
+        """Return the photos of pending jobs that sidecars may belong to."""
+        claims = Claims(sidecars)
+        below = [photo for folder in claims.folders for photo in self._ledger.jobs.pending_below(folder)]
+        return [photo for photo in dict.fromkeys(below) if claims.are_on(os.fspath(photo))]
+
+    def _doubtful(self, inbox: Path, scan: Scan) -> list[Path]:
+        """Return the photos of unfinished jobs that may not be as they were when a daemon last looked.
+
+        Not those that were just found with nothing beside them, and had nothing there before: nearly all.
+        """
+        found = {os.fspath(each.path) for each in scan.found}
+        beside = [each.path for each in scan.found if each.kind is Kind.SIDECAR]
+        claims, paired = Claims([*beside, *scan.passed_by]), self._ledger.seen.with_sidecar(inbox)
+        running = [
+            job.original for job in self._ledger.jobs.all(state=JobState.RUNNING) if job.inbox == inbox
+        ]
+        doubtful = [
+            Path(photo)
+            for photo in self._ledger.jobs.pending_originals(inbox)
+            if photo not in found or photo in paired or claims.are_on(photo)
+        ]
+        return [photo for photo in dict.fromkeys([*doubtful, *running]) if photo.is_relative_to(inbox)]
 
     def _is_known(self, path: Path, look: Callable[..., None], *args: Any) -> bool:
         """Return whether a look at a file succeeded; false: its disk does not answer now."""
@@ -104,10 +121,10 @@ class Repairs:
             return False
         return True
 
-    def _look_at(self, inbox: Inbox, photo: Path, has_changed: bool) -> None:
+    def _look_at(self, inbox: Inbox, photo: Path) -> None:
         if not disk.is_there(photo):
             self._departures.gone(inbox, photo)
-        elif has_changed:
+        else:
             self._look_at_sidecars(inbox, photo)
 
     def _look_at_sidecars(self, inbox: Inbox, photo: Path) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path, PurePath
 from sqlite3 import Row
 from types import NoneType, UnionType
@@ -40,6 +40,7 @@ ENUM_SETTINGS: Final = {
     for name, hint in get_type_hints(Recipe).items()
     if isinstance(hint, type) and issubclass(hint, StrEnum)
 }
+SHARED: Final = 1024  # styles, settings and areas that are parsed once for all rows that have the same
 NO_MEANING: Final = (
     *(ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError, OverflowError, OSError),
     NstError,
@@ -189,6 +190,7 @@ def _styles_in(styles: tuple[Style, ...]) -> str:
     return json.dumps([_style_in(style) for style in styles])
 
 
+@lru_cache(maxsize=SHARED)
 def _styles_out(text: str) -> tuple[Style, ...]:
     return tuple(map(_style_out, json.loads(text)))
 
@@ -204,6 +206,7 @@ def _areas_in(areas: Areas) -> str | None:
     return json.dumps({"mask": areas.mask and _mask_in(areas.mask), "regions": regions})
 
 
+@lru_cache(maxsize=SHARED)
 def _areas_out(text: str | None) -> Areas:
     if text is None:
         return EVERYWHERE
@@ -227,6 +230,7 @@ def _recipe_in(recipe: Recipe) -> str:
     return json.dumps(recipe.as_settings())
 
 
+@lru_cache(maxsize=SHARED)
 def _recipe_out(text: str) -> Recipe:
     known = {name: value for name, value in json.loads(text).items() if name in SETTINGS}
     for name, kind in ENUM_SETTINGS.items():

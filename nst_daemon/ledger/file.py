@@ -1,8 +1,8 @@
 """The ledger's SQLite file: opened, checked, migrated, locked. Knows no job.
 
 A file that SQLite calls corrupt is put aside and a new one begun, so that a bad disk costs history
-and not the daemon. Folder and file are their owner's alone. Safe for several threads (one connection, one
-lock) and several processes (WAL).
+and not the daemon. Folder and file are their owner's alone. Safe for several threads (a connection for all,
+and one for long looks, each behind a lock) and several processes (WAL).
 """
 
 import logging
@@ -39,14 +39,19 @@ CONDITIONS: Final = {
     sqlite3.SQLITE_PROTOCOL: ("state_dir_remote", "Put state_dir on a local disk, in config.yaml."),
     sqlite3.SQLITE_NOLFS: ("state_dir_remote", "Put state_dir on a local disk, in config.yaml."),
 }  # what the machine does to us, and what ends by itself
+CHECKED_BYTES: Final = 64 << 20  # a tenth of a second; a thousand times as many, and every command would wait
 TRUST_SECONDS: Final = 60.0  # a file that is called corrupt so soon after it was checked is so
 ENDING: Final = frozenset({"disk_full", "ledger_busy", "system_busy"})  # worth to wait for
 
 
 class LedgerFile:
-    """One connection to the ledger, shared by all threads of this process behind a lock."""
+    """The ledger's connections, shared by all threads of this process.
 
-    def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
+    `is_view`: for what must answer at once, a command or the tray. A large file is not checked then; that the
+    daemon does.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float], is_view: bool = False) -> None:
         self.path = path
         self.clock = clock
         self.put_aside: Path | None = None  # where a corrupt ledger was moved to, at this opening
@@ -54,7 +59,10 @@ class LedgerFile:
         self._is_closed = False
         self._is_suspect = False  # SQLite calls it corrupt: see `_reopen`
         self._reopened = float("-inf")  # when that was found wrong
+        self._is_view = is_view
         self._lock = threading.RLock()
+        self._long = threading.RLock()
+        self._second: tuple[sqlite3.Connection, sqlite3.Connection] | None = None  # and the first of its time
         self._reserve = path.with_suffix(".reserve")
         try:
             disk.make_private(path.parent)
@@ -97,6 +105,8 @@ class LedgerFile:
         with self._lock:
             self._is_closed = True
             self._db.close()
+        with self._long:
+            self._close_second()
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -133,12 +143,41 @@ class LedgerFile:
                     self._db.execute("ROLLBACK")
 
     @contextmanager
+    def long_read(self) -> Iterator[sqlite3.Connection]:
+        """Hold one view of the ledger for long: on a connection of its own, so that nobody else waits.
+
+        Raises: as `write`.
+        """
+        with self._long, self._conditions():
+            db = self._second_connection()
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    def _second_connection(self) -> sqlite3.Connection:
+        if self._second is None or self._second[1] is not self._db:  # the first was opened anew meanwhile
+            self._close_second()
+            self._second = self._connected(), self._db
+            self._second[0].execute("PRAGMA query_only = ON")
+        return self._second[0]
+
+    def _close_second(self) -> None:
+        if self._second is not None:
+            self._second[0].close()
+            self._second = None
+
+    @contextmanager
     def _conditions(self) -> Iterator[None]:
         if self._is_closed:
             raise ConditionError(f"The ledger {self.path} is closed: the daemon ends.", code="cancelled")
         try:
             if self._is_suspect:
-                self._reopen()
+                with self._lock:
+                    if self._is_suspect:  # else another was faster
+                        self._reopen()
             yield
         except sqlite3.OperationalError as error:
             code, remedy = CONDITIONS.get(_primary_code(error), ("", ""))
@@ -172,6 +211,7 @@ class LedgerFile:
         share that comes back costs no restart, and what is wrong in the file itself is still found.
         """
         self._db.close()
+        self._is_view = False
         self._db = self._opened()
         self._is_suspect, self._reopened = False, time.monotonic()
         logger.warning("The ledger was opened anew, and is whole")
@@ -207,21 +247,29 @@ class LedgerFile:
             self._move_aside(str(error))
             return self._opened()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _connected(self) -> sqlite3.Connection:
         # isolation_level=None: transactions begin and end where this module says so.
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        return db
+
+    def _opened(self) -> sqlite3.Connection:
+        db = self._connected()
         try:
-            db.row_factory = sqlite3.Row
             db.execute("PRAGMA foreign_keys = ON")
-            verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise _corrupt(verdict)
+            if not (self._is_view and _size(self.path) > CHECKED_BYTES):
+                self._check(db)
             self.journal_mode = _switch_to_wal(db)
             self._migrate(db)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise _corrupt(verdict)
 
     def _move_aside(self, reason: str) -> None:
         if locks.holder(self.path.parent) not in (None, os.getpid()):
@@ -286,6 +334,11 @@ def _switch_to_wal(db: sqlite3.Connection) -> str:
             if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _size(path: Path) -> int:
+    facts = disk.facts_of(path)
+    return 0 if facts is None else facts.st_size
 
 
 def _version(db: sqlite3.Connection) -> int:

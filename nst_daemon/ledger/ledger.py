@@ -6,7 +6,7 @@ are those of `jobs.TRANSITIONS` and happen only if the job still is where the ca
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -70,8 +70,8 @@ class Ledger:
     Safe on any thread, and beside other processes that hold the same file.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self.file = LedgerFile(path, clock=clock)
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time, is_view: bool = False) -> None:
+        self.file = LedgerFile(path, clock=clock, is_view=is_view)
         self.facts = Facts(self.file)
         self.requests = Requests(self.facts)
         self.presence = Presence(self.file, self.facts)
@@ -139,6 +139,14 @@ class Ledger:
             update(db, job, columns | {"not_before": 0.0})
         self.queue.additions.tell()  # it may be painted now
         return True
+
+    def mark_keyed(self, jobs: Sequence[tuple[int, str]], network: str) -> None:
+        """Record that jobs have the right keys for a program and network, unless they have others by now."""
+        with self.file.write(durable=False) as db:
+            db.executemany(
+                "UPDATE jobs SET keyed_for = ? WHERE id = ? AND key = ?",
+                [(network, job, text_in(key)) for job, key in jobs],
+            )
 
     def revive(self, job: int, new: NewJob) -> bool:
         """Take a FAILED or CANCELLED job up again because its photo has come once more, maybe elsewhere.
@@ -296,7 +304,7 @@ class Ledger:
         """Return all that the views show, of one moment; what a dead daemon left behind is not shown."""
         with self.file.read() as db:
             facts = {row["name"]: row["value"] for row in db.execute("SELECT * FROM facts")}
-            counts = dict(db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+            counts = dict(db.execute("SELECT state, count FROM counts").fetchall())
             painting = db.execute(
                 "SELECT * FROM jobs WHERE state = ? ORDER BY id", (JobState.RUNNING,)
             ).fetchall()

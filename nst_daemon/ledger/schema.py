@@ -121,6 +121,38 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX seen_by_root ON seen (root)",
     ),
     (
+        # How many jobs there are of each state: views ask each second, and to count takes a look at each.
+        "CREATE TABLE counts (state TEXT PRIMARY KEY NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID",
+        "INSERT INTO counts SELECT state, count(*) FROM jobs GROUP BY state",
+        """
+        CREATE TRIGGER jobs_come AFTER INSERT ON jobs BEGIN
+            INSERT INTO counts VALUES (NEW.state, 1) ON CONFLICT (state) DO UPDATE SET count = count + 1;
+        END
+        """,
+        """
+        CREATE TRIGGER jobs_go AFTER DELETE ON jobs BEGIN
+            UPDATE counts SET count = count - 1 WHERE state = OLD.state;
+        END
+        """,
+        """
+        CREATE TRIGGER jobs_move AFTER UPDATE OF state ON jobs WHEN NEW.state IS NOT OLD.state BEGIN
+            UPDATE counts SET count = count - 1 WHERE state = OLD.state;
+            INSERT INTO counts VALUES (NEW.state, 1) ON CONFLICT (state) DO UPDATE SET count = count + 1;
+        END
+        """,
+        # The program and network that a job's key was last found to be right for; NULL: nobody has looked.
+        "ALTER TABLE jobs ADD COLUMN keyed_for TEXT",
+        """
+        CREATE TRIGGER jobs_keyed_anew AFTER UPDATE OF key ON jobs BEGIN
+            UPDATE jobs SET keyed_for = NULL WHERE id = NEW.id;
+        END
+        """,
+        "CREATE INDEX jobs_by_network ON jobs (keyed_for, id) WHERE state = 'queued'",
+        # Keys that are no plain hash: few, and files of theirs are named otherwise.
+        "CREATE INDEX jobs_of_odd_keys ON jobs (state) WHERE length(key) != 64 AND recipe IS NOT NULL",
+        "CREATE INDEX seen_with_sidecar ON seen (root, path) WHERE sidecar != ''",
+    ),
+    (
         # The seat of a farm that paints or has painted it, and how often it lost one while it was painted.
         "ALTER TABLE jobs ADD COLUMN seat TEXT",
         "ALTER TABLE jobs ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",

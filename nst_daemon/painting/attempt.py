@@ -110,7 +110,9 @@ class Attempt:
 
     def _should_stop(self) -> bool:
         if not self._is_told_to_stop():
-            return self._is_cancelled()
+            with suppress(ConditionError):
+                return self._ledger.jobs.is_to_stop(self._job.id)
+            return False
         if not self._is_excused:
             with suppress(ConditionError):
                 # Should we be killed before it stops: not its fault.

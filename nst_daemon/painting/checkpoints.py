@@ -61,8 +61,9 @@ class Checkpoints:
         except (FileNotFoundError, FileConditionError):
             return
         if entries:
-            unfinished = names_of(self._jobs.unfinished_keys())
-            struck = names_of(self._jobs.struck_keys())
+            stems = {entry.path.stem for entry in entries}
+            unfinished = names_of(self._jobs.unfinished_keys(stems))
+            struck = names_of(self._jobs.struck_keys(stems))
             for path in (entry.path for entry in entries):
                 is_needed = path.stem in unfinished or (path.stem in struck and not _is_older(path))
                 if is_left_over(path) if path.suffix != SUFFIX else not is_needed:

@@ -344,7 +344,7 @@ class Delivery:
         except (FileNotFoundError, FileConditionError):
             return
         if kept:
-            needed = names_of(self._ledger.jobs.unfinished_keys())
+            needed = names_of(self._ledger.jobs.unfinished_keys({entry.name for entry in kept}))
             for entry in kept:
                 if entry.path.name not in needed:
                     disk.remove_tree(entry.path)

@@ -46,7 +46,7 @@ def start(config: Config) -> int:
     """
     if (pid := locks.holder(config.state_dir)) is not None:
         raise locks.already_running(config.state_dir, pid)
-    with Ledger(config.state_dir / "ledger.db") as ledger:
+    with Ledger(config.state_dir / "ledger.db", is_view=True) as ledger:
         ledger.presence.set_ready(None)
         output = config.state_dir / OUTPUT
         child = None if service.start_supervised(config) else _spawn(config, output)
@@ -70,7 +70,7 @@ def stop(config: Config) -> None:
     pid = locks.holder(config.state_dir)
     if pid is None:
         raise NotRunningError("The daemon is not running.", remedy="`nst-daemon start` starts it.")
-    with Ledger(config.state_dir / "ledger.db") as ledger:
+    with Ledger(config.state_dir / "ledger.db", is_view=True) as ledger:
         ledger.requests.ask(Request.QUIT)
     for seconds, more in ((STOP_SECONDS, "terminate"), (TERMINATE_SECONDS, "kill"), (TERMINATE_SECONDS, "")):
         if _awaited(lambda: not is_running(config) or None, seconds):

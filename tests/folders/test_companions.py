@@ -10,7 +10,7 @@ from support.faults import Faults, under
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import companions
-from nst_daemon.folders.companions import companions_of, neighbours_in, photos_of
+from nst_daemon.folders.companions import Claims, companions_of, neighbours_in, photos_of
 from nst_daemon.folders.masks import namers_of, take_masks
 from nst_daemon.folders.sidecars import (
     editors_part,
@@ -238,3 +238,36 @@ def test_a_fingerprint_tells_what_the_editors_wrote_from_what_we_are_told(tmp_pa
     put(tmp_path, "a.jpg.XMP", content=b"another")
     assert editors_part(fingerprint(photo)) != editors_part(before)
     assert editors_part("") == []
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "A.JPG", "a.b.jpg", "a.jpg.yaml", f"{DECOMPOSED}.jpg", "b.png"])
+def test_in_a_large_folder_the_same_belongs_to_a_photo_as_in_a_small_one(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.jpg", "A.JPG", "a.b.jpg", "b.png", "b.jpg", f"{COMPOSED}.jpg")
+    put(tmp_path, "a.yaml", "A.json", "a.jpg.xmp", "a.b.jpg.yaml", "a.mask.png", "b.yml", f"{COMPOSED}.yaml")
+    small = (companions_of(tmp_path / name), photos_of(tmp_path / name))
+    monkeypatch.setattr(companions, "LARGE", 3)
+    assert (companions_of(tmp_path / name), photos_of(tmp_path / name)) == small
+
+
+def test_the_names_of_a_large_folder_are_kept_for_a_moment_and_not_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(companions, "LARGE", 1)
+    folders = [tmp_path / str(number) for number in range(5)]
+    for folder in folders:
+        folder.mkdir()
+        put(folder, "a.jpg", "b.jpg")
+    monkeypatch.setattr(companions, "REUSE_SECONDS", 0.0)
+    for folder in folders:
+        names_of(folder / "a.jpg")
+    assert [folder for folder in folders if folder in companions._recent] == [folders[-1]]
+
+
+def test_claims_are_on_the_photos_that_a_sidecar_may_belong_to(tmp_path: Path) -> None:
+    claims = Claims([tmp_path / "x" / "A.yaml", tmp_path / "b.jpg.xmp"])
+    wanted = ["x/a.jpg", "x/A.png", "b.jpg"]
+    others = ["a.jpg", "x/ab.jpg", "x/a.b.jpg", "b.png", "x/b.jpg"]
+    assert [name for name in wanted + others if claims.are_on(str(tmp_path / name))] == wanted
+    assert claims.folders == [tmp_path / "x", tmp_path]

@@ -11,7 +11,8 @@ from support.desk import Desk
 from support.faults import Faults
 
 from nst_daemon.errors import FileConditionError, InputError, MaskError, PhotoError, StyleError
-from nst_daemon.folders.copies import private_copy, source_of
+from nst_daemon.folders import copies
+from nst_daemon.folders.copies import private_copy, source_of, sweep_copies
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState
 
@@ -93,3 +94,58 @@ def test_a_copy_that_was_damaged_is_made_anew(tmp_path: Path) -> None:
     copy.write_bytes(b"phot0")
     private_copy(photo, tmp_path / "copies")
     assert copy.read_bytes() == b"photo"
+
+
+@pytest.fixture
+def old_copies(tmp_path: Path) -> list[Path]:
+    """Return copies of the day before yesterday."""
+    found = [tmp_path / "photos" / f"{number}.jpg" for number in range(5)]
+    found[0].parent.mkdir()
+    for path in found:
+        path.write_bytes(b"copy")
+        os.utime(path, (0, 0))
+    return found
+
+
+def test_a_sweep_takes_old_copies_that_no_job_needs_a_step_at_a_time(
+    old_copies: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "STEP", 2)
+    needed, young = old_copies[1], old_copies[3]
+    os.utime(young)
+    left_over = young.with_name(".nst-00000000-1-abc.tmp")
+    left_over.write_bytes(b"half")
+    os.utime(left_over, (0, 0))
+    asked = []
+
+    def parts() -> Iterator[set[Path]]:
+        asked.append(1)
+        yield {needed, Path("/elsewhere/0.jpg")}
+        yield set()
+
+    steps = list(sweep_copies(needed.parent, parts))
+    assert sorted(path.name for path in needed.parent.iterdir()) == ["1.jpg", "3.jpg"]
+    assert (len(steps), sum(steps), asked) == (4, 4, [1])
+
+
+def test_a_sweep_leaves_what_became_young_while_it_looked(old_copies: list[Path]) -> None:
+    def parts() -> Iterator[set[Path]]:
+        os.utime(old_copies[0])  # it is given to a new job at this moment
+        yield set()
+
+    assert sum(sweep_copies(old_copies[0].parent, parts)) == 4
+    assert old_copies[0].exists()
+
+
+def test_a_sweep_asks_nobody_where_nothing_is_old(tmp_path: Path) -> None:
+    (tmp_path / "0.jpg").write_bytes(b"copy")
+
+    asked: list[set[Path]] = []
+
+    def parts() -> list[set[Path]]:
+        asked.append(set())
+        return asked
+
+    assert sum(sweep_copies(tmp_path, parts)) == 0
+    assert sum(sweep_copies(tmp_path / "nowhere", parts)) == 0
+    assert asked == []

@@ -1,6 +1,10 @@
 """One rule says what a file is by the ending of its name."""
 
+from pathlib import PurePath
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nst_daemon.images.endings import (
     ASKING,
@@ -11,10 +15,23 @@ from nst_daemon.images.endings import (
     XMP,
     Role,
     bare,
+    ending_of,
     is_picture,
     is_raw,
     role_of,
+    stem_of,
 )
+
+
+@given(st.text(st.sampled_from("aB.ß ~é"), min_size=1).filter(lambda name: not name.endswith(".")))
+def test_names_are_taken_apart_as_pathlib_does(name: str) -> None:
+    path = PurePath(name)
+    assert (stem_of(name), ending_of(name)) == (path.stem, path.suffix.casefold())
+
+
+def test_a_dot_at_the_end_begins_no_ending() -> None:
+    for name in ("a.", "a.jpg.", ".", "..", ".jpg"):
+        assert (stem_of(name), ending_of(name)) == (name, "")
 
 
 @pytest.mark.parametrize("ending", sorted(PICTURES | RAWS))

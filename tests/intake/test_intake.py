@@ -706,6 +706,31 @@ def test_a_job_whose_sidecar_is_just_being_written_is_not_begun(place: Place) ->
     assert job.style == SCREAM
 
 
+@pytest.mark.parametrize("where", ["", "trip/"])
+@pytest.mark.parametrize("what", ["written", "came", "went", "came, though it is ignored", "of the stem"])
+def test_of_many_photos_that_one_is_found_whose_sidecar_changed_while_no_daemon_ran(
+    place: Place, where: str, what: str
+) -> None:
+    names = [f"{where}{number}.jpg" for number in range(4)]
+    for number, name in enumerate(names):
+        place.drop(name, b"photo %d" % number)
+    sidecar = f"{where}2.yaml" if what == "of the stem" else f"{names[2]}.yaml"
+    if what in ("written", "went"):
+        place.drop(sidecar, b"style: the_scream\nset: {size: 64}")
+    place.run()
+    place.close()
+    if what == "went":
+        (place.inbox / sidecar).unlink()
+    else:
+        os.utime(place.drop(sidecar, b"style: the_scream"), (1, 1))
+    if "ignored" in what:
+        place.watch = Watch(mode=WatchMode.POLLING, ignore=("*.yaml",))
+    place.open()
+    changed = STARRY if what == "went" else SCREAM
+    assert [job.style for job in place.jobs()] == [STARRY, STARRY, changed, STARRY]
+    assert {job.state for job in place.jobs()} == {JobState.QUEUED}
+
+
 def test_a_photo_deleted_while_no_daemon_ran_is_not_painted(place: Place) -> None:
     photo = place.drop("a.jpg")
     place.run()

@@ -84,9 +84,11 @@ def test_every_view_and_request_goes_on_beside_it(ledger: Ledger, column: str, v
     assert [current.job for current in snapshot.current] == [good]
     ledger.jobs.look_through()
     assert len(ledger.jobs.problems()) == 1
-    ledger.jobs.copies()
+    assert list(ledger.jobs.copies())
     ledger.jobs.of_photo(Path("/inbox/trip/a.jpg"))
-    ledger.jobs.pending_in(Path("/inbox"))
+    list(ledger.jobs.pending_originals(Path("/inbox")))
+    ledger.jobs.pending_below(Path("/inbox"))
+    list(ledger.jobs.keyed_otherwise("another network"))
     ledger.jobs.ended_since(0.0)
     assert row_of(ledger, bad) == before
     ledger.attempts.recover()
@@ -123,7 +125,9 @@ def test_the_copies_of_a_row_that_says_nothing_are_kept(ledger: Ledger) -> None:
     bad = ledger.add(new_job()).job
     areas = json.dumps({"mask": {"path": '/state/photos/mask "1".png', "name": 7}, "regions": []})
     damage(ledger, bad, "areas", areas[:-3])
-    assert {Path("/state/photos/a.jpg"), Path('/state/photos/mask "1".png')} <= ledger.jobs.copies()
+    assert {Path("/state/photos/a.jpg"), Path('/state/photos/mask "1".png')} <= set().union(
+        *ledger.jobs.copies()
+    )
 
 
 def test_what_was_seen_and_can_no_longer_be_read_is_looked_at_anew(ledger: Ledger) -> None:

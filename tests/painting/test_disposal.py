@@ -15,10 +15,11 @@ from support.desk import Desk
 from support.faults import ERRNOS, Faults, under
 from support.waiting import comes_true
 
+from nst_daemon import disk
 from nst_daemon.config import Folder, Originals
 from nst_daemon.errors import PhotoError
 from nst_daemon.folders import originals
-from nst_daemon.ledger import Ledger
+from nst_daemon.ledger import Ledger, Seen, Verdict
 from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.painting.disposal import CONDITION_SECONDS, PATIENCE_SECONDS, SWEEP_SECONDS, Disposal
 
@@ -105,6 +106,111 @@ def test_a_sweep_does_not_wait_for_another_workers(desk: Desk, monkeypatch: pyte
     disposal.sweep()
     assert calls == [job]
     assert (desk.folder.archive / "cat.jpg").exists()
+
+
+def disposing(disposal: Disposal, job: int) -> threading.Thread:
+    thread = threading.Thread(target=disposal.dispose, args=(job,))
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("other", "waits"),
+    [
+        ("trip/dog.jpg", False),
+        ("cat2.jpg", False),
+        ("cat.png", True),
+        ("b/CAT.jpg", True),
+        ("cat.2.jpg", True),
+    ],
+)
+def test_an_original_waits_for_no_other_but_one_that_shares_its_name(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, other: str, waits: bool
+) -> None:
+    slow, fast = end(desk, "cat.jpg", other)
+    real, may_go_on, has_begun = originals.dispose_original, threading.Event(), threading.Event()
+
+    def slowly(job: Job, folder: Folder, **how: Any) -> Path | None:
+        if job.id == slow:
+            has_begun.set()
+            assert may_go_on.wait(30)
+        return real(job, folder, **how)
+
+    monkeypatch.setattr(originals, "dispose_original", slowly)
+    first = disposing(desk.worker.disposal, slow)
+    assert has_begun.wait(30)
+    desk.worker.disposal.sweep()  # nor does a sweep wait: it passes by what another is at
+    assert desk.job(fast).is_disposed is not waits
+    second = disposing(desk.worker.disposal, fast)
+    may_go_on.set()
+    for thread in (first, second):
+        thread.join(30)
+    assert desk.ledger.jobs.undisposed() == []
+    assert not list(desk.folder.inbox.rglob("*.*g"))
+
+
+def test_what_two_photos_share_goes_with_the_last_of_them_however_many_workers_there_are(desk: Desk) -> None:
+    names = [f"{letter}.jpg" for letter in "abcdef"]
+    jobs = end(desk, *names)
+    for name in names:
+        (desk.folder.inbox / f"{name}.yaml").write_text("style: dots\nmask: sky.png\n")
+        with desk.ledger.file.write() as db:
+            path = str(desk.folder.inbox / name)
+            db.execute("UPDATE jobs SET sidecar = ? WHERE original = ?", (f"{path}.yaml", path))
+    (desk.folder.inbox / "sky.png").write_bytes(b"sky")
+    for thread in [disposing(desk.worker.disposal, job) for job in jobs]:
+        thread.join(30)
+    assert list(desk.folder.inbox.iterdir()) == []
+    assert (desk.folder.archive / "sky.png").exists()
+
+
+def seen_as_it_is(desk: Desk, job: int, sha256: str) -> Path:
+    path = desk.job(job).original
+    stamp = disk.stamp_of(path)
+    assert stamp is not None
+    desk.ledger.seen.mark(
+        Seen(path=path, root=desk.folder.inbox, stamp=stamp, verdict=Verdict.JOB, photo_sha256=sha256)
+    )
+    return path
+
+
+def was_read(faults: Faults) -> bool:
+    return any(call == "read" for call, _ in faults.made)
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED])
+def test_what_is_as_the_intake_read_it_is_moved_without_being_read_again(
+    desk: Desk, faults: Faults, state: JobState
+) -> None:
+    (job,) = end(desk, "a.jpg", state=state)
+    path = seen_as_it_is(desk, job, desk.job(job).photo_sha256)
+    faults.made.clear()
+    desk.worker.disposal.dispose(job)
+    assert not path.exists()
+    assert not was_read(faults)
+
+
+def test_what_was_written_since_the_intake_read_it_stays(desk: Desk) -> None:
+    (job,) = end(desk, "a.jpg")
+    path = seen_as_it_is(desk, job, desk.job(job).photo_sha256)
+    path.write_bytes(b"another photo")
+    desk.worker.disposal.dispose(job)
+    assert path.read_bytes() == b"another photo"
+
+
+def test_what_is_deleted_is_read_first_whatever_its_stamp_says(
+    desk: Desk, clock: Callable[[], float], faults: Faults
+) -> None:
+    (job,) = end(desk, "a.jpg")
+    path = seen_as_it_is(desk, job, desk.job(job).photo_sha256)
+    facts = path.stat()
+    path.write_bytes(b"b.jpg")  # as long, and at the same time
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    desk.worker = desk.make(clock, originals=Originals.DELETE)
+    faults.made.clear()
+    desk.worker.disposal.dispose(job)
+    assert was_read(faults)
+    assert path.read_bytes() == b"b.jpg"
 
 
 # What the disks do meanwhile.

@@ -102,7 +102,7 @@ FLOORS_WITHIN = {
         "process",
     ),
     "intake": (
-        "delays first_look inspection pairing second_looks settling",
+        "comparison delays first_look inspection pairing second_looks settling",
         "growing reading",
         "reader",
         "shelf",
