@@ -9,7 +9,7 @@ import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -71,13 +71,13 @@ class FarmEngine:
         seats: Seats,
         *,
         on_facts: OnFacts = lambda _: None,
-        silence_seconds: float,
+        silence_seconds: Callable[[], float],
     ) -> None:
         self.seat = seat
         self._settings = settings
         self._seats = seats
         self._on_facts = on_facts
-        self._silence_seconds = silence_seconds
+        self._silence_seconds = silence_seconds  # asked anew: a config may change
         self._facts = EngineFacts(device=settings.device)
 
     @property
@@ -156,7 +156,7 @@ class FarmEngine:
     def _begin(self, watch: _Watch, packing: PackedOrder | None, should_stop: ShouldStop) -> bool:
         """Hand a parcel over, after whatever the seat still has in hand; False: it lacks files by now."""
         parcel = Parcel(
-            wishes=wishes_of(self._settings), silence_seconds=self._silence_seconds, order=packing
+            wishes=wishes_of(self._settings), silence_seconds=self._silence_seconds(), order=packing
         )
         while True:
             answer = self._asked(watch, "begin", should_stop, token=watch.token, parcel=parcel)
@@ -330,7 +330,7 @@ class FarmEngine:
 
         `is_stopped_there`: it paints by now, and has to hear of a stop.
         """
-        seconds = min(seconds, self._silence_seconds)
+        seconds = min(seconds, self._silence_seconds())
         while True:
             try:
                 if should_stop():
@@ -348,7 +348,7 @@ class FarmEngine:
                 if self._seats.is_gone(self.seat):
                     raise self._lost(f"{self.seat} has gone.") from error
                 silence = time.monotonic() - watch.heard
-                if silence > self._silence_seconds:
+                if silence > self._silence_seconds():
                     raise self._lost(f"{self.seat} has not answered for {silence:.0f} s.") from error
                 self._seats.wait_for_news(SLICE_SECONDS)
             else:

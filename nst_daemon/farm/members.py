@@ -196,7 +196,7 @@ class Farm:
             settings.device.removeprefix(SEAT),
             self,
             on_facts=on_facts,
-            silence_seconds=self._config.farm.silence_seconds,
+            silence_seconds=lambda: self._config.farm.silence_seconds,
         )
 
     def run_of(self, name: str) -> str:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path, PurePath
+from typing import Final
 
 from nst_daemon.ledger.columns import job_of_row, path_in
 from nst_daemon.ledger.file import LedgerFile
@@ -13,6 +14,9 @@ from nst_daemon.ledger.rows import AHEAD_SECONDS, CLAIMABLE, NO_SKETCH, WORK, bu
 from nst_daemon.ledger.table import JobTable
 from nst_daemon.system.crash import CrashPoint, crash_at
 
+FEW: Final = 32  # jobs that are looked through for a style
+PASSED: Final = 16  # times that others go before the first one
+
 
 class Queue:
     """The jobs that may begin. Safe on any thread, and beside other processes that hold the same file."""
@@ -20,12 +24,15 @@ class Queue:
     def __init__(self, file: LedgerFile, jobs: JobTable) -> None:
         self._file = file
         self._jobs = jobs
+        self._passed = 0, 0  # the first job that may begin, and how often another went before it
         self.additions = News()  # jobs that this process adds; those of others are found by looking
 
-    def claim(self) -> Job | None:
+    def claim(self, *, styles: Collection[str] = ()) -> Job | None:
         """Take the first job that may begin, by turn and age; None if there is none, or the daemon is paused.
 
         The attempt is counted and on the disk when this returns. Not those whose outbox takes no result now.
+        Of the first few of the same turn, one in a style of these hashes goes before the others, but the first
+        of all is passed over so often only as PASSED says.
         """
         with self._file.read() as db:  # several times a second: a look takes no lock
             if self._claimable(db) is None:
@@ -34,6 +41,7 @@ class Queue:
             row = self._claimable(db)
             if row is None:  # another was faster
                 return None
+            row = self._preferred(db, row, styles)
             db.execute(
                 "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, finished = NULL, "
                 "seconds = NULL, error = NULL, progress = NULL, reached = NULL WHERE id = ?",
@@ -55,6 +63,22 @@ class Queue:
             ).fetchone()
             if row is None or self._jobs.job_of(row) is not None:
                 return row
+
+    def _preferred(self, db: sqlite3.Connection, first: sqlite3.Row, styles: Collection[str]) -> sqlite3.Row:
+        """Return the row of the first few that is in one of these styles, else the first one."""
+        times = self._passed[1] if self._passed[0] == first["id"] else 0
+        if not styles or times >= PASSED:
+            return first
+        now = self._file.clock()
+        query = f"{CLAIMABLE} {but(self._jobs.unreadable)} AND turn = ? ORDER BY id LIMIT {FEW}"
+        values = JobState.QUEUED, now, now + AHEAD_SECONDS, first["turn"]
+        rows: list[sqlite3.Row] = db.execute(query, values).fetchall()
+        for row in rows:
+            if any(sha256 in row["styles"] for sha256 in styles) and self._jobs.job_of(row) is not None:
+                if row["id"] != first["id"]:
+                    self._passed = first["id"], times + 1
+                return row
+        return first
 
     def has_work(self) -> bool:
         """Return whether a job is running, or will be; not those of another daemon's inbox."""

@@ -79,6 +79,7 @@ class Worker:
         self.is_leaving = False  # it ends after the job in hand
         self.has_left = False
         self._rests_until = float("-inf")  # the ledger cannot be written
+        self._styles_there: frozenset[str] = frozenset()  # what the seat has painted last, and has at hand
         self._in_hand: int | None = None  # a claimed job whose end is not in the ledger yet
 
     @property
@@ -122,7 +123,7 @@ class Worker:
 
     def _work(self) -> bool:
         may_claim = self.may_claim() and self.easel.may_paint()
-        job = self.ledger.queue.claim() if may_claim else None
+        job = self.ledger.queue.claim(styles=self._styles_there) if may_claim else None
         if job is None:
             self.checkpoints.sweep()
             self.easel.rest()
@@ -131,6 +132,8 @@ class Worker:
         with logs.job_in_log(job.id):
             self._attempt(job)
         self._in_hand = None
+        if self.seat is not None:
+            self._styles_there = frozenset(style.sha256 for style in job.styles)
         self.easel.was_used()
         self.checkpoints.sweep()
         return True

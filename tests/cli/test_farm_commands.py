@@ -74,3 +74,25 @@ def test_nothing_of_a_farm_is_imported_unless_it_is_used() -> None:
     assert not {"cryptography", "distributed", "dask", "tornado", "nst_daemon.farm.link"} & set(
         done.stdout.split()
     )
+
+
+def test_status_and_drain_say_what_to_do_where_there_is_nobody(ask: Ask, loaded: Config) -> None:
+    answer = ask("farm", "status")
+    assert (answer.code, answer.out) == (ExitCode.FINE, "")
+    assert "nst-daemon start" in answer.err
+    assert ask("farm", "status", "--json").json == []
+    assert "nst-daemon farm status" in ask("farm", "drain", "gpu1").err
+    assert ask("farm", "drain").code == ExitCode.USAGE
+    assert ask("farm", "drain", "gpu1", "--all").code == ExitCode.USAGE
+
+
+def test_join_refuses_what_it_cannot_use_with_the_promised_codes(ask: Ask, tmp_path: Path) -> None:
+    assert ask("farm", "join", str(tmp_path / "nowhere.json")).code == ExitCode.USAGE
+    join = tmp_path / "join.json"
+    join.write_text('{"farm": 1, "address": "tcp://127.0.0.1:1"}')
+    join.chmod(0o600)
+    for words in (("--devices", "tpu"), ("--name", "a/b")):
+        answer = ask("farm", "join", str(join), *words)
+        assert answer.code == ExitCode.USAGE
+        assert "Example" in answer.err or "gpu1" in answer.err
+    assert ask("farm", "join", str(join), "--devices", "xpu").code == ExitCode.MISSING

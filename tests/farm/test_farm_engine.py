@@ -136,7 +136,7 @@ def wire(warm_wire: PlayedWire) -> PlayedWire:
 @pytest.fixture
 def engine(wire: PlayedWire, tmp_path: Path) -> FarmEngine:
     settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path)
-    return FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=3.0)
+    return FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=lambda: 3.0)
 
 
 @pytest.fixture
@@ -280,7 +280,10 @@ def test_a_seat_leaves_off_what_a_coordinator_that_is_no_more_gave_it(
     thread.start()
     wait_for(lambda: wire.seat.hand is not None and wire.seat.hand.progress is not None, seconds=60)
     stranger = FarmEngine(
-        EngineSettings(device="farm:gpu1/cpu", cache_dir=machine), "gpu1/cpu", wire, silence_seconds=30.0
+        EngineSettings(device="farm:gpu1/cpu", cache_dir=machine),
+        "gpu1/cpu",
+        wire,
+        silence_seconds=lambda: 30.0,
     )
     (machine / "pauses").unlink()
     assert painted(stranger, order) == b"painting:" + order.key.encode() + b":a photo"
@@ -369,7 +372,7 @@ def test_weights_of_the_users_own_are_compared_by_their_hash(
 ) -> None:
     weights = tmp_path / "own.pth"
     settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path, weights=str(weights))
-    engine = FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=3.0)
+    engine = FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=lambda: 3.0)
     with pytest.raises(MissingError, match="no weights at"):
         painted(engine, order)
     weights.write_bytes(b"weights")

@@ -73,7 +73,7 @@ def test_status_and_jobs_say_what_the_contract_says(home: Path, kept: KeptEngine
     code, text = command(home, "status", "--json")
     status: dict[str, Any] = json.loads(text)
     assert code == ExitCode.FINE
-    assert set(status) - {"engines"} == {
+    assert set(status) - {"engines", "seats"} == {
         *("running", "pid", "paused", "version", "engine", "counts", "current", "problems", "page")
     }
     assert (status["running"], status["paused"], status["problems"]) == (False, False, [])

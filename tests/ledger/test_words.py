@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nst_daemon.config.orders import EngineFacts, Progress, busiest
+from nst_daemon.config.orders import EngineFacts, Progress, SeatFacts, busiest
 from nst_daemon.config.recipe import Areas, Mask, Preset, Region, Style, resolve
 from nst_daemon.ledger import words
 from nst_daemon.ledger.jobs import Current, Job, JobState, Origin, Problem, Snapshot
@@ -91,6 +91,7 @@ def test_status_json_has_the_promised_shape() -> None:
         "version": "0.1.0",
         "engine": {"state": "warm", "device": "cpu", "network": "vgg19", "weights": "original"},
         "engines": [{"state": "warm", "device": "cpu", "network": "vgg19", "weights": "original"}],
+        "seats": [],
         "counts": {"held": 0, "queued": 2, "running": 1, "done": 9, "failed": 0, "cancelled": 0},
         "current": [
             {
@@ -222,3 +223,24 @@ def test_a_finished_job_tells_its_losses() -> None:
     assert "step 12 of 12, scale 2 of 2, 64 × 48 px" in text
     assert re.search(r"style loss +0\.05\n", text)
     assert words.job_json(done)["losses"] == {"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0}
+
+
+def test_seats_are_counted_in_words_and_listed_as_json() -> None:
+    one = SeatFacts(name="gpu1/cuda:0", device="cuda:0", state="painting", job=7, painted=3, heard=1000.0)
+    seats = (one, SeatFacts(name="gpu2/cpu", device="cpu", state="silent", lost=1, version="0.1.0"))
+    lent = replace(SNAPSHOT, seats=seats)
+    assert "Farm: 2 seats, 1 painting, 1 silent." in words.status_text(lent)
+    assert words.seats_text(seats[:1]) == "1 seat, 1 painting"
+    assert words.status_json(lent)["seats"] == [words.seat_json(one), words.seat_json(seats[1])]
+    assert words.seat_json(one) == {
+        "seat": "gpu1/cuda:0",
+        "device": "cuda:0",
+        "state": "painting",
+        "job": 7,
+        "painted": 3,
+        "lost": 0,
+        "version": "",
+        "heard": "1970-01-01T00:16:40.000Z",
+    }
+    assert words.seat_row(one, 1002.0) == ("gpu1/cuda:0", "painting", "7", "3", "0", "–", "2 s ago")
+    assert words.seat_row(seats[1], 1002.0)[-2:] == ("0.1.0", "–")
