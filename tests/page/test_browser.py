@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # ruff: noqa: F811  fixtures are imported by name
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def running(played: Played) -> Job:
     (job,) = played.ledger.jobs.all(state=JobState.RUNNING)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # ruff: noqa: F811  fixtures are imported by name
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 VIEWS = ("now", "results", "styles", "settings", "job/12")
 LARGE: "ViewportSize" = {"width": 3840, "height": 2160}
 SMALL: "ViewportSize" = {"width": 360, "height": 640}

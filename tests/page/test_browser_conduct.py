@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from support.browsers import Tabs, chrome, expect, hide, new_job, played, ready, show, tabs  # noqa: F401
 from support.played_page import Played, config_in, paint, served
 from support.waiting import wait_for
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 # ruff: noqa: F811  fixtures are imported by name
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 CUT = (
     "ERR_CONNECTION_REFUSED",

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from support.browsers import Tabs, chrome, drop, expect  # noqa: F401
 from support.played_page import Played
 from support.real import made_home, picture
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 # ruff: noqa: F811  fixtures are imported by name
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 MORE = "tray: off\nnotify: off\npage: {mode: on, listen: '127.0.0.1:0'}\n"
 SETTINGS = "set: {size: 64, steps: 40, pyramid: 24}\n"
