@@ -1,16 +1,17 @@
-"""Take the screenshots of the documentation: the tray, its icons on both kinds of panel, and status --watch.
+"""Take the screenshots of the documentation: the page, the tray and its icons, and status --watch.
 
-    python tools/take_screenshots.py [--size 384]
+    python tools/take_screenshots.py [--size 384] [--only page]
 
-A real daemon paints the sample photo in built-in styles, in a home of its own; a real panel and a real
-terminal show it. For Linux, with Xvfb, trayer, xdotool, tmux, dbus-daemon, and the system's PyGObject for the
-same version of Python.
+A real daemon paints the sample photo in built-in styles, in a home of its own; a real browser, a real panel
+and a real terminal show it. For Linux, with Chromium, Xvfb, trayer, xdotool, tmux, dbus-daemon, and the
+system's PyGObject for the same version of Python.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageGrab
+from playwright.sync_api import sync_playwright
 from rich.color_triplet import ColorTriplet
 from rich.console import Console
 from rich.style import Style
@@ -42,6 +44,12 @@ COLUMNS, LINES = 92, 24
 CELL = (9, 19)  # px
 DONE = ("mosaic", "pastel")  # painted small, to be done soon
 STYLES = ("swirling_oil", "mosaic", "pastel", "woodcut", "palette_knife")
+DRAFTS = ("pastel", "woodcut", "palette_knife")
+PAGES = {  # name: view, width, height, scheme
+    "page-now": ("now", 1280, 800, "dark"),
+    "page-compare": ("job/{done}", 1280, 800, "light"),
+    "page-phone": ("styles", 390, 844, "light"),
+}
 NIGHT = TerminalTheme(
     (24, 26, 31),
     (214, 218, 224),
@@ -52,13 +60,13 @@ NIGHT = TerminalTheme(
 )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 240.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 240.0, *, every: float = 0.2) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError("it did not come true in time")
-        time.sleep(0.2)
+        time.sleep(every)
 
 
 @contextlib.contextmanager
@@ -120,6 +128,19 @@ class Stage:
                 photo.with_suffix(".yaml").write_text("set: {size: 96, steps: 12}\n")
             photo.write_bytes(PHOTO.read_bytes())
 
+    def prepare_drafts(self) -> None:
+        """Make the config, and photos for the page: most of them drafts, then some in full."""
+        self.ask("init", self.home)
+        config = self.home / "config.yaml"
+        text = config.read_text().replace("#  size: 1024 ", f"  size: {self.size} ")
+        config.write_text(text)
+        for style in (*DRAFTS, "swirling_oil", "mosaic", "stained_glass", "cut_paper", "pointillism"):
+            photo = self.home / "inbox" / style / "chelsea.jpg"
+            photo.parent.mkdir()
+            if style in DRAFTS:
+                photo.with_suffix(".yaml").write_text("set: {preset: draft}\n")
+            photo.write_bytes(PHOTO.read_bytes())
+
     def progress(self) -> tuple[int, float]:
         """Return how many paintings are done, and how much of the current one."""
         status = json.loads(self.ask("status", "--json"))
@@ -172,6 +193,30 @@ def tray(stage: Stage) -> Image.Image:
         desk.paste(screen, (0, 0), pixels)
         sheet.paste(desk, (number * (SCREEN[0] + 12), 0))
     return sheet
+
+
+def pages(stage: Stage) -> None:
+    """Save what a browser shows of the page, while the first photo is painted that is no draft."""
+    wait_for(lambda: stage.progress() >= (len(DRAFTS), 0.3), 3600, every=5.0)
+    done = json.loads(stage.ask("jobs", "--state", "done", "--json"))[0]["job"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name, (view, width, height, scheme) in PAGES.items():
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if scheme == "dark" else "light",
+            )
+            page = context.new_page()
+            page.goto(stage.ask("page", "--url").strip())
+            page.locator("html[data-ready]").wait_for(state="attached")
+            page.evaluate("(view) => { location.hash = view }", view.format(done=done))
+            page.wait_for_timeout(3000)  # for the pictures
+            path = IMAGES / f"{name}.jpg"
+            page.screenshot(path=path, type="jpeg", quality=85)
+            print(f"{path}: {width} x {height} px, {path.stat().st_size / 1000:.0f} kB")
+        browser.close()
 
 
 def icons() -> Image.Image:
@@ -240,14 +285,19 @@ def save(image: Image.Image, name: str) -> None:
     print(f"{path}: {image.width} x {image.height} px, {path.stat().st_size / 1000:.0f} kB")
 
 
-def main() -> None:
-    """Take them all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=384)
-    options = parser.parse_args()
+def take_pages(folder: Path, size: int) -> None:
+    """Take what a browser shows."""
+    stage = Stage(folder, size)
+    stage.prepare_drafts()
+    with running(sys.executable, "-m", "nst_daemon", "run", "--no-tray", env=stage.env):
+        pages(stage)
+
+
+def take_desk(folder: Path, size: int) -> None:
+    """Take what a panel and a terminal show."""
     save(icons(), "icons.png")
-    with tempfile.TemporaryDirectory(prefix="nst-stage-") as folder, contextlib.ExitStack() as stack:
-        stage = Stage(Path(folder), options.size)
+    with contextlib.ExitStack() as stack:
+        stage = Stage(folder, size)
         screen = f"{SCREEN[0]}x{SCREEN[1]}x24"
         server = running(
             *("Xvfb", "-displayfd", "1", "-screen", "0", screen, "-noreset"), stdout=subprocess.PIPE
@@ -260,6 +310,21 @@ def main() -> None:
         wait_for(lambda: stage.progress() >= (len(DONE), 0.35), 1800)
         save(terminal(stage), "status.png")
         save(tray(stage), "tray.png")
+
+
+TAKEN = {"page": take_pages, "desk": take_desk}
+
+
+def main() -> None:
+    """Take them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--only", choices=TAKEN)
+    options = parser.parse_args()
+    for name, take in TAKEN.items():
+        if options.only in (None, name):
+            with tempfile.TemporaryDirectory(prefix="nst-stage-") as folder:
+                take(Path(folder), options.size)
 
 
 if __name__ == "__main__":

@@ -24,12 +24,20 @@ from nst_daemon.page.live import MAX_STREAMS
 from nst_daemon.page.process import PageKeeper
 
 STREAMS = 5
+LONG_SECONDS = 60
+ENOUGH_SECONDS = 15.0  # on a machine that does much else
 
 
 def impatient(pipe: Connection, config: Config) -> None:
     """Serve as ever, but wait for nobody."""
     server.HEADER_SECONDS = 0.5  # type: ignore[misc]
     uploads.SILENCE_SECONDS = 0.5  # type: ignore[misc]
+    process.serve(pipe, config)
+
+
+def unhurried(pipe: Connection, config: Config) -> None:
+    """Serve as ever, but give what is still open a minute at the end: who needs it, is seen."""
+    server.END_SECONDS = LONG_SECONDS  # type: ignore[misc]
     process.serve(pipe, config)
 
 
@@ -70,7 +78,7 @@ def test_two_hundred_that_say_nothing_keep_nobody_waiting_and_are_sent_away(tmp_
             each.sendall(b"GET / HTTP/1.1\r\nHost: ")
         began = time.monotonic()
         assert browser.ask("/jobs").status == 200
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < ENOUGH_SECONDS
         for each in silent:
             assert each.recv(1) == b""  # closed by the page
         with connected(browser) as slow:  # what came in time is answered
@@ -121,9 +129,10 @@ def browser_gets_in(browser: Browser) -> bool:
 # ── begin and end ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_it_ends_within_two_seconds_with_tabs_and_a_photo_on_its_way(own: Played) -> None:
-    browser = let_in(own)
+def test_nothing_that_is_open_keeps_it_from_its_end(tmp_path: Path) -> None:
     with ExitStack() as stack:
+        own = stack.enter_context(served(tmp_path, serve=unhurried, done=1, waiting=1))
+        browser = let_in(own)
         for _ in range(STREAMS):
             stream = stack.enter_context(browser.asking("/live"))
             assert stream.readline()
@@ -134,20 +143,10 @@ def test_it_ends_within_two_seconds_with_tabs_and_a_photo_on_its_way(own: Played
         began = time.monotonic()
         os.kill(pid_of(own), signal.SIGTERM)
         assert code_of(own) == process.ENDED
-        assert time.monotonic() - began < server.END_SECONDS
+        assert time.monotonic() - began < ENOUGH_SECONDS
         assert sending.recv(12) == b"HTTP/1.1 503"
-    assert own.address == ""
-    assert not [path for path in inbox.iterdir() if path.name.startswith(".nst-")]
-
-
-def test_it_ends_within_a_second_with_nothing_but_tabs(own: Played) -> None:
-    browser = let_in(own)
-    with ExitStack() as stack:
-        for _ in range(STREAMS):
-            assert stack.enter_context(browser.asking("/live")).readline()
-        began = time.monotonic()
-        own.child.end(seconds=10.0)
-        assert time.monotonic() - began < server.END_SECONDS
+        assert own.address == ""
+        assert not [path for path in inbox.iterdir() if path.name.startswith(".nst-")]
 
 
 def test_killed_and_begun_again_it_is_where_it_was_and_knows_its_browsers(own: Played) -> None:

@@ -21,7 +21,7 @@ function card(app, style) {
   const image = picture({ loading: "lazy", width: 320, height: 320 });
   const name = h("strong", { dir: "auto" });
   const facts = h("span", { class: "tile-style" });
-  const use = button("Use it", { kind: "quiet", onclick: () => app.useStyle(style.name) });
+  const use = button("Use", { kind: "quiet", onclick: () => app.useStyle(style.name) });
   return Object.assign(h("li", { class: "card" }, h("div", { class: "card-picture" }, image), h("div", { class: "card-words" }, name, facts, use)), {
     parts: { image, name, facts, use },
   });
