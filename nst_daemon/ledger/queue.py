@@ -31,8 +31,8 @@ class Queue:
         """Take the first job that may begin, by turn and age; None if there is none, or the daemon is paused.
 
         The attempt is counted and on the disk when this returns. Not those whose outbox takes no result now.
-        Of the first few of the same turn, one in a style of these hashes goes before the others, but the first
-        of all is passed over so often only as PASSED says.
+        Of the first few of the same turn, one in a style of these hashes goes before the others, but the
+        first of all is passed over so often only as PASSED says.
         """
         with self._file.read() as db:  # several times a second: a look takes no lock
             if self._claimable(db) is None:

@@ -103,7 +103,6 @@ def test_status_json_has_the_promised_shape() -> None:
             }
         ],
         "problems": [{"code": "inbox_missing", "message": "The inbox is gone.", "remedy": "Bring it back."}],
-        "seats": [],
         "page": None,
     }
 
