@@ -1,9 +1,9 @@
 """Make the pictures of the documentation: photo, style and result side by side, and a sheet of all styles.
 
-    python tools/make_figures.py [--size 640] [--only hero|styles|portrait] [--portrait PICTURE]
+    python tools/make_figures.py [--size 640] [--only hero|styles|sheet|portrait] [--portrait PICTURE]
 
-Uses nothing but the sample photo and the built-in styles, by way of `nst-daemon render`; and a portrait whose
-painter is long dead, as style, to show the setting `figures`. `benchmarks/figures.py` unpacks some.
+Uses nothing but the sample photo and the built-in styles, by way of `nst-daemon render` and `sheet`; and a
+portrait whose painter is long dead, as style, to show the setting `figures` (`benchmarks/figures.py`).
 """
 
 import argparse
@@ -23,13 +23,18 @@ GAP = 10  # px
 PAPER = (255, 255, 255)
 
 
+def command(folder: Path, *words: str) -> None:
+    """Run one of our commands, with a config of its own in a folder."""
+    config = folder / "config.yaml"
+    config.write_text("inbox: inbox\noutbox: outbox\nstate_dir: state\n")
+    subprocess.run([sys.executable, "-m", "nst_daemon", *words, "--config", str(config)], check=True)
+
+
 def render(style: str, folder: Path, *settings: str) -> Image.Image:
     """Return the sample photo painted in a style, by its name or its file's path."""
     target = folder / f"{Path(style).stem}.png"
-    (folder / "config.yaml").write_text("inbox: inbox\noutbox: outbox\nstate_dir: state\n")
     chosen = [part for setting in settings for part in ("--set", setting)]
-    command = [sys.executable, "-m", "nst_daemon", "render", str(PHOTO), "--style", style, "-o", str(target)]
-    subprocess.run([*command, *chosen, "--config", str(folder / "config.yaml")], check=True)
+    command(folder, "render", str(PHOTO), "--style", style, "-o", str(target), *chosen)
     return Image.open(target).convert("RGB")
 
 
@@ -93,11 +98,11 @@ def sheet_of_styles(folder: Path, size: int) -> Image.Image:
 
 
 def main() -> None:
-    """Write docs/images/hero.jpg, docs/images/styles.jpg and, given a portrait, docs/images/figures.jpg."""
+    """Write hero.jpg, styles.jpg, sheet.jpg and, given a portrait, figures.jpg into docs/images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--styles-size", type=int, default=384)
-    parser.add_argument("--only", choices=["hero", "styles", "portrait"])
+    parser.add_argument("--only", choices=["hero", "styles", "sheet", "portrait"])
     parser.add_argument(
         "--portrait", type=Path, help="a style picture with a face, for docs/images/figures.jpg"
     )
@@ -109,6 +114,9 @@ def main() -> None:
             hero(folder, arguments.size).save(FIGURES / "hero.jpg", quality=88)
         if arguments.only in (None, "styles"):
             sheet_of_styles(folder, arguments.styles_size).save(FIGURES / "styles.jpg", quality=85)
+        if arguments.only in (None, "sheet"):
+            command(folder, "sheet", str(PHOTO), "-o", str(folder / "sheet.png"))
+            Image.open(folder / "sheet.png").save(FIGURES / "sheet.jpg", quality=76)
         if arguments.only in (None, "portrait") and arguments.portrait is not None:
             portrait(arguments.portrait, folder, 448).save(FIGURES / "figures.jpg", quality=88)
 
