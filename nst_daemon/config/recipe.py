@@ -138,7 +138,7 @@ class Recipe:
     """Every setting of one painting, complete. `resolve` makes one from a preset and overrides."""
 
     preset: Preset = Preset.BALANCED
-    size: Size = 1024  # px, longer side; "original" is the photo's own
+    size: Size = 2048  # px, longer side; "original" is the photo's own
     strength: Annotated[float, Ge(0.0), Le(1.0)] = 1.0  # 0 is the photo, 1 the painting
     content_weight: Positive = 0.04  # of the scale-free content loss, at the last scale
     face_weight: Annotated[float, Ge(0.0), Le(100.0)] = 6.0  # of the content loss at faces; 1: as elsewhere
@@ -185,6 +185,7 @@ SETTINGS: Final = tuple(f.name for f in fields(Recipe))  # the keys under `set`
 PRESETS: Final[Mapping[Preset, Recipe]] = {
     Preset.CLASSIC: Recipe(
         preset=Preset.CLASSIC,
+        size=1024,  # all of its steps are at this size
         content_layers=("conv_4",),
         style_layers=("conv_1", "conv_2", "conv_3", "conv_4", "conv_5"),
         content_weight=0.02,

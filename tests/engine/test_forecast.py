@@ -20,7 +20,7 @@ def told(
     folder: Path, *, limit: int | None = None, free: int = FREE, regions: int = 0, **settings: object
 ) -> Forecast:
     engine = EngineSettings(cache_dir=folder, memory_limit=limit)
-    return forecast(CAMERA, resolve(settings), engine, free=free, regions=regions)
+    return forecast(CAMERA, resolve({"size": 1024, **settings}), engine, free=free, regions=regions)
 
 
 def know(folder: Path, device: str = "cpu", *, learned: float = 60.0, memory: int = FREE) -> None:

@@ -75,7 +75,7 @@ def test_a_problem_is_said_with_its_remedy(played: Played, tabs: Tabs) -> None:
 
 def test_the_next_photos_settings_are_said_in_words(played: Played, tabs: Tabs) -> None:
     page = tabs.open("settings")
-    expect(page.locator(".sentences")).to_contain_text("1024 px")
+    expect(page.locator(".sentences")).to_contain_text("2048 px")
     expect(page.locator(".folder")).to_contain_text(str(played.config.folders[0].inbox))
 
 
