@@ -500,7 +500,7 @@ def is_caught(number: signal.Signals, pid: int) -> bool:
 def test_a_signal_ends_the_waiting_and_not_the_job(
     house: House, number: signal.Signals, wait_for: Callable[..., None]
 ) -> None:
-    with house.running(seconds=3.0):
+    with house.running(seconds=6.0):
         command = house.submit(house.photo, "--output", house.output)
         wait_for(lambda: (job := house.job()) and job.state is JobState.RUNNING, what="the painting")
         wait_for(lambda: is_caught(signal.SIGTERM, command.pid), what="the command to wait")

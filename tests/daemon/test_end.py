@@ -46,8 +46,14 @@ def read_for_ever(path: Path, max_megapixels: float) -> Inspection:
 
 
 def readers() -> list[int]:
-    children = psutil.Process().children()
-    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child.pid for child in psutil.Process().children() if is_spawned(child)]
+
+
+def is_spawned(child: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(child.cmdline())
+    except (psutil.ZombieProcess, psutil.NoSuchProcess):  # it has ended meanwhile
+        return False
 
 
 def test_a_stop_in_the_middle_of_a_photo_is_quick_and_starts_and_records_nothing(

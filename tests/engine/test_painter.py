@@ -1,6 +1,7 @@
 """Pictures painted with the real network, small."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Progress
-from nst_daemon.config.recipe import Pooling, Recipe, StyleLoss, resolve
+from nst_daemon.config.recipe import Recipe, StyleLoss, resolve
 from nst_daemon.engine import budget
 from nst_daemon.engine import descent as descent_module
 from nst_daemon.engine import styles as styles_module
@@ -216,17 +217,17 @@ def test_a_stop_is_obeyed_within_a_step(painter: Painter) -> None:
 def test_style_targets_are_computed_once_for_many_photos(trunk: Trunk) -> None:
     painter = Painter(trunk, torch.device("cpu"))
     passes = 0
-    forward = trunk.forward
+    walk = trunk.walk
 
     class Counting(Trunk):
         def __init__(self) -> None:
             torch.nn.Module.__init__(self)
             self.precision = torch.float32
 
-        def forward(self, *arguments: object) -> dict[str, torch.Tensor]:
+        def walk(self, *arguments: Any) -> Iterator[tuple[str, torch.Tensor]]:
             nonlocal passes
             passes += 1
-            return forward(*arguments)  # type: ignore[arg-type]
+            return walk(*arguments)
 
     painter.use(Counting(), captures=False)
     _paint(painter, resolve({"steps": 1, "pyramid": 0}))
@@ -265,12 +266,11 @@ class _Listening(Trunk):
         self.inner = trunk
         self.asked: list[tuple[tuple[int, int], tuple[str, ...]]] = []
 
-    def forward(
-        self, picture: torch.Tensor, layers: Sequence[str], pooling: Pooling = Pooling.MAX
-    ) -> dict[str, torch.Tensor]:
+    def walk(
+        self, picture: torch.Tensor, layers: Sequence[str], *how: Any
+    ) -> Iterator[tuple[str, torch.Tensor]]:
         self.asked.append(((picture.shape[-1], picture.shape[-2]), tuple(layers)))
-        features: dict[str, torch.Tensor] = self.inner(picture, layers, pooling)
-        return features
+        return self.inner.walk(picture, layers, *how)
 
 
 @pytest.mark.parametrize(
@@ -341,12 +341,11 @@ class _Faulty(Trunk):
         self.precision = torch.float32
         self.trunk, self.bad, self.passes = trunk, bad, 0
 
-    def forward(self, *arguments: object) -> dict[str, torch.Tensor]:
+    def walk(self, *arguments: Any) -> Iterator[tuple[str, torch.Tensor]]:
         self.passes += 1
-        features: dict[str, torch.Tensor] = self.trunk(*arguments)
-        if self.passes in self.bad:
-            return {layer: maps * float("nan") for layer, maps in features.items()}
-        return features
+        factor = float("nan") if self.passes in self.bad else 1.0
+        for layer, maps in self.trunk.walk(*arguments):
+            yield layer, maps * factor
 
 
 def test_a_loss_that_is_not_a_number_is_taken_back_and_the_picture_is_good(

@@ -77,6 +77,7 @@ def _of(home: FarmHome, photo: str) -> Job:
     return next(job for job in home.jobs() if job.photo == photo)
 
 
+@pytest.mark.slow  # half a minute passes until it is believed again; the kills at random freeze seats, too
 def test_a_seat_that_freezes_and_thaws_publishes_nothing_twice(tmp_path: Path) -> None:
     home = FarmHome(tmp_path / "home", farm="local: false, silence_seconds: 2")
     drop(home, 1)
