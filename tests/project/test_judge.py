@@ -19,7 +19,9 @@ from judge import (
     Picture,
     color_distance,
     grain,
+    judge_large,
     lab,
+    places,
     read_weights,
     resized,
     strokes,
@@ -115,6 +117,32 @@ def test_the_style_counts_at_the_longer_side_and_at_the_number_of_pixels(network
 def test_a_picture_of_another_size_is_refused(case: Case) -> None:
     with pytest.raises(ValueError, match="32, 64"):
         case.judge(case.photo[:, :32])
+
+
+def test_nine_places_lie_all_over_a_picture_and_are_no_larger_than_it() -> None:
+    height, width = 600, 1000
+    ramp = np.stack([*np.mgrid[0:height, 0:width], np.zeros((height, width))], axis=-1)
+    found = places(ramp)
+    assert {place.shape for place in found} == {(480, 480, 3)}
+    assert [tuple(place[0, 0, :2]) for place in found[::4]] == [(6, 26), (60, 260), (114, 494)]
+    assert {place.shape for place in places(ramp[:100])} == {(100, 100, 3)}
+
+
+def test_a_large_picture_is_judged_as_a_whole_and_at_1_to_1(
+    network: AlexNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("judge.WHOLE", 64)
+    monkeypatch.setattr("judge.DIRECTIONS", 4)
+    judge = Judge(network)
+    photo = np.clip(waves(0.02, side=96) * (0.2, 0.5, 0.9) + 0.05, 0, 1)
+    style = np.clip(np.swapaxes(waves(0.1, side=96), 0, 1) * (0.9, 0.8, 0.1), 0, 1)
+    unpainted = judge_large(judge, photo, style, photo)
+    assert unpainted["places"]["style"] == pytest.approx(1)
+    assert unpainted["places"]["content"] == pytest.approx(0)
+    painted = judge_large(judge, photo, style, style)
+    assert set(painted["whole"]) == set(painted["places"])
+    assert painted["places"]["style"] < 0.2
+    assert painted["whole"]["palette"] < unpainted["whole"]["palette"]
 
 
 def test_a_picture_keeps_its_shape() -> None:
