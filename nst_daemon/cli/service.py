@@ -1,15 +1,20 @@
 """The commands that have the daemon run without a terminal: start, stop, restart, service, tray."""
 
+import shlex
 import time
 from contextlib import suppress
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nst_daemon.cli.common import ConfigOption, answer, load_config, say
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError
 from nst_daemon.service.kinds import Kind
+
+if TYPE_CHECKING:
+    from nst_daemon.service.installing import Plan
 
 
 class ServiceAction(StrEnum):
@@ -62,6 +67,12 @@ def restart(config: ConfigOption = None) -> None:
 def service(
     action: Annotated[ServiceAction, typer.Argument(help="What to do.")],
     config: ConfigOption = None,
+    farm: Annotated[
+        Path | None,
+        typer.Option(
+            "--farm", metavar="FILE", help="Of `farm join FILE` in place of the daemon; both may be."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With install: print the files, and change nothing.")
     ] = False,
@@ -79,25 +90,53 @@ def service(
         raise ConfigError(f"--dry-run goes with `service install`, not with `service {action}`.")
     if kind is not None and not dry_run:
         raise ConfigError("--for goes with --dry-run: a service is installed on its own platform alone.")
-    loaded = load_config(config)
-    if dry_run:
-        for path, content in services.plan(loaded, kind).files:
-            encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
-            text = content.decode(encoding).replace("\r\n", "\n")  # its lines end as they do here
-            answer(f"# {path}\n{text}")
-    elif action is ServiceAction.INSTALL:
-        made = services.install(loaded)
-        for path, _ in made.files:
-            say(f"Wrote {path}")
-        say(made.hint)
-        say("`nst-daemon start` starts it now, if it is not running.")
-    elif action is ServiceAction.UNINSTALL:
-        say("Removed." if services.uninstall(loaded) else "There was nothing to remove.")
+    if farm is not None and config is not None:
+        raise ConfigError("--farm goes without --config: a machine that lends its devices needs none.")
+    if farm is None:
+        made = services.plan(load_config(config), kind)
     else:
-        for line in services.status(loaded):
+        if action is ServiceAction.INSTALL:
+            _check_join(farm)
+        made = services.farm_plan(farm, kind)
+    if dry_run:
+        _show_files(made)
+    elif action is ServiceAction.INSTALL:
+        _install(made)
+    elif action is ServiceAction.UNINSTALL:
+        say("Removed." if services.uninstall(made) else "There was nothing to remove.")
+    else:
+        for line in services.status(made):
             answer(line)
-        if not services.is_installed(loaded):
+        if not services.is_installed(made):
             raise typer.Exit(ExitCode.MISSING)
+
+
+def _check_join(file: Path) -> None:
+    """Raise unless this machine could join by a file. Raises: ConfigError, MissingError, ConditionError."""
+    from nst_daemon.cli.farm import require_extra
+
+    require_extra()
+    from nst_daemon.farm.keys import read_join
+
+    read_join(file)
+
+
+def _show_files(made: "Plan") -> None:
+    for path, content in made.files:
+        encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+        text = content.decode(encoding).replace("\r\n", "\n")  # its lines end as they do here
+        answer(f"# {path}\n{text}")
+
+
+def _install(made: "Plan") -> None:
+    from nst_daemon.service import installing as services
+
+    services.install(made)
+    for path, _ in made.files:
+        say(f"Wrote {path}")
+    say(made.hint)
+    if made.start:
+        say(f"`{shlex.join(made.start)}` starts it now.")
 
 
 def tray(config: ConfigOption = None) -> None:

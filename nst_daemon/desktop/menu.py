@@ -8,7 +8,7 @@ from typing import Final
 
 from nst_daemon.desktop.icons import Look
 from nst_daemon.ledger.jobs import Current, JobState, Problem, Snapshot
-from nst_daemon.ledger.words import counts_text, duration
+from nst_daemon.ledger.words import counts_text, duration, seats_text
 
 MAX_NAME: Final = 40  # characters of a file's name in a menu
 MAX_TOOLTIP: Final = 120  # characters; Windows cuts at 127
@@ -180,6 +180,8 @@ def _status(view: View) -> Iterator[Entry]:
     words = _painting(view, _roughly(view.current)) if view.current else _standing(view)
     paused = ["then paused"] if view.current and view.snapshot.paused else []
     yield Entry(label=shortened(" · ".join([words, *paused, *_waiting(view)]), MAX_TOOLTIP))
+    if view.snapshot.seats:
+        yield Entry(label=f"Farm: {seats_text(view.snapshot.seats)}")
     for problem in view.problems[0 if view.current else 1 : 3]:
         yield Entry(label=f"! {shortened(problem.message, 80)}")
 

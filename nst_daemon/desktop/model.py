@@ -163,7 +163,7 @@ class TrayModel:
             styles=styles,
             style=self._first.style,
             has_page=self.config.page.mode is not PageMode.OFF,
-            starts_at_login=service.is_installed(self.config),
+            starts_at_login=service.is_installed(service.plan(self.config)),
         )
 
     def _say(self, snapshot: Snapshot, *, has_changed: bool) -> None:
@@ -235,10 +235,11 @@ class TrayModel:
                 self._open(self._first.failed)
 
     def _toggle_login(self) -> None:
-        if service.is_installed(self.config):
-            service.uninstall(self.config)
+        plan = service.plan(self.config)
+        if service.is_installed(plan):
+            service.uninstall(plan)
         else:
-            service.install(self.config)
+            service.install(plan)
 
     def _set_style(self, style: str) -> None:
         source = disk.real_path(self.config.source)  # a link stays a link

@@ -8,27 +8,27 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 WATCHDOG_SECONDS: Final = 120  # without a sign of life for this long systemd starts the daemon anew
-STOP_SECONDS: Final = 60  # a step of a painting may take half of it
+STOP_SECONDS: Final = 60  # a step of a painting may take half of it, and so may what a seat has in hand
+DAEMON: Final = "photos dropped into a folder become paintings"
+SEAT: Final = "this machine's devices paint for a farm"
 
 UNIT: Final = """\
 # Written by `nst-daemon service install`; changes are lost at the next one.
 [Unit]
-Description=nst-daemon: photos dropped into a folder become paintings
+Description=nst-daemon: {purpose}
 Documentation=https://pypi.org/project/nst-daemon/
 # A disk that is read-only or not mounted for a while must not put the unit down for good.
 StartLimitIntervalSec=0
 
 [Service]
-Type=notify
+Type={kind}
 ExecStart={command}
-WatchdogSec={watchdog}
-TimeoutStartSec=180
-TimeoutStopSec={stop}
+{watch}TimeoutStopSec={stop}
 Restart=on-failure
 RestartSec=30
-# 2: the config is wrong, 4: another daemon is running. Trying again changes nothing.
+# 2: config or join file is wrong, 4: another one is running. Trying again changes nothing.
 RestartPreventExitStatus=2 4
-# The daemon ends its engine in its own way, and outlives an engine that was killed for its memory.
+# It ends its own processes in its own way, and outlives one that was killed for its memory.
 KillMode=mixed
 OOMPolicy=continue
 Nice=10
@@ -45,8 +45,8 @@ WantedBy=default.target
 ENTRY: Final = """\
 [Desktop Entry]
 Type=Application
-Name=nst-daemon
-Comment=Photos dropped into a folder become paintings
+Name={title}
+Comment={purpose}
 Exec={command}
 Terminal=false
 NoDisplay=true
@@ -57,7 +57,7 @@ TASK: Final = """\
 <?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
-    <Description>nst-daemon: photos dropped into a folder become paintings</Description>
+    <Description>nst-daemon: {purpose}</Description>
   </RegistrationInfo>
   <Triggers>
     <LogonTrigger><Enabled>true</Enabled><UserId>{user}</UserId></LogonTrigger>
@@ -84,15 +84,22 @@ TASK: Final = """\
 """
 
 
-def systemd_unit(command: Sequence[str]) -> str:
-    """Return a systemd user unit."""
+def systemd_unit(command: Sequence[str], *, purpose: str = DAEMON, is_watched: bool = True) -> str:
+    """Return a systemd user unit; `is_watched`: the program says when it is ready, and that it lives."""
     words = " ".join(_systemd_word(word) for word in command)
-    return UNIT.format(command=words, watchdog=WATCHDOG_SECONDS, stop=STOP_SECONDS)
+    return UNIT.format(
+        kind="notify" if is_watched else "exec",
+        command=words,
+        purpose=purpose,
+        watch=f"WatchdogSec={WATCHDOG_SECONDS}\nTimeoutStartSec=180\n" if is_watched else "",
+        stop=STOP_SECONDS,
+    )
 
 
-def desktop_entry(command: Sequence[str]) -> str:
+def desktop_entry(command: Sequence[str], *, title: str = "nst-daemon", purpose: str = DAEMON) -> str:
     """Return an entry for the desktop's autostart folder."""
-    return ENTRY.format(command=" ".join(_entry_word(word) for word in command))
+    words = " ".join(_entry_word(word) for word in command)
+    return ENTRY.format(command=words, title=title, purpose=purpose[0].upper() + purpose[1:])
 
 
 def launchd_agent(label: str, command: Sequence[str], output: Path) -> bytes:
@@ -104,16 +111,20 @@ def launchd_agent(label: str, command: Sequence[str], output: Path) -> bytes:
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
             "ThrottleInterval": 30,  # seconds; launchd knows no exit code that is final
+            "ExitTimeOut": STOP_SECONDS,  # of its own accord launchd kills after 20 s
             "Nice": 10,
             "StandardErrorPath": str(output),
         }
     )
 
 
-def windows_task(user: str, command: Sequence[str]) -> bytes:
+def windows_task(user: str, command: Sequence[str], *, purpose: str = DAEMON) -> bytes:
     """Return a task for `schtasks /XML`, which wants UTF-16."""
     text = TASK.format(
-        user=escape(user), program=escape(command[0]), arguments=escape(subprocess.list2cmdline(command[1:]))
+        purpose=escape(purpose),
+        user=escape(user),
+        program=escape(command[0]),
+        arguments=escape(subprocess.list2cmdline(command[1:])),
     )
     return text.replace("\n", "\r\n").encode("utf-16")
 

@@ -1,4 +1,4 @@
-"""Starts the daemon at log-in: installs, removes and judges what the platform wants for that.
+"""Starts the daemon, or a seat of a farm, at log-in: installs, removes and judges what that takes.
 
 systemd user units where systemd runs, else the desktop's autostart folder; launchd agents; Windows tasks.
 All of it is the user's own: nothing asks for an administrator.
@@ -18,7 +18,7 @@ from typing import Final
 
 import platformdirs
 
-from nst_daemon.config import APP, Config, TrayMode
+from nst_daemon.config import APP, Config, TrayMode, state_home
 from nst_daemon.errors import MissingError
 from nst_daemon.service import files as service_files
 from nst_daemon.service.kinds import TITLES, Kind
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 TOOL_SECONDS: Final = 30.0  # systemctl, launchctl and schtasks answer in less
 LABEL: Final = "io.github.nst-daemon"
+FARM: Final = f"{APP}-farm"  # one a machine: two would lend the same devices
 LINGER_HINT: Final = (
     "It starts when you log in, and ends when you log out. To keep it from boot to shutdown: "
     "loginctl enable-linger"
@@ -45,6 +46,7 @@ class Plan:
     before_install: tuple[tuple[str, ...], ...] = ()  # these, and those below, may fail
     after_removal: tuple[tuple[str, ...], ...] = ()
     hint: str = ""
+    start: tuple[str, ...] = ()  # the command that starts it now; none: it has begun, or has to wait
 
 
 def kind_here() -> Kind:
@@ -57,23 +59,52 @@ def kind_here() -> Kind:
 
 
 def plan(config: Config, kind: Kind | None = None) -> Plan:
-    """Return what `install` would do here; for another kind, what it would do there with our paths."""
-    kind = kind or kind_here()
-    return {
-        Kind.SYSTEMD: _systemd,
-        Kind.AUTOSTART: _autostart,
-        Kind.LAUNCHD: _launchd,
-        Kind.WINDOWS: _windows,
-    }[kind](config)
+    """Return what starts the daemon at log-in here; for another kind, what would there with our paths."""
+    name = _name(config)
+    start = (APP, "start")
+    match kind or kind_here():
+        case Kind.SYSTEMD:
+            unit = service_files.systemd_unit(command_of(config, "run", "--no-tray"))
+            # default.target has no DISPLAY: the tray comes with the desktop, by an entry of its own.
+            entry = service_files.desktop_entry(command_of(config, "tray"))
+            trays = [] if config.tray is TrayMode.OFF else [_entry(f"{name}-tray", entry)]
+            return _systemd(name, unit, *trays, start=start)
+        case Kind.AUTOSTART:
+            return _autostart(name, service_files.desktop_entry(command_of(config, "run")), start=start)
+        case Kind.LAUNCHD:
+            return _launchd(name, command_of(config, "run"), config.state_dir / "daemon.out")
+        case Kind.WINDOWS:
+            command = command_of(config, "run", is_windowless=True)
+            task = service_files.windows_task(_user(), command)
+            return _windows(name, config.state_dir, task, start=start)
 
 
-def install(config: Config) -> Plan:
-    """Make the daemon start at log-in; a second call mends what is amiss, and changes nothing else.
+def farm_plan(join: Path, kind: Kind | None = None) -> Plan:
+    """Return what starts `farm join` at log-in, beside a daemon or without one."""
+    words = ("farm", "join", str(join.absolute()))  # a link stays a link: keys are renewed behind it
+    purpose = service_files.SEAT
+    match kind or kind_here():
+        case Kind.SYSTEMD:
+            unit = service_files.systemd_unit(_command(*words), purpose=purpose, is_watched=False)
+            return _systemd(FARM, unit, start=("systemctl", "--user", "restart", FARM))
+        case Kind.AUTOSTART:
+            entry = service_files.desktop_entry(_command(*words), title="nst-daemon farm", purpose=purpose)
+            return _autostart(FARM, entry, start=(APP, *words))
+        case Kind.LAUNCHD:
+            # There for every account, where no state folder is before the first seat.
+            return _launchd(FARM, _command(*words), Path.home() / "Library" / "Logs" / f"{FARM}.log")
+        case Kind.WINDOWS:
+            command = _command(*words, is_windowless=True)
+            task = service_files.windows_task(_user(), command, purpose=purpose)
+            return _windows(FARM, state_home(), task, start=("schtasks", "/Run", "/TN", FARM))
+
+
+def install(made: Plan) -> None:
+    """Have it start at log-in; a second call mends what is amiss, and changes nothing else.
 
     Raises:
         MissingError: a file cannot be written, or the system's own tool refuses.
     """
-    made = plan(config)
     try:
         for path, content in made.files:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,16 +119,14 @@ def install(config: Config) -> Plan:
         _try(command)
     for command in made.after_install:
         _must(command)
-    return made
 
 
-def uninstall(config: Config) -> bool:
-    """Take it all away; return whether there was anything. A daemon that runs goes on.
+def uninstall(made: Plan) -> bool:
+    """Take it all away; return whether there was anything. What runs goes on.
 
     Raises:
         MissingError: a file cannot be removed.
     """
-    made = plan(config)
     paths = [path for path, _ in (*made.links, *made.files)]
     there = [path for path in paths if path.exists() or path.is_symlink()]
     try:
@@ -111,14 +140,13 @@ def uninstall(config: Config) -> bool:
     return bool(there)
 
 
-def is_installed(config: Config) -> bool:
-    """Return whether the daemon starts at log-in."""
-    return plan(config).files[0][0].exists()
+def is_installed(made: Plan) -> bool:
+    """Return whether it starts at log-in."""
+    return made.files[0][0].exists()
 
 
-def status(config: Config) -> list[str]:
+def status(made: Plan) -> list[str]:
     """Return in words what is installed."""
-    made = plan(config)
     lines = []
     for path, content in made.files:
         if not path.exists():
@@ -131,20 +159,24 @@ def status(config: Config) -> list[str]:
 
 
 def start_supervised(config: Config) -> bool:
-    """Start the installed service by the system that supervises it; False if there is none."""
+    """Start the daemon's installed service by the system that supervises it; False if there is none."""
     made = plan(config)
-    if made.kind is not Kind.SYSTEMD or not is_installed(config):
+    if made.kind is not Kind.SYSTEMD or not is_installed(made):
         return False
     return _try(("systemctl", "--user", "start", f"{made.name}.service"))
 
 
 def command_of(config: Config, *words: str, is_windowless: bool = False) -> tuple[str, ...]:
     """Return the command line that runs this program with this Python, whatever the PATH will be."""
+    return _command(*words, "--config", str(config.source), is_windowless=is_windowless)
+
+
+def _command(*words: str, is_windowless: bool = False) -> tuple[str, ...]:
     python = Path(sys.executable)
     if is_windowless and sys.platform == "win32":
         python = python.with_name("pythonw.exe")
     # -P: a folder `nst_daemon` that lies where we are started is not ours.
-    return str(python), "-P", "-m", "nst_daemon", *words, "--config", str(config.source)
+    return str(python), "-P", "-m", "nst_daemon", *words
 
 
 # ── the platforms ───────────────────────────────────────────────────────────────────────────────────────
@@ -157,58 +189,53 @@ def _name(config: Config) -> str:
     return f"{APP}-{hashlib.sha256(os.fsencode(config.source)).hexdigest()[:8]}"
 
 
-def _systemd(config: Config) -> Plan:
-    name = _name(config)
+def _systemd(name: str, content: str, *more: tuple[Path, bytes], start: tuple[str, ...]) -> Plan:
     folder = _config_home() / "systemd" / "user"
     unit = folder / f"{name}.service"
-    # default.target has no DISPLAY: the tray comes with the desktop, by an entry of its own.
-    files = [(unit, service_files.systemd_unit(command_of(config, "run", "--no-tray")).encode())]
-    if config.tray is not TrayMode.OFF:
-        files.append(_entry(f"{name}-tray", command_of(config, "tray")))
     return Plan(
         kind=Kind.SYSTEMD,
         name=name,
-        files=tuple(files),
+        files=((unit, content.encode()), *more),
         # What `systemctl enable` makes; by hand, because that wants a bus.
         links=((folder / "default.target.wants" / unit.name, unit),),
         before_install=(("systemctl", "--user", "daemon-reload"),),
         after_removal=(("systemctl", "--user", "daemon-reload"),),
         hint=LINGER_HINT,
+        start=start,
     )
 
 
-def _autostart(config: Config) -> Plan:
-    name = _name(config)
-    entry = _entry(name, command_of(config, "run"))
-    return Plan(kind=Kind.AUTOSTART, name=name, files=(entry,), hint="It starts with your desktop.")
+def _autostart(name: str, content: str, *, start: tuple[str, ...]) -> Plan:
+    return Plan(
+        kind=Kind.AUTOSTART,
+        name=name,
+        files=(_entry(name, content),),
+        hint="It starts with your desktop.",
+        start=start,
+    )
 
 
-def _entry(name: str, command: Sequence[str]) -> tuple[Path, bytes]:
-    path = _config_home() / "autostart" / f"{name}.desktop"
-    return path, service_files.desktop_entry(command).encode()
+def _entry(name: str, content: str) -> tuple[Path, bytes]:
+    return _config_home() / "autostart" / f"{name}.desktop", content.encode()
 
 
-def _launchd(config: Config) -> Plan:
-    name = LABEL + _name(config).removeprefix(APP)
-    path = Path.home() / "Library" / "LaunchAgents" / f"{name}.plist"
-    agent = service_files.launchd_agent(name, command_of(config, "run"), config.state_dir / "daemon.out")
+def _launchd(name: str, command: Sequence[str], output: Path) -> Plan:
+    label = LABEL + name.removeprefix(APP)
+    path = Path.home() / "Library" / "LaunchAgents" / f"{label}.plist"
     domain = f"gui/{os.getuid() if hasattr(os, 'getuid') else 0}"
     return Plan(
         kind=Kind.LAUNCHD,
-        name=name,
-        files=((path, agent),),
-        before_install=(("launchctl", "bootout", f"{domain}/{name}"),),
+        name=label,
+        files=((path, service_files.launchd_agent(label, command, output)),),
+        before_install=(("launchctl", "bootout", f"{domain}/{label}"),),
         after_install=(("launchctl", "bootstrap", domain, str(path)),),
-        after_removal=(("launchctl", "bootout", f"{domain}/{name}"),),
+        after_removal=(("launchctl", "bootout", f"{domain}/{label}"),),
         hint="It runs now, and whenever you log in.",
     )
 
 
-def _windows(config: Config) -> Plan:
-    name = _name(config)
-    path = config.state_dir / f"{name}.task.xml"
-    user = f"{os.environ.get('USERDOMAIN', '.')}\\{getpass.getuser()}"
-    task = service_files.windows_task(user, command_of(config, "run", is_windowless=True))
+def _windows(name: str, folder: Path, task: bytes, *, start: tuple[str, ...]) -> Plan:
+    path = folder / f"{name}.task.xml"
     return Plan(
         kind=Kind.WINDOWS,
         name=name,
@@ -216,7 +243,13 @@ def _windows(config: Config) -> Plan:
         after_install=(("schtasks", "/Create", "/TN", name, "/XML", str(path), "/F"),),
         after_removal=(("schtasks", "/Delete", "/TN", name, "/F"),),
         hint="It starts when you log on.",
+        start=start,
     )
+
+
+def _user() -> str:
+    """Return who logs on, as Windows names him."""
+    return f"{os.environ.get('USERDOMAIN', '.')}\\{getpass.getuser()}"
 
 
 def _config_home() -> Path:

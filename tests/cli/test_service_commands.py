@@ -14,11 +14,13 @@ from support.desktops import WaitFor
 from nst_daemon.cli import common as cli_common
 from nst_daemon.config import Config
 from nst_daemon.disk import locks
-from nst_daemon.errors import NotRunningError
+from nst_daemon.errors import ExitCode, NotRunningError
+from nst_daemon.farm.keys import Join, write_join
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background
 from nst_daemon.service import installing as service
 from nst_daemon.service.kinds import Kind
+from nst_daemon.system import extras
 
 
 @pytest.fixture(autouse=True)
@@ -166,4 +168,91 @@ def test_service_is_installed_seen_and_removed(ask: Ask, no_home: Path) -> None:
     assert (status.code, "installed:" in status.out) == (0, True)
     assert "Removed" in ask("service", "uninstall").err
     assert "nothing" in ask("service", "uninstall").err
+    assert not list(no_home.rglob("*.desktop"))
+
+
+# ── a seat of a farm ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def join(tmp_path: Path) -> Path:
+    """Return a join file that is of use on this machine."""
+    folder = tmp_path / "keys"
+    folder.mkdir(mode=0o700)
+    write_join(folder / "join.json", Join("tcp://127.0.0.1:8786"))
+    return folder / "join.json"
+
+
+def test_a_seat_is_installed_seen_and_removed_without_a_config(
+    ask: Ask, home: Path, join: Path, no_home: Path
+) -> None:
+    (home / "config.yaml").unlink()
+    assert ask("service", "status", "--farm", join).code == ExitCode.MISSING
+    installed = ask("service", "install", "--farm", join)
+    assert (installed.code, installed.out) == (ExitCode.FINE, "")
+    assert f"`nst-daemon farm join {join}` starts it now" in installed.err
+    assert ask("service", "install", "--farm", join).code == ExitCode.FINE
+    (entry,) = no_home.rglob("*.desktop")
+    assert entry.name == "nst-daemon-farm.desktop"
+    assert f"farm join {join}\n" in entry.read_text()
+    status = ask("service", "status", "--farm", join)
+    assert (status.code, f"installed: {entry}" in status.out) == (ExitCode.FINE, True)
+    join.unlink()  # it may be gone by then
+    assert "Removed" in ask("service", "uninstall", "--farm", join).err
+    assert "nothing" in ask("service", "uninstall", "--farm", join).err
+    assert not list(no_home.rglob("*.desktop"))
+
+
+def test_a_seat_and_the_daemon_have_services_of_their_own(ask: Ask, join: Path, no_home: Path) -> None:
+    assert ask("service", "install", "--farm", join).code == ExitCode.FINE
+    assert ask("service", "status").code == ExitCode.MISSING
+    assert "`nst-daemon start` starts it now" in ask("service", "install").err
+    assert len(list(no_home.rglob("*.desktop"))) == 2
+    assert ask("service", "uninstall").code == ExitCode.FINE
+    assert ask("service", "status", "--farm", join).code == ExitCode.FINE
+
+
+@pytest.mark.parametrize("words", [(), ("--dry-run",)], ids=["install", "dry run"])
+def test_a_join_file_that_could_not_be_joined_by_is_refused_at_once(
+    ask: Ask, join: Path, no_home: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    answer = ask("service", "install", "--farm", join.with_name("nowhere.json"), *words)
+    assert (answer.code, answer.out) == (ExitCode.USAGE, "")
+    assert "nst-daemon farm init" in answer.err
+    write_join(join, Join("tcp://10.0.0.1:8786"))  # which would go in the clear
+    assert ask("service", "install", "--farm", join, *words).code == ExitCode.USAGE
+    join.write_text("{}")
+    assert ask("service", "install", "--farm", join, *words).code == ExitCode.USAGE
+    monkeypatch.setattr(extras, "is_installed", lambda package: package != "distributed")
+    answer = ask("service", "install", "--farm", join, *words)
+    assert answer.code == ExitCode.MISSING
+    assert "pip install 'nst-daemon[farm]'" in answer.err
+    assert not list(no_home.rglob("*.desktop"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights as on POSIX")
+def test_a_join_file_that_others_may_read_is_refused(ask: Ask, join: Path, no_home: Path) -> None:
+    join.chmod(0o644)
+    answer = ask("service", "install", "--farm", join)
+    assert answer.code == ExitCode.USAGE
+    assert "chmod 600" in answer.err
+    assert not list(no_home.rglob("*.desktop"))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_dry_run_prints_how_a_seat_is_started_on_any_platform(
+    ask: Ask, join: Path, no_home: Path, kind: Kind
+) -> None:
+    answer = ask("service", "install", "--farm", join, "--dry-run", "--for", kind)
+    assert answer.code == ExitCode.FINE
+    ((name, text),) = _files(answer).items()
+    assert "farm" in name
+    assert str(join) in text
+    assert not list(no_home.rglob("*farm*"))
+
+
+def test_a_seat_has_no_config(ask: Ask, loaded: Config, join: Path, no_home: Path) -> None:
+    answer = ask("service", "install", "--farm", join, "--config", loaded.source)
+    assert answer.code == ExitCode.USAGE
+    assert "--config" in answer.err
     assert not list(no_home.rglob("*.desktop"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_daemon.config.orders import EngineFacts, Progress
+from nst_daemon.config.orders import EngineFacts, Progress, SeatFacts
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.icons import Look
 from nst_daemon.desktop.menu import (
@@ -147,6 +147,18 @@ def test_the_painting_so_far_is_offered_once_it_is_there() -> None:
 def test_a_daemon_that_does_not_run_can_be_started_and_not_paused() -> None:
     assert Act.START in acts(menu(view(running=False)))
     assert Act.PAUSE not in acts(menu(view(running=False)))
+
+
+def test_the_seats_of_a_farm_are_counted_below_what_is_painted() -> None:
+    alone = view(current=CURRENT)
+    assert not [label for label in labels(menu(alone)) if "Farm" in label]
+    states = {"gpu1/cuda:0": "painting", "gpu1/cuda:1": "warm", "gpu2/cpu": "silent"}
+    seats = tuple(SeatFacts(name=name, device="", state=state) for name, state in states.items())
+    lent = with_problems(replace(alone, snapshot=replace(alone.snapshot, seats=seats)), "seat_lost")
+    first, second, third, *_ = menu(lent)
+    assert first.label.startswith("Painting trip/a.jpg")
+    assert second == Entry(label="Farm: 3 seats, 1 painting, 1 warm, 1 silent")
+    assert third.label == "! seat_lost."
 
 
 def test_the_default_style_is_marked() -> None:

@@ -150,8 +150,8 @@ FLOORS_WITHIN = {
     ),
     "cli": (
         "common forecasts",
-        "editors farm live page service setup",
-        "checks paint",
+        "editors farm live page setup",
+        "checks paint service",
         "bench explain submit",
         "sheet",
         "app",

@@ -12,11 +12,13 @@ import pytest
 from nst_daemon import config
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
+from nst_daemon.farm import joining
 from nst_daemon.service import files as service_files
 from nst_daemon.service import installing as service
 from nst_daemon.service.kinds import Kind
 
 ODD = ("/opt/my apps/python", "-m", "nst_daemon", 'say "hi"', "100%", "$HOME", "back\\slash")
+JOIN = Path("/keys of ours/join.json")
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
 
@@ -52,12 +54,14 @@ def test_the_unit_is_supervised_and_gives_up_on_a_wrong_config(loaded: Config) -
     assert "--no-tray" in keys["ExecStart"]
 
 
-def test_systemd_has_nothing_to_say_about_the_unit(loaded: Config, tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", ["the daemon", "a seat"])
+def test_systemd_has_nothing_to_say_about_the_unit(loaded: Config, tmp_path: Path, of: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("NOT TESTED: systemd-analyze is missing. Debian: apt-get install systemd")
     Path(os.environ["XDG_RUNTIME_DIR"]).mkdir()  # without one it does not begin
     unit = tmp_path / "nst-daemon.service"
-    unit.write_bytes(service.plan(loaded, Kind.SYSTEMD).files[0][1])
+    made = service.farm_plan(JOIN, Kind.SYSTEMD) if of == "a seat" else service.plan(loaded, Kind.SYSTEMD)
+    unit.write_bytes(made.files[0][1])
     command = ["systemd-analyze", "--user", "verify", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     # It exits 0 on a value that it does not understand: what counts is that it prints nothing about us.
@@ -134,21 +138,92 @@ def test_install_twice_and_uninstall_twice_leave_nothing(
     monkeypatch.setattr(service, "kind_here", lambda: kind)
     monkeypatch.setattr(service, "_must", lambda _: None)
     before = set(no_home.rglob("*.*"))
-    first = service.install(loaded)
-    files = {path: path.read_bytes() for path, _ in first.files}
-    assert service.is_installed(loaded)
-    service.install(loaded)
-    assert {path: path.read_bytes() for path, _ in first.files} == files
-    assert all(link.resolve() == target.resolve() for link, target in first.links)
-    assert service.uninstall(loaded) is True
-    assert service.uninstall(loaded) is False
-    assert not service.is_installed(loaded)
+    made = service.plan(loaded)
+    service.install(made)
+    assert all(path.read_bytes() == content for path, content in made.files)
+    assert service.is_installed(made)
+    service.install(made)
+    assert all(path.read_bytes() == content for path, content in made.files)
+    assert all(link.resolve() == target.resolve() for link, target in made.links)
+    assert service.uninstall(made) is True
+    assert service.uninstall(made) is False
+    assert not service.is_installed(made)
     assert {path for path in no_home.rglob("*.*") if path.is_file()} == before
 
 
 def test_status_tells_a_stale_installation(loaded: Config, here: None) -> None:
-    assert "not there" in service.status(loaded)[1]
-    made = service.install(loaded)
-    assert "installed" in service.status(loaded)[1]
+    made = service.plan(loaded)
+    assert "not there" in service.status(made)[1]
+    service.install(made)
+    assert "installed" in service.status(made)[1]
     made.files[0][0].write_text("an older one")
-    assert "differs" in service.status(loaded)[1]
+    assert "differs" in service.status(made)[1]
+
+
+# ── a seat of a farm ────────────────────────────────────────────────────────────────────────────────────
+
+
+def words_of(made: service.Plan) -> list[str]:
+    """Return the command line that a plan's first file starts."""
+    content = made.files[0][1]
+    match made.kind:
+        case Kind.LAUNCHD:
+            return list(plistlib.loads(content)["ProgramArguments"])
+        case Kind.WINDOWS:
+            return shlex.split(ET.fromstring(content).findtext(f".//{TASK}Arguments") or "")
+        case Kind.SYSTEMD:
+            return shlex.split(section(content.decode(), "Service")["ExecStart"])
+        case Kind.AUTOSTART:
+            return shlex.split(section(content.decode(), "Desktop Entry")["Exec"])
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_seat_is_started_by_its_join_file_everywhere_and_beside_the_daemon(
+    kind: Kind, loaded: Config
+) -> None:
+    made, daemon = service.farm_plan(JOIN, kind), service.plan(loaded, kind)
+    assert words_of(made)[-5:] == ["-m", "nst_daemon", "farm", "join", str(JOIN)]
+    assert made.name.endswith("-farm")
+    assert not {path for path, _ in made.files} & {path for path, _ in daemon.files}
+    assert not set(made.links) & set(daemon.links)
+    if kind is not Kind.LAUNCHD:  # which starts it at once
+        assert made.start
+        assert made.start != daemon.start
+
+
+def test_a_join_file_is_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words_of(service.farm_plan(Path("join.json"), Kind.SYSTEMD))[-1] == str(tmp_path / "join.json")
+
+
+def test_systemd_lets_a_seat_end_what_it_has_in_hand_and_leaves_one_alone_that_was_drained() -> None:
+    keys = section(service.farm_plan(JOIN, Kind.SYSTEMD).files[0][1].decode(), "Service")
+    assert keys["KillMode"] == "mixed"  # SIGTERM to `farm join` alone, which tells its seats
+    assert float(keys["TimeoutStopSec"]) > joining.END_SECONDS
+    assert keys["Restart"] == "on-failure"
+    assert keys["RestartPreventExitStatus"].split() == ["2", "4"]
+    assert keys["Type"] == "exec"  # it sends no signs of life, and is not to be ended for that
+    assert "WatchdogSec" not in keys
+
+
+def test_launchd_lets_a_seat_end_what_it_has_in_hand() -> None:
+    agent = plistlib.loads(service.farm_plan(JOIN, Kind.LAUNCHD).files[0][1])
+    assert agent["ExitTimeOut"] > joining.END_SECONDS
+    assert agent["KeepAlive"] == {"SuccessfulExit": False}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links want a right there")
+@pytest.mark.parametrize("kind", [Kind.SYSTEMD, Kind.AUTOSTART])
+def test_daemon_and_seat_are_installed_and_removed_apart(
+    kind: Kind, loaded: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_must", lambda _: None)
+    daemon, seat = service.plan(loaded, kind), service.farm_plan(JOIN, kind)
+    service.install(daemon)
+    assert not service.is_installed(seat)
+    service.install(seat)
+    assert service.uninstall(daemon) is True
+    assert [line.partition(":")[0] for line in service.status(seat)[1:]] == ["installed"]
+    assert "differs" in service.status(service.farm_plan(Path("/other.json"), kind))[1]
+    assert service.uninstall(seat) is True
+    assert not service.is_installed(seat)
