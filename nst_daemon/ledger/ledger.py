@@ -32,6 +32,7 @@ from nst_daemon.ledger.queue import Queue
 from nst_daemon.ledger.requests import PAUSED, Requests
 from nst_daemon.ledger.rows import (
     FRESH,
+    NO_SKETCH,
     begin_anew,
     check_move,
     duplicate_of,
@@ -287,9 +288,11 @@ class Ledger:
             return row is not None and begin_anew(db, row)
 
     def retry_failed(self) -> int:
-        """Retry all failed jobs; return how many."""
+        """Retry all failed jobs; return how many. No sketches of sheets: a sheet is ordered again."""
         with self.file.write() as db:
-            rows = db.execute("SELECT * FROM jobs WHERE state = ?", (JobState.FAILED,)).fetchall()
+            rows = db.execute(
+                f"SELECT * FROM jobs WHERE state = ? AND {NO_SKETCH}", (JobState.FAILED,)
+            ).fetchall()
             return sum(begin_anew(db, row) for row in rows)
 
     def prune(self, before: float) -> int:
@@ -311,6 +314,10 @@ class Ledger:
         with self.file.read() as db:
             facts = {row["name"]: row["value"] for row in db.execute("SELECT * FROM facts")}
             counts = dict(db.execute("SELECT state, count FROM counts").fetchall())
+            if counts.get(JobState.FAILED):  # a sketch that failed is shown on its sheet, and asks for nobody
+                counts[JobState.FAILED] = db.execute(
+                    f"SELECT count(*) FROM jobs WHERE state = ? AND {NO_SKETCH}", (JobState.FAILED,)
+                ).fetchone()[0]
             painting = db.execute(
                 "SELECT * FROM jobs WHERE state = ? ORDER BY id", (JobState.RUNNING,)
             ).fetchall()

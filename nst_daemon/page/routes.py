@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from nst_daemon import __version__, disk
+from nst_daemon.folders.outbox import report_target
 from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.page import changes, gallery, words
 from nst_daemon.page.answers import HANDLERS, OPEN_AGAIN, RefusedError
@@ -25,6 +26,7 @@ from nst_daemon.page.thumbs import SIZES, Source
 BLOCK: Final = 1 << 20  # bytes read at once
 FOR_EVER: Final = "private, max-age=31536000, immutable"
 KINDS: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
+KINDS_OF_PICTURE: Final = ("photo", "result", "report", "preview")  # of a job
 LET_IN: Final = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>nst-daemon</title>'
     f'<script src="/static/open.js?v={__version__}"></script>'
@@ -114,7 +116,7 @@ def jobs(request: Request) -> Response:
 
 
 def _of_kind(kind: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return the route of a job's photo, its result, or the painting so far."""
+    """Return the route of a job's photo, its result, the report beside it, or the painting so far."""
 
     async def picture(request: Request) -> Response:
         return await _picture(request, kind)
@@ -147,6 +149,8 @@ def _source(site: Site, number: int, kind: str) -> tuple[Source, str]:
         return Source(path=_photo(job), key=f"photo-{version}"), version
     if kind == "result" and job.result is not None and (version := words.result_version(job) or ""):
         return Source(path=job.result, key=f"result-{job.id}-{version}"), version
+    if kind == "report" and job.result is not None and (version := words.report_version(job) or ""):
+        return Source(path=report_target(job.result), key=f"report-{job.id}-{version}"), version
     if kind == "preview" and (version := words.preview_version(job) or ""):
         return Source(path=job.preview, key=f"preview-{job.id}-{version}", is_passing=True), version
     raise RefusedError(404, f"Job {number} has no {kind}.")
@@ -204,5 +208,5 @@ ROUTES: Final = [
     Route("/styles", styles),
     Route("/styles/{name}/picture", style_picture),
     Route("/settings", settings),
-    *(Route(f"/jobs/{{job:int}}/{kind}", _of_kind(kind)) for kind in ("photo", "result", "preview")),
+    *(Route(f"/jobs/{{job:int}}/{kind}", _of_kind(kind)) for kind in KINDS_OF_PICTURE),
 ]

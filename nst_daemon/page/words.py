@@ -1,4 +1,4 @@
-"""Snapshot and jobs -> what the page is told, as JSON. Pure: asks no disk but for the running previews.
+"""Snapshot and jobs -> what the page is told, as JSON. Asks a disk for running previews and one report alone.
 
 Of a picture the page knows a version, which changes with it: by that it asks for the picture, and keeps it
 for as long as it likes. None: there is none.
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError, without_section
+from nst_daemon.folders.outbox import report_target
 from nst_daemon.ledger.jobs import Current, Job, JobState, Snapshot
 from nst_daemon.ledger.words import job_json, status_json
 
@@ -69,6 +70,17 @@ def preview_version(job: Job) -> str | None:
     return None if facts is None else str(facts.st_mtime_ns)
 
 
+def report_version(job: Job) -> str | None:
+    """Return the version of the report beside a result: the result's, where the disk has one."""
+    version = result_version(job)
+    if version is None or job.result is None or job.recipe is None or not job.recipe.report:
+        return None
+    try:
+        return version if disk.is_file(report_target(job.result), follow=False) else None
+    except ConditionError:  # shown when the job is opened again
+        return None
+
+
 def job_in_list(job: Job) -> Json:
     """Return a job for a list: without its settings, which are most of it."""
     told = job_json(job)
@@ -84,7 +96,8 @@ def job_in_list(job: Job) -> Json:
 
 def job_in_full(job: Job) -> Json:
     """Return all of a job."""
-    return job_json(job) | {"versions": versions(job), "can": list(may(job))}
+    shown = versions(job) | {"report": report_version(job)}
+    return job_json(job) | {"versions": shown, "can": list(may(job))}
 
 
 def status_of(snapshot: Snapshot) -> str:

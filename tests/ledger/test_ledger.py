@@ -297,6 +297,21 @@ def test_all_failed_jobs_are_retried_and_no_other(ledger: Ledger) -> None:
     assert [job.id for job in ledger.jobs.all(state=JobState.CANCELLED)] == [cancelled]
 
 
+def test_a_sketch_that_failed_is_no_failed_job(ledger: Ledger) -> None:
+    """It is shown on its sheet; in the queue again it would be painted for nobody who looks."""
+    failed = put(ledger, "1", JobState.FAILED)
+    sketch = put(ledger, "2", JobState.FAILED)
+    with ledger.file.write() as db:
+        db.execute("UPDATE jobs SET origin = ? WHERE id = ?", (Origin.SHEET.value, sketch))
+    assert ledger.snapshot(running=True).counts[JobState.FAILED] == 1
+    assert [job.id for job in ledger.jobs.latest(JobState.FAILED)] == [failed]
+    assert [job.id for job in ledger.jobs.ended_since(0.0)] == [failed]
+    assert ledger.retry_failed() == 1
+    assert ledger.snapshot(running=True).counts[JobState.FAILED] == 0
+    assert [job.id for job in ledger.jobs.all(state=JobState.FAILED)] == [sketch]
+    assert ledger.retry_failed() == 0
+
+
 # Pairing anew.
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.browsers import Tabs, chrome, drop, expect, new_failure, new_job, played, tabs  # noqa: F401
-from support.played_page import Played, paint, picture
+from support.played_page import Played, paint, picture, reported
 from support.waiting import wait_for
 
 from nst_daemon.ledger.jobs import Job, JobState, Problem
@@ -172,6 +172,29 @@ def test_a_result_has_its_settings_and_is_downloaded_as_it_is(played: Played, ta
     assert job.result is not None
     assert download.value.suggested_filename == job.result.name
     assert Path(download.value.path()).read_bytes() == job.result.read_bytes()
+
+
+def test_a_report_takes_the_place_of_the_pair_and_gives_it_back(played: Played, tabs: Tabs) -> None:
+    job, report = reported(played, "reported.jpg")
+    picture(report, 90, (800, 600))
+    page = compared(tabs)
+    button = page.get_by_role("button", name="Report", exact=True)
+    page.goto(f"{page.url.rpartition('/')[0]}/{job.id}")
+    expect(page.locator("#job-name")).to_have_text("reported.jpg")
+    button.click()
+    shown = page.locator(".ba-after .ba-picture")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(shown).to_have_attribute("src", re.compile(f"^/jobs/{job.id}/report"))
+    expect(page.locator(".ba-before")).to_be_hidden()
+    wait_for(lambda: bool(shown.evaluate("image => image.naturalWidth === 800")))
+    paint(played.ledger, running(played), 0.5)  # what comes from the daemon leaves it there
+    expect(shown).to_have_attribute("src", re.compile("/report"))
+    button.click()
+    expect(shown).to_have_attribute("src", re.compile("/result"))
+    expect(page.locator(".ba-before")).to_be_visible()
+    page.keyboard.press("PageDown")
+    expect(page.locator("#job-name")).not_to_have_text("reported.jpg")
+    expect(button).to_be_hidden()
 
 
 # ── what is asked of a job ──────────────────────────────────────────────────────────────────────────────

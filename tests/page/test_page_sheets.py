@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from support.asking import Answer, Browser, let_in
 from support.played_page import Played, picture
+from support.waiting import wait_for
 
 from nst_daemon.config.recipe import Preset
 from nst_daemon.folders.outbox import free_target
@@ -50,6 +51,12 @@ def state(browser: Browser) -> Any:
 def jobs_of(played: Played, sheet: Sheet) -> list[Job]:
     found = [played.ledger.jobs.get(each.job) for each in sheet.sketches if each.job is not None]
     return [job for job in found if job is not None]
+
+
+def tile_of(shown: Any, sheet: Sheet, sketch: Job) -> Any:
+    (known,) = (each for each in shown["sheets"] if each["id"] == sheet.name)
+    (tile,) = (each for each in known["tiles"] if each["job"] == sketch.id)
+    return tile
 
 
 def test_a_sheet_has_every_style_the_best_first_behind_all_that_waits(
@@ -108,6 +115,23 @@ def test_a_sketch_is_seen_as_soon_as_it_is_done_and_in_no_list_of_results(
     answer = browser.ask(f"/jobs/{first.id}/result?v={tile['version']}")
     with Image.open(io.BytesIO(answer.body)) as image:
         assert image.size == (64, 48)
+
+
+def test_a_sketch_that_fails_says_so_on_its_tile_and_nowhere_else(
+    played: Played, browser: Browser, sheet: Sheet
+) -> None:
+    sketch = jobs_of(played, sheet)[-1]
+    before = state(browser)
+    with played.ledger.file.write() as db:
+        db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (sketch.id,))
+    assert played.ledger.move(sketch.id, JobState.RUNNING, JobState.FAILED, error="It could not be.")
+    wait_for(lambda: tile_of(state(browser), sheet, sketch)["state"] == "failed")  # told each second
+    shown = state(browser)
+    assert (shown["failed"], shown["problems"]) == (before["failed"], before["problems"])
+    assert shown["counts"]["failed"] == before["counts"]["failed"] == len(before["failed"])
+    told(browser.ask("/retry-failed", "POST"))
+    found = played.ledger.jobs.get(sketch.id)
+    assert found is not None and found.state is JobState.FAILED
 
 
 def test_a_style_of_a_sheet_is_painted_large(played: Played, browser: Browser, sheet: Sheet) -> None:

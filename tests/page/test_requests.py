@@ -10,11 +10,12 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 from support.asking import Answer, Browser, connected, let_in
-from support.played_page import Played, picture, served
+from support.played_page import Played, picture, reported, served
 from support.waiting import wait_for
 
 from nst_daemon.config.recipe import Preset
 from nst_daemon.folders.library import BUILT_IN
+from nst_daemon.folders.outbox import report_target
 from nst_daemon.ledger.jobs import Job, JobState
 
 LIMIT = 200_000  # bytes of a file that is sent
@@ -138,6 +139,26 @@ def test_each_picture_is_a_jpeg_of_our_own_making(browser: Browser, played: Play
     assert browser.ask(f"/jobs/{done.id}/photo?size=1").status == 400
     assert browser.ask(f"/jobs/{done.id}/preview").status == 404
     assert browser.ask(f"/jobs/{running.id}/result").status == 404
+
+
+def test_a_report_is_a_picture_of_its_result_where_there_is_one(browser: Browser, played: Played) -> None:
+    plain = of_state(played, JobState.DONE)
+    assert told(browser.ask(f"/jobs/{plain.id}"))["versions"]["report"] is None
+    job, report = reported(played, "reported.jpg")
+    assert told(browser.ask(f"/jobs/{job.id}"))["versions"]["report"] is None  # it was deleted, say
+    assert browser.ask(f"/jobs/{job.id}/report").status == 404
+    Image.new("RGB", (400, 300), "white").save(report)
+    picture(report_target(plain.result or Path()), 9)  # of nobody who was asked for one
+    version = told(browser.ask(f"/jobs/{job.id}"))["versions"]["report"]
+    answer = browser.ask(f"/jobs/{job.id}/report?size=full&v={version}")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert "immutable" in answer.headers["cache-control"]
+    with Image.open(io.BytesIO(answer.body)) as image:
+        assert (image.format, image.size) == ("JPEG", (400, 300))
+    assert browser.ask(f"/jobs/{plain.id}/report").status == 404
+    report.rename(report.with_suffix(".away"))
+    report.symlink_to(report.with_suffix(".away"))
+    assert browser.ask(f"/jobs/{job.id}/report?size=320").status == 404
 
 
 def test_a_picture_is_kept_for_its_owner_alone_and_made_once(browser: Browser, played: Played) -> None:

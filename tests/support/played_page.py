@@ -21,6 +21,7 @@ from nst_daemon.config.orders import EngineFacts
 from nst_daemon.config.recipe import Style
 from nst_daemon.disk.files import file_sha256
 from nst_daemon.folders.library import BUILT_IN
+from nst_daemon.folders.outbox import report_target
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.ledger.jobs import Job, JobState, NewJob
 from nst_daemon.page import process
@@ -101,6 +102,20 @@ def finish(ledger: Ledger, config: Config, job: int, name: str) -> None:
     assert claimed is not None and claimed.id == job
     result = picture(config.folders[0].outbox / name, 1000 + job)
     ledger.move(job, JobState.RUNNING, JobState.DONE, result=result, seconds=12.5)
+
+
+def reported(played: Played, name: str) -> tuple[Job, Path]:
+    """Add a job that was painted with a report; return where that belongs, and draw none."""
+    plain = job_of(played.config, name, 80)
+    assert plain.recipe is not None
+    job = add(played.ledger, replace(plain, key=name, recipe=replace(plain.recipe, report=True)))
+    result = picture(played.config.folders[0].outbox / name, 1000 + job)
+    with played.ledger.file.write() as db:
+        db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (job,))
+    assert played.ledger.move(job, JobState.RUNNING, JobState.DONE, result=result, seconds=1.0)
+    found = played.ledger.jobs.get(job)
+    assert found is not None
+    return found, report_target(result)
 
 
 def play(config: Config, ledger: Ledger, *, done: int = 6, waiting: int = 4) -> Job:

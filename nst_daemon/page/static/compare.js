@@ -12,6 +12,7 @@ import { count, duration, moment, nameOf, progressOf, reasonOf } from "./words.j
 /** Return the dialog: `open(id)`, `close()`, `render(state)`; `app` knows jobs, their order, and styles. */
 export function compareDialog(app) {
   let job = null;
+  let isReport = false; // it is shown in place of photo and painting
   let before = null; // what had the focus
   const pictures = document.createElement("before-after");
   const name = h("h2", { id: "job-name", dir: "auto" });
@@ -19,7 +20,7 @@ export function compareDialog(app) {
   const next = button("Older", { sign: "forth", isBare: true, onclick: () => step(1) });
   const close = button("Close", { sign: "close", isBare: true, onclick: app.leaveJob });
   const head = h("div", { class: "compare-head" }, previous, next, name, close);
-  const aside = details(app, () => job);
+  const aside = details(app, () => job, turnReport);
   const body = h("div", { class: "compare-body" }, pictures, aside.element);
   const dialog = h("dialog", { class: "compare", "aria-labelledby": "job-name" }, head, body);
   document.body.append(dialog);
@@ -52,16 +53,25 @@ export function compareDialog(app) {
 
   function draw(current = null) {
     words(name, nameOf(job));
-    const photo = side(job, "photo", "photo");
+    const report = side(job, "report", "report");
+    isReport &&= report !== null;
     const painting = side(job, "result", "painting") ?? side(job, "preview", "painting so far");
-    pictures.show(photo, painting);
+    if (isReport) pictures.show(null, { ...report, id: `report of ${job.job}` });
+    else pictures.show(side(job, "photo", "photo"), painting);
+    aside.report(report !== null, isReport);
     previous.disabled = neighbour(-1) === undefined;
     next.disabled = neighbour(1) === undefined;
     aside.render(current);
   }
 
+  function turnReport() {
+    isReport = !isReport;
+    draw(app.currentOf(job.job));
+  }
+
   return {
     async open(id) {
+      isReport = false;
       job = app.jobOf(id) ?? { job: id, photo: "", versions: {}, can: [] };
       aside.forget();
       if (!dialog.open) {
@@ -90,10 +100,16 @@ export function compareDialog(app) {
     render() {
       if (job === null) return;
       const known = app.jobOf(job.job);
-      if (known) job = { ...job, ...known, settings: job.settings };
+      if (known) job = { ...job, ...known, settings: job.settings, versions: { ...known.versions, report: reportOf(job, known) } };
       draw(app.currentOf(job.job));
     },
   };
+}
+
+/** Return the version of the report, which only a job in full has: none any more once the job is painted anew. */
+function reportOf(job, known) {
+  const version = job.versions?.report ?? null;
+  return version === known.versions.result ? version : null;
 }
 
 function side(job, kind, label) {
@@ -104,18 +120,19 @@ function side(job, kind, label) {
 
 // ── beside the pictures ────────────────────────────────────────────────────────────────────────────────
 
-function details(app, jobOf) {
+function details(app, jobOf, turnReport) {
   const facts = h("p", { class: "facts" });
   const reason = h("p", { class: "reason" });
   const remedy = h("p", { class: "remedy" });
   const download = h("a", { class: "button main", download: true }, icon("down"), h("span", {}, "Download"));
   const folder = button("Open folder", { sign: "folder", onclick: () => attempt(() => tell(`/jobs/${jobOf().job}/open-folder`)) });
   const sheet = button("Every style, small", { sign: "sheet", onclick: () => orderSheet(jobOf()) });
+  const report = button("Report", { sign: "report", "aria-pressed": "false", onclick: turnReport });
   const buttons = ["retry", "next", "cancel"].map((action) => [action, actionButton(action, jobOf)]);
   const list = h("dl", { class: "settings-list" });
   const settings = h("details", { class: "settings-of" }, h("summary", {}, "Settings"), list);
   const again = againForm(app, jobOf);
-  const element = h("aside", { class: "details", "aria-label": "Details" }, facts, reason, remedy, h("div", { class: "actions" }, download, folder, sheet, buttons.map(([, each]) => each)), again.element, settings);
+  const element = h("aside", { class: "details", "aria-label": "Details" }, facts, reason, remedy, h("div", { class: "actions" }, download, folder, report, sheet, buttons.map(([, each]) => each)), again.element, settings);
   return {
     element,
     render(current) {
@@ -131,6 +148,10 @@ function details(app, jobOf) {
       shown(sheet, app.hasSheets() && takes(job, "again"));
       for (const [action, each] of buttons) shown(each, takes(job, action));
       again.render(takes(job, "again"));
+    },
+    report(isThere, isOn) {
+      shown(report, isThere);
+      attribute(report, "aria-pressed", String(isOn));
     },
     forget() {
       list.replaceChildren();

@@ -57,6 +57,7 @@ const ICONS = {
   next: "M12 19V6m-6 6l6-6 6 6M5 3h14",
   pause: "M8 5v14M16 5v14",
   play: "M7 5l12 7-12 7z",
+  report: "M4 20V4m0 16h16M7 7c2 7 5 9 13 9",
   retry: "M20 11a8 8 0 10-2.3 6.3M20 4v7h-7",
   sheet: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
 };
