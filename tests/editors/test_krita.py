@@ -277,7 +277,7 @@ def test_krita_without_the_daemon_and_killed_in_the_middle(
     try:
         krita.start()
         shown(krita, base / "goes on.png")
-        krita.ask("document.scaleImage(640, 480, 72, 72, 'Bicubic'); settle(document)")
+        krita.ask("document.scaleImage(1600, 1200, 72, 72, 'Bicubic'); settle(document)")
         krita.ask("paint('stripes')")
         krita.wait("answer = studio().orders[-1].is_late", "a complaint", seconds=10)
         assert krita.rows()[0][1].startswith('nst-daemon is not running: start it with "nst-daemon start".')
