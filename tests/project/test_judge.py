@@ -16,10 +16,12 @@ from judge import (
     Case,
     Judge,
     JudgeError,
+    LargeCase,
     Picture,
+    Seen,
     color_distance,
+    colors,
     grain,
-    judge_large,
     lab,
     places,
     read_weights,
@@ -55,11 +57,13 @@ def network() -> AlexNet:
     return AlexNet(convolutions, tuple(torch.ones(out) for out in maps[1:]))
 
 
-@pytest.fixture
+PHOTO = np.clip(waves(0.02) * (0.2, 0.5, 0.9) + noise(0.05), 0, 1)
+STYLE = np.clip(np.swapaxes(waves(0.1), 0, 1) * (0.9, 0.8, 0.1) + noise(0.05), 0, 1)
+
+
+@pytest.fixture(scope="module")
 def case(network: AlexNet) -> Case:
-    photo = np.clip(waves(0.02) * (0.2, 0.5, 0.9) + noise(0.05), 0, 1)
-    style = np.clip(np.swapaxes(waves(0.1), 0, 1) * (0.9, 0.8, 0.1) + noise(0.05), 0, 1)
-    return Case(network, photo, [style])
+    return Case(network, Seen.of(network, PHOTO), [Seen.of(network, STYLE)])
 
 
 def test_all_energy_of_fine_stripes_is_grain_and_none_of_broad_ones() -> None:
@@ -86,20 +90,21 @@ def test_white_and_black_are_a_hundred_apart_in_lightness() -> None:
 
 
 def test_colors_are_compared_in_all_directions_alike_and_wherever_they_are() -> None:
-    assert color_distance(waves(0.1), np.swapaxes(waves(0.1), 0, 1)) == pytest.approx(0, abs=1e-9)
+    across = colors(waves(0.1))
+    assert color_distance(across, colors(np.swapaxes(waves(0.1), 0, 1))) == pytest.approx(0, abs=1e-9)
     # The mean square of a unit vector's component is a third.
-    assert color_distance(WHITE, BLACK) == pytest.approx(100 / 3**0.5, rel=1e-3)
+    assert color_distance(colors(WHITE), colors(BLACK)) == pytest.approx(100 / 3**0.5, rel=1e-3)
 
 
 def test_the_unpainted_photo_is_the_measure(case: Case) -> None:
-    row = case.judge(case.photo)
+    row = case.judge(PHOTO)
     assert row["style"] == pytest.approx(1)
     assert row["palette"] == pytest.approx(1)
     assert row["content"] == 0
 
 
 def test_the_style_picture_has_the_style(case: Case) -> None:
-    row = case.judge(case.styles[0][0])
+    row = case.judge(STYLE)
     assert row["style"] == pytest.approx(0, abs=1e-6)
     assert row["palette"] == pytest.approx(0, abs=1e-6)
     assert row["strokes"] == row["grain"] == 1
@@ -108,15 +113,15 @@ def test_the_style_picture_has_the_style(case: Case) -> None:
 
 def test_the_style_counts_at_the_longer_side_and_at_the_number_of_pixels(network: AlexNet) -> None:
     photo, style = waves(0.1, side=128), np.concatenate([waves(0.02, side=128)] * 2)
-    (one, _), (other, _) = Judge(network).case(photo, style, 96).styles
-    assert (one.shape, other.shape) == ((96, 48, 3), (136, 68, 3))  # 96 x 96 is 136 x 68, all but 32 px
-    (only, _), *others = Judge(network).case(photo, photo, 96).styles
-    assert (only.shape, others) == ((96, 96, 3), [])
+    one, other = Judge(network).case(photo, style, 96).styles
+    assert one.shapes + other.shapes == ((96, 48, 3), (136, 68, 3))  # 96 x 96 is 136 x 68, all but 32 px
+    (only,) = Judge(network).case(photo, photo, 96).styles
+    assert only.shapes == ((96, 96, 3),)
 
 
 def test_a_picture_of_another_size_is_refused(case: Case) -> None:
-    with pytest.raises(ValueError, match="32, 64"):
-        case.judge(case.photo[:, :32])
+    with pytest.raises(ValueError, match="64, 32"):
+        case.judge(PHOTO[:, :32])
 
 
 def test_nine_places_lie_all_over_a_picture_and_are_no_larger_than_it() -> None:
@@ -133,13 +138,14 @@ def test_a_large_picture_is_judged_as_a_whole_and_at_1_to_1(
 ) -> None:
     monkeypatch.setattr("judge.WHOLE", 64)
     monkeypatch.setattr("judge.DIRECTIONS", 4)
-    judge = Judge(network)
+    monkeypatch.setattr("judge.PLACE", 48)
     photo = np.clip(waves(0.02, side=96) * (0.2, 0.5, 0.9) + 0.05, 0, 1)
     style = np.clip(np.swapaxes(waves(0.1, side=96), 0, 1) * (0.9, 0.8, 0.1), 0, 1)
-    unpainted = judge_large(judge, photo, style, photo)
+    case = LargeCase.of(Judge(network), photo, style, 96)
+    unpainted = case.judge(photo)
     assert unpainted["places"]["style"] == pytest.approx(1)
     assert unpainted["places"]["content"] == pytest.approx(0)
-    painted = judge_large(judge, photo, style, style)
+    painted = case.judge(style)
     assert set(painted["whole"]) == set(painted["places"])
     assert painted["places"]["style"] < 0.2
     assert painted["whole"]["palette"] < unpainted["whole"]["palette"]
