@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 import pytest
 import typer
+from support.progress import progress
 from typer.testing import CliRunner
 
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli.common import guarded
-from nst_daemon.config.orders import EngineFacts, Progress
+from nst_daemon.config.orders import EngineFacts
 from nst_daemon.errors import ExitCode
 from nst_daemon.ledger.jobs import Current, Snapshot
 
@@ -31,21 +32,6 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return terminal
 
 
-def progress(fraction: float) -> Progress:
-    return Progress(
-        scale=1,
-        scales=1,
-        width=64,
-        height=48,
-        step=1,
-        steps=10,
-        fraction=fraction,
-        losses={},
-        seconds=1.0,
-        eta_seconds=3.0,
-    )
-
-
 def snapshot(fractions: Mapping[int, float | None]) -> Snapshot:
     return Snapshot(
         running=True,
@@ -55,7 +41,9 @@ def snapshot(fractions: Mapping[int, float | None]) -> Snapshot:
         engine=EngineFacts(),
         counts={},
         current=tuple(
-            Current(job=job, photo=f"{job}.jpg", style="mosaic", progress=f if f is None else progress(f))
+            Current(
+                job=job, photo=f"{job}.jpg", style="mosaic", progress=f if f is None else progress(fraction=f)
+            )
             for job, f in fractions.items()
         ),
     )
@@ -66,7 +54,7 @@ def test_progress_is_a_line_at_each_tenth_where_there_is_no_terminal(
 ) -> None:
     with cli_common.progress_shown("a.jpg") as show:
         for fraction in (0.01, 0.05, 0.11, 0.12, 0.55, 1.0):
-            show(progress(fraction))
+            show(progress(fraction=fraction))
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in lines] == ["1", "11", "55", "100"]
     assert lines[0] == "a.jpg: 1 %, 64 × 48 px, 3 s to go"
@@ -75,7 +63,7 @@ def test_progress_is_a_line_at_each_tenth_where_there_is_no_terminal(
 def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
     with cli_common.progress_shown("[a].jpg\x1b") as show:
-        show(progress(0.5))
+        show(progress(fraction=0.5))
     assert "[a].jpg\\x1b" in screen.getvalue()
     assert "100%" in screen.getvalue()
 

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from support.progress import progress
 
 from nst_daemon.cli.live import FEW, Looker, View, page, scales_of, show_once
-from nst_daemon.config.orders import EngineFacts, Progress
+from nst_daemon.config.orders import EngineFacts
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Current, Job, JobState, Origin, Problem, Snapshot
 
 NOW = datetime(2026, 8, 1, 12, 0, 0, tzinfo=UTC)
-PROGRESS = Progress(
+PROGRESS = progress(
     scale=2,
     scales=3,
     width=181,
@@ -23,9 +24,8 @@ PROGRESS = Progress(
     step=200,
     steps=300,
     fraction=0.414,
-    losses={},
     seconds=20.0,
-    eta_seconds=28.0,
+    eta_seconds=28,
 )
 PROBLEM = Problem(code="inbox_missing", message="The inbox /in is gone.", remedy="Bring it back.")
 

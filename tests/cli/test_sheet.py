@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from support.commands import SAMPLE, Ask, ask, home, loaded  # noqa: F401
 from support.faults import Faults
+from support.progress import progress
 from support.readers import ReaderHere
 
 from nst_daemon.cli import paint as cli_paint
@@ -34,12 +35,7 @@ class PlainEngine:
         name = order.styles[0].name
         if name in self.errors:
             raise self.errors[name]
-        on_progress(
-            Progress(
-                scale=1, scales=1, width=64, height=43, step=1, steps=2, fraction=0.5, losses={}, seconds=1.0,
-                eta_seconds=1.0,
-            )
-        )  # fmt: skip
+        on_progress(progress(fraction=0.5))
         picture = order.result.with_name(f"{order.result.name}.png")
         with Image.open(order.styles[0].path) as style:
             style.resize((64, 43)).save(picture)

@@ -19,9 +19,9 @@ from support.desktops import (
     ledger,  # noqa: F401
     loaded,  # noqa: F401
     panel,  # noqa: F401
-    progress,
     x_server,  # noqa: F401
 )
+from support.progress import progress
 
 from nst_daemon.config import Config
 from nst_daemon.desktop import process as desktop
@@ -220,7 +220,7 @@ def test_the_tray_takes_next_to_no_time_while_a_picture_is_painted(
 
     def painted() -> bool:
         step = next(steps)
-        ledger.attempts.report_progress(job, progress(step / 4))
+        ledger.attempts.report_progress(job, progress(fraction=step / 4))
         wait_for(shows(panel, Look.WORKING, step / 4))
         return step == 4
 

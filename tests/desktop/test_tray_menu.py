@@ -3,8 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.progress import progress
 
-from nst_daemon.config.orders import EngineFacts, Progress, SeatFacts
+from nst_daemon.config.orders import EngineFacts, SeatFacts
 from nst_daemon.desktop import panels
 from nst_daemon.desktop.icons import Look
 from nst_daemon.desktop.menu import (
@@ -22,18 +23,7 @@ from nst_daemon.desktop.menu import (
 from nst_daemon.desktop.panels import Backend, Desktop, choose, problem_of
 from nst_daemon.ledger.jobs import Current, JobState, Problem, Snapshot
 
-PROGRESS = Progress(
-    scale=1,
-    scales=1,
-    width=64,
-    height=48,
-    step=1,
-    steps=10,
-    fraction=0.417,
-    losses={},
-    seconds=1.0,
-    eta_seconds=18.0,
-)
+PROGRESS = progress(fraction=0.417, eta_seconds=18.0)
 CURRENT = Current(job=12, photo="trip/a.jpg", style="starry_night", progress=PROGRESS)
 RESTLESS = Problem(code="photo_restless", message="a.jpg does not stand still.", remedy="")
 

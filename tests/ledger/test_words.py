@@ -6,25 +6,15 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
+from support.progress import progress
 
-from nst_daemon.config.orders import EngineFacts, Progress, SeatFacts, busiest
+from nst_daemon.config.orders import EngineFacts, SeatFacts, busiest
 from nst_daemon.config.recipe import Areas, Mask, Preset, Region, Style, resolve
 from nst_daemon.ledger import words
 from nst_daemon.ledger.jobs import Current, Job, JobState, Origin, Problem, Snapshot
 
 STYLE = Style(name="starry_night", path=Path("/s/starry_night.jpg"), sha256="0" * 64)
-PROGRESS = Progress(
-    scale=2,
-    scales=3,
-    width=256,
-    height=192,
-    step=40,
-    steps=100,
-    fraction=0.414,
-    losses={"total": 1.0},
-    seconds=10.0,
-    eta_seconds=18.21,
-)
+PROGRESS = progress(step=40, steps=100, fraction=0.414, eta_seconds=18.21)
 SNAPSHOT = Snapshot(
     running=True,
     pid=4711,
@@ -205,23 +195,13 @@ def test_everything_about_a_job_is_shown() -> None:
 
 
 def test_a_finished_job_tells_its_losses() -> None:
-    progress = Progress(
-        scale=2,
-        scales=2,
-        width=64,
-        height=48,
-        step=12,
-        steps=12,
-        fraction=1.0,
-        losses={"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0},
-        seconds=3.0,
-        eta_seconds=0.0,
-    )
-    done = job(state=JobState.DONE, progress=progress)
+    losses = {"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0}
+    last = progress(scale=2, scales=2, step=12, steps=12, fraction=1.0, losses=losses)
+    done = job(state=JobState.DONE, progress=last)
     text = "\n".join(words.job_text(done))
     assert "step 12 of 12, scale 2 of 2, 64 × 48 px" in text
     assert re.search(r"style loss +0\.05\n", text)
-    assert words.job_json(done)["losses"] == {"total": 0.25, "content": 0.2, "style": 0.05, "tv": 0.0}
+    assert words.job_json(done)["losses"] == losses
 
 
 def test_seats_are_counted_in_words_and_listed_as_json() -> None:

@@ -10,6 +10,7 @@ import pytest
 from support.clock import FakeClock
 from support.desk import Desk
 from support.faults import Faults
+from support.progress import progress
 
 from nst_daemon.config import Originals
 from nst_daemon.config.orders import Order, Progress
@@ -401,19 +402,8 @@ def test_a_stop_that_ends_in_a_kill_is_not_the_photos_fault(desk: Desk) -> None:
     assert desk.job(job).strikes == 0
 
 
-def progress(fraction: float) -> Progress:
-    return Progress(
-        scale=1,
-        scales=1,
-        width=8,
-        height=8,
-        step=round(100 * fraction),
-        steps=100,
-        fraction=fraction,
-        losses={},
-        seconds=1.0,
-        eta_seconds=1.0,
-    )
+def at(fraction: float) -> Progress:
+    return progress(step=round(100 * fraction), steps=100, fraction=fraction)
 
 
 def test_an_engine_that_gets_further_each_time_is_tried_for_as_long_as_it_does(
@@ -422,12 +412,12 @@ def test_an_engine_that_gets_further_each_time_is_tried_for_as_long_as_it_does(
     job = desk.drop()
     for number in range(1, 3 * MAX_ATTEMPTS):
         desk.engine.answers = [EngineError("the driver crashed")]
-        desk.engine.steps = [progress(number / 20)]
+        desk.engine.steps = [at(number / 20)]
         clock.advance(60)
         desk.worker.tick()
         assert desk.job(job).state is JobState.QUEUED
     for _ in range(MAX_ATTEMPTS - 1):
-        desk.engine.answers, desk.engine.steps = [EngineError("the driver crashed")], [progress(0.05)]
+        desk.engine.answers, desk.engine.steps = [EngineError("the driver crashed")], [at(0.05)]
         clock.advance(60)
         desk.worker.tick()
     assert desk.job(job).state is JobState.FAILED

@@ -16,11 +16,11 @@ from PIL import Image, ImageGrab
 from nst_daemon import config
 from nst_daemon.cli import setup as cli_setup
 from nst_daemon.config import Config
-from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Style, resolve
 from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import NewJob
+from support.progress import progress
 
 WaitFor = Callable[..., None]
 
@@ -227,24 +227,9 @@ def new_job(folder: Path, name: str = "cat.jpg") -> NewJob:
     )
 
 
-def progress(fraction: float) -> Progress:
-    return Progress(
-        scale=1,
-        scales=1,
-        width=64,
-        height=48,
-        step=1,
-        steps=10,
-        fraction=fraction,
-        losses={},
-        seconds=1.0,
-        eta_seconds=18.0,
-    )
-
-
 def begin_work(ledger: Ledger, folder: Path, fraction: float) -> int:
     ledger.add(new_job(folder))
     job = ledger.queue.claim()
     assert job is not None
-    ledger.attempts.report_progress(job.id, progress(fraction))
+    ledger.attempts.report_progress(job.id, progress(fraction=fraction, eta_seconds=18.0))
     return job.id

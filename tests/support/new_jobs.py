@@ -3,25 +3,14 @@
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from nst_daemon.config.orders import Progress
 from nst_daemon.config.recipe import Init, Optimizer, Recipe, Style
 from nst_daemon.ledger.jobs import JobState, NewJob
+from support.progress import progress
 
 STARRY = Style(name="starry_night", path=Path("/styles/starry_night.jpg"), sha256="5" * 64)
 
 
-PROGRESS = Progress(
-    scale=1,
-    scales=2,
-    width=64,
-    height=48,
-    step=3,
-    steps=10,
-    fraction=0.3,
-    losses={"total": 1.5},
-    seconds=1.0,
-    eta_seconds=2.0,
-)
+PROGRESS = progress(scales=2, step=3, fraction=0.3, losses={"total": 1.5}, eta_seconds=2.0)
 
 
 def new_job(key: str = "k", **changes: object) -> NewJob:
