@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine.budget import FIXED_BYTES, Budget, Plan
-from nst_daemon.engine.costs import Cost, Speed, costs_of, multiplications, step_cost
+from nst_daemon.engine.costs import DETAIL, Cost, Speed, costs_of, multiplications, step_cost
+from nst_daemon.engine.detail import COMPONENTS, ENTRIES, STRIDE
 from nst_daemon.engine.vgg import Trunk
 
 BALANCED = resolve({})
@@ -70,7 +71,23 @@ def test_a_plan_costs_less_where_deep_layers_do_not_count_and_more_in_tiles() ->
     scarce = Budget(BALANCED, FIXED_BYTES + 300 * 300 * 1000)
     tiled = costs_of(Plan(scarce, plan.scales, (*plan.sides[:-1], 128)), BALANCED, [(700, 700)])
     assert tiled[:-1] == off[:-1]
+    assert tiled[-1].setup.convolutions > off[-1].setup.convolutions
     assert tiled[-1].step.convolutions > 2 * off[-1].step.convolutions
+
+
+def test_before_its_first_step_a_scale_looks_at_the_photo_and_each_style_once_and_finds_its_detail() -> None:
+    plan = Plan.of((512, 384), BALANCED, Budget(BALANCED, None))
+    costs = costs_of(plan, GRAM, [(128, 128)])
+    twice = costs_of(plan, GRAM, [(128, 128)] * 2)
+    first, last = plan.scales[0], plan.scales[-1]
+    assert (first.is_detailed, last.is_detailed) == (False, True)
+    for cost, more, scale in ((costs[0], twice[0], first), (costs[-1], twice[-1], last)):
+        of_photo = multiplications(GRAM.content_layers, scale.width, scale.height)
+        of_style = (more.setup.convolutions - cost.setup.convolutions) * 1e9
+        detail = DETAIL * scale.width * scale.height if scale.is_detailed else 0
+        assert cost.setup.convolutions * 1e9 == pytest.approx(of_photo + of_style + detail)
+        assert 0 < of_style <= multiplications(GRAM.style_layers, 128, 128) * 1.001
+    assert DETAIL == ENTRIES * COMPONENTS / STRIDE**2
 
 
 def test_a_speed_turns_costs_into_seconds() -> None:
