@@ -1,6 +1,6 @@
 """Make the pictures of the documentation: photo, style and result side by side, and a sheet of all styles.
 
-    python tools/make_figures.py [--size 640] [--only hero|styles|sheet|portrait] [--portrait PICTURE]
+    python tools/make_figures.py [--size 640] [--only hero|close|styles|sheet|portrait] [--portrait PICTURE]
 
 Uses nothing but the sample photo and the built-in styles, by way of `nst-daemon render` and `sheet`; and a
 portrait whose painter is long dead, as style, to show the setting `figures` (`benchmarks/figures.py`).
@@ -19,6 +19,7 @@ PHOTO = ROOT / "nst_daemon" / "bundled" / "sample" / "chelsea.jpg"
 STYLES = ROOT / "nst_daemon" / "bundled" / "styles"
 FIGURES = ROOT / "docs" / "images"
 HERO_STYLE = "swirling_oil"
+CLOSE = 0.36, 0.3  # of width and height: where the piece at 1:1 begins, an eye and whiskers
 GAP = 10  # px
 PAPER = (255, 255, 255)
 
@@ -62,6 +63,15 @@ def hero(folder: Path, size: int) -> Image.Image:
         return strip([fitted(photo.convert("RGB"), height), fitted(style.convert("RGB"), height), result])
 
 
+def close(folder: Path) -> Image.Image:
+    """Return a painting of the default size, reduced, and a piece of it at 1:1."""
+    result = render(HERO_STYLE, folder)
+    height = 440
+    left, top = (round(share * length) for share, length in zip(CLOSE, result.size, strict=True))
+    piece = result.crop((left, top, left + round(height * 1.5), top + height))
+    return strip([fitted(result, height), piece])
+
+
 def portrait(style: Path, folder: Path, size: int) -> Image.Image:
     """Return photo, portrait, and the painting with `figures: on` and off."""
     paintings = [
@@ -98,11 +108,11 @@ def sheet_of_styles(folder: Path, size: int) -> Image.Image:
 
 
 def main() -> None:
-    """Write hero.jpg, styles.jpg, sheet.jpg and, given a portrait, figures.jpg into docs/images."""
+    """Write hero.jpg, close.jpg, styles.jpg, sheet.jpg and, given a portrait, figures.jpg into docs/images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--styles-size", type=int, default=384)
-    parser.add_argument("--only", choices=["hero", "styles", "sheet", "portrait"])
+    parser.add_argument("--only", choices=["hero", "close", "styles", "sheet", "portrait"])
     parser.add_argument(
         "--portrait", type=Path, help="a style picture with a face, for docs/images/figures.jpg"
     )
@@ -112,6 +122,8 @@ def main() -> None:
         folder = Path(name)
         if arguments.only in (None, "hero"):
             hero(folder, arguments.size).save(FIGURES / "hero.jpg", quality=88)
+        if arguments.only in (None, "close"):
+            close(folder).save(FIGURES / "close.jpg", quality=88)
         if arguments.only in (None, "styles"):
             sheet_of_styles(folder, arguments.styles_size).save(FIGURES / "styles.jpg", quality=85)
         if arguments.only in (None, "sheet"):
