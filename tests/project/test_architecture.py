@@ -34,6 +34,7 @@ FLOORS = (
 FLOORS_WITHIN = {
     "system": (
         "child crash extras machine opener",
+        "keeper",
     ),
     "disk": (
         "locks logs spelling system verdicts",
