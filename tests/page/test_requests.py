@@ -217,10 +217,13 @@ def test_no_path_leads_out(path: str, browser: Browser) -> None:
 # ── styles and settings ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_styles_have_sizes_and_tell_how_often_they_were_painted_in(browser: Browser, played: Played) -> None:
+def test_styles_have_sizes_and_tell_what_they_are_like_and_how_often_they_were_painted_in(
+    browser: Browser, played: Played
+) -> None:
     styles = {style["name"]: style for style in told(browser.ask("/styles"))["styles"]}
     assert set(styles) >= {path.stem for path in BUILT_IN.iterdir()}
     mosaic = styles["mosaic"]
+    assert (mosaic["words"], styles["swirling_oil"]["words"]) == ("strong strokes", "")
     assert mosaic["used"] == sum(job.style == "mosaic" for job in played.ledger.jobs.all(state=JobState.DONE))
     answer = browser.ask(f"/styles/mosaic/picture?size=320&v={mosaic['version']}")
     with Image.open(io.BytesIO(answer.body)) as image:
