@@ -45,6 +45,17 @@ def put_next(request: Request) -> Response:
     return JSONResponse({"job": job.id})
 
 
+def put_behind(request: Request) -> Response:
+    """Let a job begin right behind the place of another, which may have begun meanwhile."""
+    job, other = site_of(request).job(request.path_params["job"]), request.query_params.get("job", "")
+    if not other.isdecimal():
+        raise RefusedError(400, "job is a job's number.")
+    behind = site_of(request).job(int(other))
+    if not site_of(request).ledger.queue.put_behind(job.id, behind.id):
+        raise RefusedError(409, f"Job {job.id} is {job.state}: only a queued job has a place in the queue.")
+    return JSONResponse({"job": job.id})
+
+
 def again(request: Request) -> Response:
     """Paint a job's photo with another style or other settings."""
     site, query = site_of(request), request.query_params
@@ -169,6 +180,7 @@ ROUTES: Final = [
     _changing("/jobs/{job:int}/cancel", cancel),
     _changing("/jobs/{job:int}/retry", retry),
     _changing("/jobs/{job:int}/next", put_next),
+    _changing("/jobs/{job:int}/behind", put_behind),
     _changing("/jobs/{job:int}/again", again),
     _changing("/jobs/{job:int}/open-folder", open_folder),
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.browsers import Tabs, chrome, expect, hide, new_job, played, ready, show, tabs  # noqa: F401
-from support.played_page import Played, config_in, paint, served
+from support.played_page import Played, beginning, config_in, paint, served
 from support.waiting import wait_for
 
 from nst_daemon import __version__
@@ -61,7 +61,6 @@ def test_a_daemon_that_has_stopped_is_said_and_its_start_seen(played: Played, ta
     expect(page.locator(".status")).to_have_text("Not running")
     expect(page.get_by_role("button", name="Pause")).to_be_disabled()
     played.ledger.presence.set_daemon(os.getpid(), __version__)
-    played.ledger.presence.beat()
     expect(page.locator(".lost")).to_be_hidden()
 
 
@@ -185,12 +184,8 @@ def empty(base: Path) -> Iterator[Played]:
     child = Child(process.serve, name="nst-page", words="The page", has_children=True)
     with Ledger(config.state_dir / "ledger.db") as ledger:
         ledger.presence.set_daemon(os.getpid(), __version__)
-        played = Played(config, ledger, child)
-        try:
-            played.begin()
+        with beginning(Played(config, ledger, child)) as played:
             yield played
-        finally:
-            child.end(seconds=5.0)
 
 
 def test_a_page_without_a_photo_says_what_to_do(chrome: "Browser", tabs: Tabs, tmp_path: Path) -> None:

@@ -85,12 +85,17 @@ def test_what_is_asked_of_a_job_stands_in_the_ledger(browser: Browser, played: P
     first, second = ledger.queue.next(2)
     told(browser.ask(f"/jobs/{second.id}/next", "POST"))
     assert [job.id for job in ledger.queue.next(2)] == [second.id, first.id]
+    told(browser.ask(f"/jobs/{second.id}/behind?job={first.id}", "POST"))
+    assert [job.id for job in ledger.queue.next(2)] == [first.id, second.id]
     told(browser.ask(f"/jobs/{first.id}/cancel", "POST"))
     assert told(browser.ask(f"/jobs/{first.id}"))["state"] == "cancelled"
     told(browser.ask(f"/jobs/{first.id}/cancel", "POST"))  # two tabs may say so
     done = of_state(played, JobState.DONE)
     assert browser.ask(f"/jobs/{done.id}/cancel", "POST").status == 409
     assert browser.ask(f"/jobs/{first.id}/next", "POST").status == 409
+    assert browser.ask(f"/jobs/{first.id}/behind?job={second.id}", "POST").status == 409
+    assert browser.ask(f"/jobs/{second.id}/behind?job=99999", "POST").status == 404
+    assert browser.ask(f"/jobs/{second.id}/behind", "POST").status == 400
     told(browser.ask(f"/jobs/{first.id}/retry", "POST"))
     assert told(browser.ask(f"/jobs/{first.id}"))["state"] == "queued"
     assert browser.ask(f"/jobs/{first.id}/retry", "POST").status == 409
@@ -99,7 +104,7 @@ def test_what_is_asked_of_a_job_stands_in_the_ledger(browser: Browser, played: P
     told(browser.ask("/resume", "POST"))
     assert not ledger.requests.is_paused()
     assert told(browser.ask("/retry-failed", "POST")) == {"count": 1}
-    for what in ("cancel", "retry", "next", "again", "open-folder"):
+    for what in ("cancel", "retry", "next", f"behind?job={second.id}", "again", "open-folder"):
         assert browser.ask(f"/jobs/99999/{what}", "POST").status == 404
 
 
