@@ -17,6 +17,7 @@ from nst_daemon.config import Config, PageMode
 from nst_daemon.disk import logs
 from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.ledger import Ledger, Request
+from nst_daemon.system import malloc
 from nst_daemon.system.child import Child
 from nst_daemon.system.keeper import ANEW, LEFT, Keeper
 
@@ -91,6 +92,7 @@ class PageKeeper:
 
 def serve(_: Connection, config: Config) -> None:
     """Serve the page until the parent ends or nobody looks any more. Runs in the process."""
+    malloc.share_one_arena()
     logs.log_to_stderr()
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what strangers send is no news
     code = ANEW

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -305,10 +307,22 @@ def test_an_edited_section_serves_the_page_anew(
         assert keeper.pid is None
 
 
-def test_importing_the_keeper_loads_no_server() -> None:
-    import subprocess
-    import sys
+def loaded_by(code: str) -> set[str]:
+    """Return the modules that are there once Python has run this."""
+    shown = f"{code}; import sys; print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return set(answer.stdout.split())
 
-    code = "import sys, nst_daemon.cli.app, nst_daemon.page.process; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"starlette", "uvicorn", "anyio", "h11"} & set(loaded.split())
+
+def test_importing_the_keeper_loads_no_server() -> None:
+    loaded = loaded_by("import nst_daemon.cli.app, nst_daemon.page.process")
+    assert not {"starlette", "uvicorn", "anyio", "h11"} & loaded
+
+
+def test_a_process_that_is_spawned_loads_no_command() -> None:
+    """It imports the daemon's main module first, whichever way that was started."""
+    assert not {"typer", "nst_daemon.cli"} & loaded_by("import nst_daemon.__main__")
+
+
+def test_the_server_decodes_nothing_and_has_no_arrays() -> None:
+    assert not {"numpy", "PIL", "torch", "cv2"} & loaded_by("import nst_daemon.page.server")
