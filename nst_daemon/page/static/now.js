@@ -17,7 +17,7 @@ export function nowView(app) {
   const easels = h("div", { class: "easels" });
   const rest = restful(app);
   const queue = queueSection();
-  const sheets = sheetsSection();
+  const sheets = sheetsSection(app);
   const latest = h("ul", { class: "tiles strip" });
   const lately = h("section", { class: "lately" }, h("h2", {}, "Painted last"), latest);
   const stage = h("div", { class: "stage" }, easels, rest.element);
