@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -117,10 +118,7 @@ class Stage:
 
     def prepare(self) -> None:
         """Make the config, and photos that wait in the inbox."""
-        self.ask("init", self.home)
-        config = self.home / "config.yaml"
-        text = config.read_text().replace("#  size: 1024 ", f"  size: {self.size} ")
-        config.write_text(text)
+        self._configure()
         for style in STYLES:
             photo = self.home / "inbox" / style / "chelsea.jpg"
             photo.parent.mkdir()
@@ -130,16 +128,21 @@ class Stage:
 
     def prepare_drafts(self) -> None:
         """Make the config, and photos for the page: most of them drafts, then some in full."""
-        self.ask("init", self.home)
-        config = self.home / "config.yaml"
-        text = config.read_text().replace("#  size: 1024 ", f"  size: {self.size} ")
-        config.write_text(text)
+        self._configure()
         for style in (*DRAFTS, "swirling_oil", "mosaic", "stained_glass", "cut_paper", "pointillism"):
             photo = self.home / "inbox" / style / "chelsea.jpg"
             photo.parent.mkdir()
             if style in DRAFTS:
                 photo.with_suffix(".yaml").write_text("set: {preset: draft}\n")
             photo.write_bytes(PHOTO.read_bytes())
+
+    def _configure(self) -> None:
+        """Make the config, with the size that is asked for."""
+        self.ask("init", self.home)
+        config = self.home / "config.yaml"
+        text, count = re.subn(r"^#  size: \d+", f"  size: {self.size}", config.read_text(), flags=re.M)
+        assert count == 1
+        config.write_text(text)
 
     def progress(self) -> tuple[int, float]:
         """Return how many paintings are done, and how much of the current one."""
