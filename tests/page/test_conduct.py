@@ -33,7 +33,7 @@ ENOUGH_SECONDS = 15.0  # on a machine that does much else
 
 def impatient(pipe: Connection, config: Config) -> None:
     """Serve as ever, but wait for nobody."""
-    server.HEADER_SECONDS = 0.5  # type: ignore[misc]
+    server.HEADER_SECONDS = 3.0  # type: ignore[misc]  # enough for who does say something, on a busy machine
     uploads.SILENCE_SECONDS = 0.5  # type: ignore[misc]
     process.serve(pipe, config)
 
