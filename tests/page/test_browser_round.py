@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # ruff: noqa: F811  fixtures are imported by name
 
 MORE = "tray: off\nnotify: off\npage: {mode: on, listen: '127.0.0.1:0'}\n"
-SETTINGS = "set: {size: 64, steps: 400, pyramid: 24}\n"  # long enough for the page to see one in between
+SETTINGS = "set: {size: 64, steps: 40, pyramid: 24}\n"
 
 
 @contextmanager
