@@ -27,12 +27,13 @@ from torch import Tensor, nn
 
 from nst_daemon.config import Precision
 from nst_daemon.config.recipe import Recipe, resolve
-from nst_daemon.engine import autotune, malloc
+from nst_daemon.engine import autotune
 from nst_daemon.engine.autotune import Backend
 from nst_daemon.engine.descent import Descent
 from nst_daemon.engine.losses import WholeLosses, gram, style_target
 from nst_daemon.engine.schedule import pyramid_of
 from nst_daemon.engine.weights import CONV_NAMES, Weights, load_original
+from nst_daemon.system import malloc
 
 MACS_PER_PIXEL = 361_152  # of VGG19's convolutions up to conv5_1, forward
 

@@ -11,7 +11,9 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,11 +47,16 @@ CELL = (9, 19)  # px
 DONE = ("mosaic", "pastel")  # painted small, to be done soon
 STYLES = ("swirling_oil", "mosaic", "pastel", "woodcut", "palette_knife")
 DRAFTS = ("pastel", "woodcut", "palette_knife")
-PAGES = {  # name: view, width, height, scheme
-    "page-now": ("now", 1280, 800, "dark"),
-    "page-compare": ("job/{done}", 1280, 800, "light"),
-    "page-phone": ("styles", 390, 844, "light"),
+PAGES = {  # name: view, what is waited for in it, width, height, scheme
+    "page-now": ("now", ".easels .easel-picture[src*=preview]", 1280, 800, "dark"),
+    "page-compare": ("job/{done}", "before-after[data-ready]", 1280, 800, "light"),
+    "page-phone": ("styles", ".styles .card", 390, 844, "light"),
 }
+ARE_DRAWN = """() => [...document.images].every((image) => {
+    const { top, bottom } = image.getBoundingClientRect();
+    const isSeen = image.checkVisibility() && bottom > 0 && top < innerHeight && image.hasAttribute("src");
+    return !isSeen || (image.complete && image.naturalWidth > 0);
+})"""
 NIGHT = TerminalTheme(
     (24, 26, 31),
     (214, 218, 224),
@@ -117,10 +124,7 @@ class Stage:
 
     def prepare(self) -> None:
         """Make the config, and photos that wait in the inbox."""
-        self.ask("init", self.home)
-        config = self.home / "config.yaml"
-        text = config.read_text().replace("#  size: 1024 ", f"  size: {self.size} ")
-        config.write_text(text)
+        self._configure()
         for style in STYLES:
             photo = self.home / "inbox" / style / "chelsea.jpg"
             photo.parent.mkdir()
@@ -130,10 +134,7 @@ class Stage:
 
     def prepare_drafts(self) -> None:
         """Make the config, and photos for the page: most of them drafts, then some in full."""
-        self.ask("init", self.home)
-        config = self.home / "config.yaml"
-        text = config.read_text().replace("#  size: 1024 ", f"  size: {self.size} ")
-        config.write_text(text)
+        self._configure()
         for style in (*DRAFTS, "swirling_oil", "mosaic", "stained_glass", "cut_paper", "pointillism"):
             photo = self.home / "inbox" / style / "chelsea.jpg"
             photo.parent.mkdir()
@@ -141,9 +142,20 @@ class Stage:
                 photo.with_suffix(".yaml").write_text("set: {preset: draft}\n")
             photo.write_bytes(PHOTO.read_bytes())
 
+    def _configure(self) -> None:
+        """Make the config, with the size that is asked for."""
+        self.ask("init", self.home)
+        config = self.home / "config.yaml"
+        text, count = re.subn(r"^#  size: \d+", f"  size: {self.size}", config.read_text(), flags=re.M)
+        assert count == 1
+        config.write_text(text)
+
     def progress(self) -> tuple[int, float]:
         """Return how many paintings are done, and how much of the current one."""
-        status = json.loads(self.ask("status", "--json"))
+        try:
+            status = json.loads(self.ask("status", "--json"))
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"A photo failed:\n{self.ask('logs')}") from error
         current = status["current"]
         return status["counts"]["done"], current[0]["progress"] if current else 0.0
 
@@ -203,16 +215,19 @@ def pages(stage: Stage) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        for name, (view, width, height, scheme) in PAGES.items():
+        for name, (view, contents, width, height, scheme) in PAGES.items():
             context = browser.new_context(
                 viewport={"width": width, "height": height},
                 color_scheme="dark" if scheme == "dark" else "light",
             )
+            context.set_default_timeout(60_000)
             page = context.new_page()
             page.goto(stage.ask("page", "--url").strip())
             page.locator("html[data-ready]").wait_for(state="attached")
             page.evaluate("(view) => { location.hash = view }", view.format(done=done))
-            page.wait_for_timeout(3000)  # for the pictures
+            page.locator(contents).first.wait_for()
+            page.wait_for_function(ARE_DRAWN)
+            page.wait_for_timeout(500)  # for what fades in
             path = IMAGES / f"{name}.jpg"
             page.screenshot(path=path, type="jpeg", quality=85)
             print(f"{path}: {width} x {height} px, {path.stat().st_size / 1000:.0f} kB")
@@ -317,6 +332,7 @@ TAKEN = {"page": take_pages, "desk": take_desk}
 
 def main() -> None:
     """Take them all."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what we began ends with us
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--only", choices=TAKEN)

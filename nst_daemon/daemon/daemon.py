@@ -149,8 +149,10 @@ class Daemon:
 
     def _parts(self, stack: ExitStack, ledger: Ledger, supervision: Supervision, *, once: bool) -> "Parts":
         """Build what the daemon consists of; the stack ends it."""
-        desktop = None if once else stack.enter_context(DesktopKeeper(self.config))
-        page = None if once else stack.enter_context(PageKeeper(self.config, ledger))
+        views: tuple[DesktopKeeper | PageKeeper, ...] = ()
+        if not once:
+            desktop = stack.enter_context(DesktopKeeper(self.config))
+            views = desktop, stack.enter_context(PageKeeper(self.config, ledger))
         left = stack.enter_context(LeftHalf(self.config, ledger, self._make_reader))
         left.keeps_unfinished = once
         farm = stack.enter_context(Farm(self.config, ledger))
@@ -160,7 +162,7 @@ class Daemon:
         plug_ins = None
         if not once:
             plug_ins = stack.enter_context(Editors(self.config, ledger, self._make_reader))
-        return Parts(ledger, left, right, farm, plug_ins, desktop, page, supervision)
+        return Parts(ledger, left, right, farm, plug_ins, views, supervision)
 
     def _begin(self, ledger: Ledger) -> float:
         """Give back what a crash left, and say that we are here; return the time."""
@@ -217,11 +219,9 @@ class Daemon:
             with suppress(ConditionError):
                 self._follow(edits, parts)
             self._tend(parts)
-            if parts.desktop is not None:
-                parts.desktop.tend()
-            if parts.page is not None:
+            for view in parts.views:
                 with suppress(ConditionError):
-                    parts.page.tend()
+                    view.tend()
             if once and isinstance(right.missing, MissingError):
                 self._failure = right.missing
                 self._stop.set()
@@ -260,10 +260,8 @@ class Daemon:
             parts.farm.follow(config)
             if parts.editors is not None:
                 parts.editors.follow(config)
-            if parts.desktop is not None:
-                parts.desktop.follow(config)
-            if parts.page is not None:
-                parts.page.follow(config)
+            for view in parts.views:
+                view.follow(config)
         parts.ledger.problems.set("config", edits.problems)
 
     def _tend(self, parts: "Parts") -> None:
@@ -391,8 +389,7 @@ class Parts:
     right: RightHalf
     farm: Farm
     editors: Editors | None
-    desktop: DesktopKeeper | None
-    page: PageKeeper | None
+    views: tuple[DesktopKeeper | PageKeeper, ...]
     supervision: Supervision
 
 

@@ -25,23 +25,17 @@ from nst_daemon.desktop.notify import messenger
 from nst_daemon.desktop.panels import Backend, Desktop, Probe, choose, problem_of
 from nst_daemon.desktop.tray import TICK_SECONDS, Tray
 from nst_daemon.disk import logs
-from nst_daemon.errors import ConditionError
 from nst_daemon.ledger import Ledger
 from nst_daemon.service import background
 from nst_daemon.system import extras
 from nst_daemon.system.child import Child
 from nst_daemon.system.extras import Extra
+from nst_daemon.system.keeper import ANEW, LEFT, Keeper
 from nst_daemon.system.opener import open_path
 
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS: Final = 5.0  # between two looks for a panel that draws the icon
-BACK_OFF_SECONDS: Final = 1.0  # before a process that ended begins anew; doubles
-MAX_BACK_OFF_SECONDS: Final = 60.0
-STEADY_SECONDS: Final = 60.0  # a process that lived this long did not end because it cannot begin
-LEAVE_SECONDS: Final = 3.0  # then it is killed
-LEFT: Final = 0  # exit codes of the process: for good
-ANEW: Final = 75  # the panel has changed, or the icon broke
 
 
 # ── seen from the daemon ────────────────────────────────────────────────────────────────────────────────
@@ -68,13 +62,13 @@ class DesktopKeeper:
 
     def __init__(self, config: Config, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.config = config
-        self._clock = clock
-        self._child = Child(serve, name="nst-desktop", words="The process of tray and notifications")
-        self._was_said = ""  # why it could not be started: once
         self._was_lack_said = False
-        self._began = 0.0
-        self._due = float("-inf")
-        self._back_off = BACK_OFF_SECONDS
+        self._keeper = Keeper(
+            Child(serve, name="nst-desktop", words="The process of tray and notifications"),
+            without="no tray and no notifications",
+            is_wanted=self._is_wanted,
+            clock=clock,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -85,19 +79,12 @@ class DesktopKeeper:
     @property
     def pid(self) -> int | None:
         """The process, while it lives."""
-        return self._child.pid
+        return self._keeper.child.pid
 
     def tend(self) -> bool:
         """Start the process where it is wanted and not there; False: it has left for good."""
-        if self._child.is_alive():
-            return True
-        if self._child.has_begun and self._code_of_ended() == LEFT:
-            self._due = float("inf")
-        if self._clock() >= self._due:
-            self._say_lack()
-            if is_wanted(self.config):
-                self._start()
-        return self._due != float("inf")
+        self._keeper.tend(self.config)
+        return not self._keeper.has_left
 
     def follow(self, config: Config) -> None:
         """Show what another config asks for, from the next `tend` on.
@@ -106,12 +93,16 @@ class DesktopKeeper:
         """
         if (config.tray, config.notify) != (self.config.tray, self.config.notify):
             self.close()
-            self._due = float("-inf")
+            self._keeper.hurry()
         self.config = config
 
     def close(self) -> None:
         """End the process: politely, then at once."""
-        self._child.end(seconds=LEAVE_SECONDS)
+        self._keeper.close()
+
+    def _is_wanted(self) -> bool:
+        self._say_lack()
+        return is_wanted(self.config)
 
     def _say_lack(self) -> None:
         """Say once what `auto` would show here, were it installed; under `on` the process says it."""
@@ -121,27 +112,6 @@ class DesktopKeeper:
             problem = panels.not_installed(lack)
             logger.info("%s %s", problem.message, problem.remedy)
             self._was_lack_said = True
-
-    def _start(self) -> None:
-        try:
-            self._child.start(self.config)
-        except ConditionError as error:
-            if error.message != self._was_said:
-                logger.warning("no tray and no notifications: %s", error)
-            self._was_said = error.message
-            self._due = self._clock() + MAX_BACK_OFF_SECONDS
-            return
-        self._was_said = ""
-        self._began = self._clock()
-
-    def _code_of_ended(self) -> int | None:
-        code = self._child.wait_for_end(LEAVE_SECONDS)
-        now = self._clock()
-        if now - self._began >= STEADY_SECONDS:
-            self._back_off = BACK_OFF_SECONDS
-        self._due = now + self._back_off
-        self._back_off = min(2 * self._back_off, MAX_BACK_OFF_SECONDS)
-        return code
 
 
 # ── in the process ──────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nst_daemon.config.recipe import Init, PreserveColor, Recipe, StartColors
-from nst_daemon.engine import cuda_graphs, malloc
+from nst_daemon.engine import cuda_graphs
 from nst_daemon.engine.budget import Budget, Plan
 from nst_daemon.engine.checkpoint import Checkpoint, State
 from nst_daemon.engine.clock import Clock
@@ -33,6 +33,7 @@ from nst_daemon.engine.tiles import TiledLosses
 from nst_daemon.engine.trial import Stage, Trial
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.images.colors import match_colors
+from nst_daemon.system import malloc
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nst_daemon.config.orders import Order, Painting, Progress
 from nst_daemon.config.recipe import Figures, Mask, PreserveColor, Recipe
-from nst_daemon.engine import devices, malloc, speeds, sphere
+from nst_daemon.engine import devices, speeds, sphere
 from nst_daemon.engine.autotune import Asked
 from nst_daemon.engine.checkpoint import Checkpoint
 from nst_daemon.engine.descent import OnProgress, ShouldStop
@@ -33,7 +33,7 @@ from nst_daemon.engine.weights import identity_of, load_weights
 from nst_daemon.errors import EngineError, JobError, OutOfMemoryError
 from nst_daemon.images import colors, provenance, saving
 from nst_daemon.images.photo import Photo
-from nst_daemon.system import extras
+from nst_daemon.system import extras, malloc
 from nst_daemon.system.extras import Extra
 
 logger = logging.getLogger(__name__)

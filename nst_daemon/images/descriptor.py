@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_daemon.images.layout import fitted
-from nst_daemon.images.likeness import Descriptor
+from nst_daemon.images.likeness import LEAST, Descriptor
 from nst_daemon.images.saving import resize
 
 Picture = NDArray[np.float32]
+Plane = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 LONGEST: Final = 256  # px, longer side at which a picture is looked at
@@ -20,7 +21,8 @@ DIRECTIONS: Final = 32  # in which colours are projected
 QUANTILES: Final = 32  # of each projection
 OCTAVES: Final = 3  # of contrast: 2, 4 and 8 px, where strokes are
 SPARSE: Final = 3  # every so many pixels each way are enough for colours
-LEAST: Final = 0.01  # of lightness: less is no contrast
+PATCH: Final = 16  # px each way: larger than a stroke, smaller than a sky
+CALM: Final = 0.008  # of lightness, a patch's mean in the finest octave: less is a scan's noise and a shade
 # Linear sRGB to Oklab. Source: Björn Ottosson, "A perceptual color space for image processing", 2020.
 CONES: Final = np.array(
     [
@@ -42,7 +44,12 @@ def descriptor_of(rgb: Picture) -> Descriptor:
     """Return what a picture's colours and contrasts are. Shapes: (H, W, 3)."""
     height, width = rgb.shape[:2]
     lab = oklab(resize(rgb, *fitted(width, height, LONGEST)))
-    return Descriptor(colors=tuple(colors_of(lab).tolist()), contrasts=tuple(contrasts_of(lab).tolist()))
+    return Descriptor(
+        colors=tuple(colors_of(lab).tolist()),
+        contrasts=tuple(contrasts_of(lab).tolist()),
+        chroma=float(np.hypot(lab[..., 1], lab[..., 2]).mean()),
+        plain=plain_part_of(lab),
+    )
 
 
 def oklab(rgb: Picture) -> Floats:
@@ -79,9 +86,27 @@ def contrasts_of(lab: Floats) -> Floats:
     octaves = []
     plane = lab[..., 0].astype(np.float32)
     for _ in range(OCTAVES):
-        height, width = plane.shape
-        smaller = resize(plane, max(1, width // 2), max(1, height // 2))
-        octaves.append(np.sqrt(np.mean((plane - resize(smaller, width, height)) ** 2)))
-        plane = smaller
+        finest, plane = _split(plane)
+        octaves.append(np.sqrt(np.mean(finest**2)))
     result: Floats = np.log2(np.array(octaves, np.float64) + LEAST)
     return result
+
+
+def plain_part_of(lab: Floats) -> float:
+    """Return the part of a picture that has no strokes: patches that the finest octave leaves alone.
+
+    Its contrast alone does not tell: soft strokes all over a picture have as much as a few hard edges around
+    a large sky. Shapes: (H, W, 3).
+    """
+    finest = np.abs(_split(lab[..., 0].astype(np.float32))[0])
+    tall, wide = (min(PATCH, side) for side in finest.shape)
+    rows, columns = finest.shape[0] // tall, finest.shape[1] // wide
+    patches = finest[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
+    return float(np.mean(patches.mean(axis=(1, 3)) < CALM))
+
+
+def _split(plane: Plane) -> tuple[Plane, Plane]:
+    """Return the finest octave of a plane, and all below it in half its size. Shapes: (H, W)."""
+    height, width = plane.shape
+    smaller = resize(plane, max(1, width // 2), max(1, height // 2))
+    return plane - resize(smaller, width, height), smaller

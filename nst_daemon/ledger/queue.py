@@ -106,6 +106,34 @@ class Queue:
                 ).rowcount
             )
 
+    def put_behind(self, job: int, other: int) -> bool:
+        """Let a queued job begin right behind another, also after a restart; False: it does not wait.
+
+        The other may have begun or ended meanwhile, and has its place all the same. What stands before the
+        gap moves up, and makes room for this one. Raises: KeyError: there is no such other job.
+        """
+        with self._file.write() as db:
+            place = db.execute("SELECT turn, id FROM jobs WHERE id = ?", (other,)).fetchone()
+            if place is None:
+                raise KeyError(other)
+            query = "SELECT 1 FROM jobs WHERE id = ? AND state = ?"
+            if db.execute(query, (job, JobState.QUEUED)).fetchone() is None:
+                return False
+            if job == other:
+                return True
+            following = db.execute(
+                "SELECT turn FROM jobs WHERE state = ? AND id != ? AND (turn, id) > (?, ?) "
+                "ORDER BY turn, id LIMIT 1",
+                (JobState.QUEUED, job, *place),
+            ).fetchone()
+            turn = place["turn"] if following is None else following["turn"] - 1
+            db.execute(
+                "UPDATE jobs SET turn = turn - 2 WHERE state = ? AND id != ? AND (turn, id) <= (?, ?)",
+                (JobState.QUEUED, job, *place),
+            )
+            db.execute("UPDATE jobs SET turn = ? WHERE id = ?", (turn, job))
+        return True
+
     def before(self, job: int) -> int:
         """Return how many jobs wait that will be painted before this one."""
         with self._file.read() as db:

@@ -9,7 +9,7 @@ from typing import Final
 
 from nst_daemon.ledger.columns import NO_MEANING
 from nst_daemon.ledger.file import LedgerFile
-from nst_daemon.ledger.jobs import UNFINISHED, Origin
+from nst_daemon.ledger.jobs import UNFINISHED, JobState, Origin
 
 _NAME: Final = "sheet "  # of the fact, and behind it the sheet's
 
@@ -64,6 +64,18 @@ class Sheets:
     def get(self, name: str) -> Sheet | None:
         """Return one sheet."""
         return next((sheet for sheet in self.all() if sheet.name == name), None)
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many sketches there are of each state, of all sheets."""
+        jobs = [sketch.job for sheet in self.all() for sketch in sheet.sketches if sketch.job is not None]
+        with self._file.read() as db:
+            rows = db.execute(
+                "SELECT state, count(*) AS count FROM jobs WHERE id IN (SELECT value FROM json_each(?)) "
+                "AND origin = ? GROUP BY state",
+                (json.dumps(jobs), Origin.SHEET.value),
+            ).fetchall()
+        found = {row["state"]: row["count"] for row in rows}
+        return {state: found.get(state, 0) for state in JobState}
 
     def forget(self, sheet: Sheet) -> bool:
         """Forget a sheet and the jobs of its sketches; False: one of them waits or is painted."""

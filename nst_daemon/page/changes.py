@@ -1,8 +1,9 @@
-"""What the page may change: requests in the ledger, photos in the inbox, pictures in the styles folder."""
+"""What the page may change: requests in the ledger, photos in an inbox, pictures in the styles folder."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import PurePath
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path, PurePath
 from typing import Final
 
 from starlette.requests import Request
@@ -10,19 +11,26 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nst_daemon import disk
-from nst_daemon.ledger.jobs import JobState
+from nst_daemon.config import Config
+from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.page import gallery, sheets, uploads
 from nst_daemon.page.again import paint_again
 from nst_daemon.page.answers import RefusedError
+from nst_daemon.page.outlook import folder_asked_for
 from nst_daemon.page.site import site_of
 from nst_daemon.system.opener import open_path
 
 # ── one job ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _job(request: Request) -> Job:
+    """Return the job that an address names. Raises: RefusedError: there is none."""
+    return site_of(request).job(request.path_params["job"])
+
+
 def cancel(request: Request) -> Response:
     """Cancel a job that waits, is held, or runs."""
-    job = site_of(request).job(request.path_params["job"])
+    job = _job(request)
     state = site_of(request).ledger.cancel(job.id)
     if state not in (JobState.RUNNING, JobState.CANCELLED):
         raise RefusedError(409, f"Job {job.id} is {state} already.")
@@ -31,7 +39,7 @@ def cancel(request: Request) -> Response:
 
 def retry(request: Request) -> Response:
     """Paint a job that has ended once more."""
-    job = site_of(request).job(request.path_params["job"])
+    job = _job(request)
     if not site_of(request).ledger.retry(job.id):
         raise RefusedError(409, f"Job {job.id} is {job.state}: only a job that has ended can be retried.")
     return JSONResponse({"job": job.id})
@@ -39,9 +47,20 @@ def retry(request: Request) -> Response:
 
 def put_next(request: Request) -> Response:
     """Let a job begin before all others that wait."""
-    job = site_of(request).job(request.path_params["job"])
+    job = _job(request)
     if not site_of(request).ledger.queue.put_first(job.id):
         raise RefusedError(409, f"Job {job.id} is {job.state}: only a queued job can be painted next.")
+    return JSONResponse({"job": job.id})
+
+
+def put_behind(request: Request) -> Response:
+    """Let a job begin right behind the place of another, which may have begun meanwhile."""
+    job, other = _job(request), request.query_params.get("job", "")
+    if not other.isdecimal():
+        raise RefusedError(400, "job is a job's number.")
+    behind = site_of(request).job(int(other))
+    if not site_of(request).ledger.queue.put_behind(job.id, behind.id):
+        raise RefusedError(409, f"Job {job.id} is {job.state}: only a queued job has a place in the queue.")
     return JSONResponse({"job": job.id})
 
 
@@ -49,7 +68,7 @@ def again(request: Request) -> Response:
     """Paint a job's photo with another style or other settings."""
     site, query = site_of(request), request.query_params
     number = paint_again(
-        site.job(request.path_params["job"]),
+        _job(request),
         style=query.get("style") or None,
         changes=uploads.chosen(query),
         config=site.config(),
@@ -61,7 +80,7 @@ def again(request: Request) -> Response:
 
 def open_folder(request: Request) -> Response:
     """Open the folder of a job's result, or the one that it will come into, on this machine's desktop."""
-    job = site_of(request).job(request.path_params["job"])
+    job = _job(request)
     folder = job.outbox if job.result is None else job.result.parent
     if not disk.is_folder(folder):
         raise RefusedError(404, f"The folder {folder.name} is not there.")
@@ -93,12 +112,12 @@ def retry_failed(request: Request) -> Response:
 
 
 async def add_photo(request: Request) -> Response:
-    """Put a photo into the inbox, and beside it what is asked for it."""
+    """Put a photo into an inbox, and beside it what is asked for it."""
     site, query = site_of(request), request.query_params
     config = await asyncio.to_thread(site.config)
     name = uploads.own_name(query.get("name", ""), config.watch.ignore)
     sidecar = await asyncio.to_thread(uploads.asked, query, site.library)
-    inbox = await asyncio.to_thread(uploads.inbox_of, config)
+    inbox = await asyncio.to_thread(uploads.inbox_of, folder_asked_for(query, config))
     await asyncio.to_thread(site.untaken.check)
     async with site.uploads.taken(request, inbox, config.page.max_bytes) as draft:
         photo = await asyncio.to_thread(uploads.into_inbox, draft, name, sidecar)
@@ -110,32 +129,34 @@ async def add_style(request: Request) -> Response:
     """Make a picture a style."""
     site = site_of(request)
     config = await asyncio.to_thread(site.config)
+    async with _sent(request, config) as (draft, name):
+        style = await gallery.take_in(site, draft, name)
+    return JSONResponse({"name": style})
+
+
+@asynccontextmanager
+async def _sent(request: Request, config: Config) -> AsyncIterator[tuple[Path, str]]:
+    """Give a picture that is sent and goes into no inbox: where it is for a while, and its name."""
     name = uploads.own_name(request.query_params.get("name", ""))
     folder = config.state_dir / "page"
     await asyncio.to_thread(disk.make_private, folder)
-    async with site.uploads.taken(
-        request, folder, config.page.max_bytes, ending=PurePath(name).suffix
-    ) as draft:
-        style = await gallery.take_in(site, draft, name)
-    return JSONResponse({"name": style})
+    taken = site_of(request).uploads.taken
+    async with taken(request, folder, config.page.max_bytes, ending=PurePath(name).suffix) as draft:
+        yield draft, name
 
 
 async def add_sheet(request: Request) -> Response:
     """Order a sheet: of a job's photo, or of one that is sent."""
     site, query = site_of(request), request.query_params
+    config = await asyncio.to_thread(site.config)
+    wanted = folder_asked_for(query, config)
     if number := query.get("job", ""):
         if not number.isdecimal():
             raise RefusedError(400, "job is a job's number.")
         job = await asyncio.to_thread(site.job, int(number))
-        return JSONResponse({"id": await sheets.of_job(site, job)})
-    config = await asyncio.to_thread(site.config)
-    name = uploads.own_name(query.get("name", ""))
-    folder = config.state_dir / "page"
-    await asyncio.to_thread(disk.make_private, folder)
-    async with site.uploads.taken(
-        request, folder, config.page.max_bytes, ending=PurePath(name).suffix
-    ) as draft:
-        return JSONResponse({"id": await sheets.of_file(site, draft, name)})
+        return JSONResponse({"id": await sheets.of_job(site, job, wanted)})
+    async with _sent(request, config) as (draft, name):
+        return JSONResponse({"id": await sheets.of_file(site, draft, name, wanted)})
 
 
 def cancel_sheet(request: Request) -> Response:
@@ -150,7 +171,9 @@ def paint_of_sheet(request: Request) -> Response:
     """Order the painting itself, in a style of a sheet."""
     site, query = site_of(request), request.query_params
     sheet = sheets.sheet_of(site, request.path_params["sheet"])
-    return JSONResponse({"job": sheets.paint(site, sheet, query.get("style", ""), uploads.chosen(query))})
+    folder = folder_asked_for(query, site.config())
+    job = sheets.paint(site, sheet, query.get("style", ""), folder, uploads.chosen(query))
+    return JSONResponse({"job": job})
 
 
 def _changing(path: str, act: Callable[[Request], Response | Awaitable[Response]]) -> Route:
@@ -169,6 +192,7 @@ ROUTES: Final = [
     _changing("/jobs/{job:int}/cancel", cancel),
     _changing("/jobs/{job:int}/retry", retry),
     _changing("/jobs/{job:int}/next", put_next),
+    _changing("/jobs/{job:int}/behind", put_behind),
     _changing("/jobs/{job:int}/again", again),
     _changing("/jobs/{job:int}/open-folder", open_folder),
 ]

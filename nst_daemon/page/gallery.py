@@ -1,4 +1,4 @@
-"""The style library as the page shows it: each picture with its size, and how often it was painted in."""
+"""The style library as the page shows it: each with its size, what it is like, and how often it was used."""
 
 import asyncio
 from collections import Counter
@@ -77,6 +77,7 @@ def _found(site: Site) -> tuple[list[Style], Counter[str]]:
 async def _told(thumbs: Thumbs, style: Style, used: int) -> Json | None:
     try:
         data = await thumbs.jpeg(source_of(style), FIRST_SIZE)
+        words = await thumbs.told(source_of(style))
     except (RefusedError, ConditionError):
         return None
     width, height = jpeg_size(data)
@@ -85,6 +86,7 @@ async def _told(thumbs: Thumbs, style: Style, used: int) -> Json | None:
         "version": style.sha256[:SHA],
         "width": width,
         "height": height,
+        "words": ", ".join(words),
         "used": used,
     }
 

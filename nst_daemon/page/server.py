@@ -36,6 +36,8 @@ END_SECONDS: Final = 2  # for what is being answered at the end
 HEADER_SECONDS: Final = 10.0  # for a browser to say what it wants
 HEADER_BYTES: Final = 16 << 10
 MAX_CONNECTIONS: Final = 512  # a process may have 1024 files open
+TICK_SECONDS: Final = 1.0  # between two looks whether it is to leave
+UVICORN_TICKS: Final = 10  # of its own, in as long
 IDLE_SECONDS: Final = 600.0  # without a tab; then the process leaves, where it was started for somebody
 LAST_PORT: Final = "page port"  # the fact: an open tab finds the page where it was
 
@@ -97,10 +99,24 @@ class Server(uvicorn.Server):
         self._live, self._uploads = site.live, site.uploads
         self._leaves = leaves
         self.has_left = False  # nobody looked any more
+        self._told = asyncio.Event()  # to end
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note that the end has come; called by a signal."""
         self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        """See once a second whether it ends, and at once when it is told to; uvicorn would look ten times."""
+        self._loop = asyncio.get_running_loop()
+        ticks = 0
+        while not await self.on_tick(ticks):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._told.wait()
+            ticks += UVICORN_TICKS
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether it ends now."""

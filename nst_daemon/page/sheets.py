@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from nst_daemon import __version__, disk
-from nst_daemon.config import Config, check_settings
+from nst_daemon.config import Config, Folder, check_settings
 from nst_daemon.config.recipe import EVERYWHERE, Recipe, job_key, resolve
 from nst_daemon.disk.files import copy_whole
 from nst_daemon.errors import ConditionError, StyleError
@@ -35,19 +35,19 @@ KEPT_SECONDS: Final = 7 * 24 * 3600.0
 TOLD: Final = 3  # of the sheets, the newest
 
 
-async def of_job(site: Site, job: Job) -> str:
+async def of_job(site: Site, job: Job, folder: Folder) -> str:
     """Order a sheet of a job's photo; return its name. Raises: as `_ordered`; PhotoError: it is gone."""
     photo = await asyncio.to_thread(source_of, job)
-    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=job.path))
+    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=job.path, wanted=folder))
 
 
-async def of_file(site: Site, photo: Path, name: str) -> str:
+async def of_file(site: Site, photo: Path, name: str, folder: Folder) -> str:
     """Order a sheet of a file that was sent; return its name. Raises: as `_ordered`."""
-    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=PurePath(name)))
+    return await site.thumbs.asked(partial(_ordered, site, photo=photo, path=PurePath(name), wanted=folder))
 
 
-def _ordered(site: Site, reader: PhotoReader, *, photo: Path, path: PurePath) -> str:
-    """Make a job of each style, what suits the photo best first.
+def _ordered(site: Site, reader: PhotoReader, *, photo: Path, path: PurePath, wanted: Folder) -> str:
+    """Make a job of each style, what suits the photo best first, with the settings of a folder.
 
     Raises:
         RefusedError: it is no picture.
@@ -74,10 +74,10 @@ def _ordered(site: Site, reader: PhotoReader, *, photo: Path, path: PurePath) ->
         inbox=None,
         outbox=folder,
         origin=Origin.SHEET,
-        recipe=makers.sketch_recipe((found.width, found.height), config.folders[0].set),
+        recipe=makers.sketch_recipe((found.width, found.height), wanted.set),
     )
-    wanted = makers.ordered(copy, makers.named_styles((), site.library), site.library, reader)
-    made = [_sketch(each, new, name, config, site.ledger) for each in wanted]
+    sketches = makers.ordered(copy, makers.named_styles((), site.library), site.library, reader)
+    made = [_sketch(each, new, name, config, site.ledger) for each in sketches]
     site.ledger.sheets.add(name, shown(path), made)
     return name
 
@@ -109,8 +109,8 @@ def cancel(site: Site, sheet: Sheet) -> None:
             site.ledger.cancel(sketch.job)
 
 
-def paint(site: Site, sheet: Sheet, style: str, changes: Mapping[str, object]) -> int:
-    """Order the painting itself in one of a sheet's styles; return its job.
+def paint(site: Site, sheet: Sheet, style: str, folder: Folder, changes: Mapping[str, object]) -> int:
+    """Order the painting itself in one of a sheet's styles, into a folder's outbox; return its job.
 
     Raises:
         RefusedError: there is no such style.
@@ -125,10 +125,8 @@ def paint(site: Site, sheet: Sheet, style: str, changes: Mapping[str, object]) -
         styles = (site.library.get(style),)
     except StyleError as error:
         raise RefusedError(400, error.message, error.remedy) from error
-    config = site.config()
-    folder = config.folders[0]
     recipe: Recipe = resolve({**folder.set, **check_settings(changes)})
-    new = replace(made_of(template, styles, recipe, config), outbox=folder.outbox)
+    new = replace(made_of(template, styles, recipe, site.config()), outbox=folder.outbox)
     return added_or_taken_up(new, site.ledger)
 
 

@@ -82,4 +82,11 @@ class Looker:
             "recent": ledger.jobs.latest(JobState.DONE, words.SHOWN),
         }
         sheets = self._sheets(ledger)
-        return words.state(snapshot, jobs, self._pace, version=__version__, sheets=sheets)
+        return words.state(
+            snapshot,
+            jobs,
+            self._pace,
+            version=__version__,
+            sheets=sheets,
+            sketches=ledger.sheets.counts(),
+        )

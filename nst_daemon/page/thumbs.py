@@ -1,11 +1,13 @@
 """Pictures as the page shows them: JPEGs of our own making, upright, in sRGB, without what a photo tells.
 
-Made in the process that reads photos, one after another, what is looked at first: previews, then what was
-asked for last. Kept in the state folder by what they show and how large; the oldest are swept.
+And words of what a style picture is like. Made in the process that reads photos, one after another, what is
+looked at first: previews, then what was asked for last. Kept in the state folder by what they show and how
+large; the oldest are swept.
 """
 
 import asyncio
 import itertools
+import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +19,7 @@ from typing import Any, Final, TypeVar
 from nst_daemon import disk
 from nst_daemon.disk.files import written_whole
 from nst_daemon.errors import ConditionError, NameRefusedError
+from nst_daemon.images.likeness import words_of
 from nst_daemon.intake.inspection import Inspection
 from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.page.answers import RefusedError
@@ -28,8 +31,11 @@ MAX_WAITING: Final = 500  # pictures that are to be made
 MAX_BYTES: Final = 512_000_000  # of all that is kept
 SWEEP_AFTER: Final = 200  # pictures that were made since the last sweep
 GONE: Final = "The picture is not there any more."
-T = TypeVar("T")
+TOLD: Final = "words-1"  # by these measures; others have another name
 REST_SECONDS: Final = 31.0  # a little more than the reader waits for before it ends its process
+
+T = TypeVar("T")
+Make = Callable[[Path], bytes | None]  # of a picture; None: it is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +72,21 @@ class Thumbs:
 
     async def jpeg(self, source: Source, size: str) -> bytes:
         """Return a picture. Raises: RefusedError: it is none, or not there; ConditionError."""
-        name = f"{source.key}-{size}.jpg"
-        if not source.is_passing:
-            with suppress(FileNotFoundError, ConditionError):
-                return await asyncio.to_thread(disk.read_bytes, self._folder / name, follow=False)
-        made = self._under_way.get(name)
-        if made is None:
-            made = self._ordered(partial(self._made, source, size, name), is_urgent=source.is_passing)
-            self._under_way[name] = made
-            made.add_done_callback(lambda _: self._under_way.pop(name, None))
-        return await asyncio.shield(made)
+
+        def shrunk(path: Path) -> bytes | None:
+            return self._reader.thumbnail(path, SIZES[size])
+
+        return await self._known(source, f"{source.key}-{size}.jpg", shrunk)
+
+    async def told(self, style: Source) -> list[str]:
+        """Return in words what a style picture is like. Raises: as `jpeg`."""
+
+        def described(path: Path) -> bytes | None:
+            found = self._reader.descriptor(path)
+            return None if found is None else json.dumps(words_of(found)).encode()
+
+        words: list[str] = json.loads(await self._known(style, f"{style.key}-{TOLD}.json", described))
+        return words
 
     async def inspect(self, path: Path) -> Inspection:
         """Return what a file is that somebody sent. Raises: FileNotFoundError, ConditionError."""
@@ -93,6 +104,18 @@ class Thumbs:
             self._working.cancel()
             with suppress(asyncio.CancelledError):
                 await self._working
+
+    async def _known(self, source: Source, name: str, make: Make) -> bytes:
+        """Return what is kept under a name; made first where it is not."""
+        if not source.is_passing:
+            with suppress(FileNotFoundError, ConditionError):
+                return await asyncio.to_thread(self._kept, name)
+        made = self._under_way.get(name)
+        if made is None:
+            made = self._ordered(partial(self._made, source, name, make), is_urgent=source.is_passing)
+            self._under_way[name] = made
+            made.add_done_callback(lambda _: self._under_way.pop(name, None))
+        return await asyncio.shield(made)
 
     def _ordered(self, act: Callable[[], Any], *, is_urgent: bool) -> "asyncio.Future[Any]":
         """Return what will be known once the reader has done it: soon, or before all that waits already."""
@@ -123,12 +146,15 @@ class Thumbs:
                 order.done.set_exception(error)
                 order.done.exception()  # whoever asked may have left: then nobody has to hear of it
 
-    def _made(self, source: Source, size: str, name: str) -> bytes:
-        """Make a picture, and keep it."""
+    def _made(self, source: Source, name: str, make: Make) -> bytes:
+        """Make something of a picture, and keep it; or return what was made while somebody looked for it."""
+        if not source.is_passing:
+            with suppress(FileNotFoundError, ConditionError):
+                return self._kept(name)
         try:
             if not disk.is_file(source.path, follow=source.is_link_fine):
                 raise RefusedError(404, GONE)
-            data = self._reader.thumbnail(source.path, SIZES[size])
+            data = make(source.path)
         except FileNotFoundError as error:
             raise RefusedError(404, GONE) from error
         if data is None:
@@ -136,6 +162,9 @@ class Thumbs:
         if not source.is_passing:
             self._keep(name, data)
         return data
+
+    def _kept(self, name: str) -> bytes:
+        return disk.read_bytes(self._folder / name, follow=False)
 
     def _keep(self, name: str, data: bytes) -> None:
         try:

@@ -15,7 +15,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 
 from nst_daemon import disk
-from nst_daemon.config import Config, check_settings
+from nst_daemon.config import Folder, check_settings
 from nst_daemon.disk.files import discard, names_beside, temporary_in
 from nst_daemon.disk.spelling import with_letters_for_all
 from nst_daemon.errors import StyleError
@@ -219,12 +219,11 @@ def _name(draft: Path, target: Path) -> None:
     disk.sync_folder(target.parent)
 
 
-def inbox_of(config: Config) -> Path:
-    """Return where photos from the page go: the first inbox. Raises: ConditionError: it is not there."""
-    inbox = config.folders[0].inbox
-    if not disk.is_folder(inbox):
-        raise disk.missing(inbox).named("inbox")
-    return inbox
+def inbox_of(folder: Folder) -> Path:
+    """Return where photos from the page go. Raises: ConditionError: it is not there."""
+    if not disk.is_folder(folder.inbox):
+        raise disk.missing(folder.inbox).named("inbox")
+    return folder.inbox
 
 
 def _yaml(sidecar: Mapping[str, object]) -> bytes:

@@ -7,6 +7,7 @@ for as long as it likes. None: there is none.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from nst_daemon import disk
@@ -143,8 +144,12 @@ def state(
     *,
     version: str,
     sheets: Sequence[Json] = (),
+    sketches: Mapping[JobState, int] = MappingProxyType({}),
 ) -> Json:
-    """Return the whole state, as far as it is told: `jobs` has each of its lists."""
+    """Return the whole state, as far as it is told: `jobs` has each of its lists.
+
+    `sketches`: how many of each state there are. No list has them, and none counts as photo or painting.
+    """
     pace.look(snapshot.current)
     known = status_json(snapshot)
     by_id = {job.id: job for job in jobs["running"]}
@@ -154,7 +159,10 @@ def state(
             "status": status_of(snapshot),
             "is_running": snapshot.running,
             "is_paused": snapshot.paused,
-            "counts": known["counts"],
+            "counts": {
+                str(each): snapshot.counts[each] - (sketches.get(each, 0) if each in UNLISTED else 0)
+                for each in JobState
+            },
             "engines": known["engines"],
             "current": [
                 _current(each, by_id[each.job], pace) for each in snapshot.current if each.job in by_id
@@ -169,6 +177,7 @@ def state(
     )
 
 
+UNLISTED: Final = (JobState.QUEUED, JobState.DONE)  # sketches; of those that failed none is counted anyway
 LISTS: Final = ("waiting", "held", "failed", "recent")
 
 

@@ -1,4 +1,4 @@
-"""The keeper of the desktop's process, with a process that is played: it starts, ends, and cannot start."""
+"""The keeper of the desktop's process, with a process that is played: it ends, and is not installed."""
 
 import sys
 from multiprocessing.connection import Connection
@@ -6,26 +6,21 @@ from pathlib import Path
 
 import pytest
 from support.clock import FakeClock
-from support.starts import fail_starts
-from support.waiting import hang
 
 from nst_daemon.config import Config, load
 from nst_daemon.desktop import process as desktop
 from nst_daemon.desktop.panels import Desktop
 from nst_daemon.desktop.process import DesktopKeeper, Dock
 from nst_daemon.ledger import Ledger
-
-
-def stay(_: Connection, config: Config) -> None:
-    hang()
+from nst_daemon.system.keeper import ANEW, BACK_OFF_SECONDS, LEFT, MAX_BACK_OFF_SECONDS
 
 
 def leave(_: Connection, config: Config) -> None:
-    sys.exit(desktop.LEFT)
+    sys.exit(LEFT)
 
 
 def end_anew(_: Connection, config: Config) -> None:
-    sys.exit(desktop.ANEW)
+    sys.exit(ANEW)
 
 
 @pytest.fixture
@@ -42,24 +37,6 @@ def _config(tmp_path: Path, more: str = "") -> Config:
     return load(tmp_path / "config.yaml")
 
 
-def test_a_process_that_cannot_be_started_costs_a_minute_and_nothing_else(
-    config: Config, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(desktop, "serve", stay)
-    made = fail_starts(monkeypatch, 2)
-    with DesktopKeeper(config, clock=clock) as keeper:
-        for _ in range(2):
-            assert keeper.tend()
-            assert keeper.pid is None
-            assert keeper.tend()
-            clock.advance(desktop.MAX_BACK_OFF_SECONDS)
-        assert len(made) == 2
-        assert sum("no tray and no notifications" in record.message for record in caplog.records) == 1
-        keeper.tend()
-        assert keeper.pid is not None
-    assert keeper.pid is None
-
-
 def test_a_process_that_left_for_good_is_not_begun_again_and_one_that_broke_is(
     config: Config, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,12 +44,12 @@ def test_a_process_that_left_for_good_is_not_begun_again_and_one_that_broke_is(
         monkeypatch.setattr(desktop, "serve", serve)
         with DesktopKeeper(config, clock=clock) as keeper:
             keeper.tend()
-            assert keeper._child._run is not None
-            keeper._child._run.join(20.0)
+            assert keeper._keeper.child._run is not None
+            keeper._keeper.child._run.join(20.0)
             assert keeper.tend() is is_kept
-            clock.advance(desktop.BACK_OFF_SECONDS)
+            clock.advance(BACK_OFF_SECONDS)
             keeper.tend()
-            assert keeper._child.has_begun is is_kept
+            assert keeper._keeper.child.has_begun is is_kept
 
 
 # ── a plain installation ────────────────────────────────────────────────────────────────────────────────
@@ -96,7 +73,7 @@ def test_without_the_extra_no_process_is_started_and_the_log_names_it_once(
         for _ in range(2):
             assert keeper.tend()
             assert keeper.pid is None
-            clock.advance(desktop.MAX_BACK_OFF_SECONDS)
+            clock.advance(MAX_BACK_OFF_SECONDS)
     (record,) = caplog.records
     assert "pip install 'nst-daemon[desktop]'" in record.getMessage()
 

@@ -26,7 +26,8 @@ def test_a_sketch_is_painted_into_the_state_folder_and_the_photos_go_their_way(
     config = config_of(home)
     with Ledger(home / "state" / "ledger.db") as ledger, PhotoReader() as reader:
         site = SimpleNamespace(config=lambda: config, ledger=ledger, library=Library(config.styles))
-        name = sheets._ordered(site, reader, photo=photo, path=PurePath("sea.png"))  # type: ignore[arg-type]
+        order = sheets._ordered
+        name = order(site, reader, photo=photo, path=PurePath("sea.png"), wanted=config.folders[0])  # type: ignore[arg-type]
         sheet = ledger.sheets.get(name)
         assert sheet is not None
         jobs = {each.style: each.job for each in sheet.sketches}

@@ -1,12 +1,18 @@
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nst_daemon.images.descriptor import OCTAVES, colors_of, contrasts_of, descriptor_of, oklab
-from nst_daemon.images.likeness import BURIES, UNLIKE, Descriptor, suits
+import nst_daemon
+from nst_daemon.images.descriptor import OCTAVES, colors_of, contrasts_of, descriptor_of, oklab, plain_part_of
+from nst_daemon.images.likeness import BURIES, UNLIKE, Descriptor, suits, words_of
+from nst_daemon.images.loading import load_style
 
+BUNDLED = Path(nst_daemon.__file__).parent / "bundled"
+PLAIN = "large plain areas: plain paintings"
 Picture = NDArray[np.float32]
 
 
@@ -60,8 +66,8 @@ def test_a_picture_suits_itself_wholly_and_another_the_less_the_more_differs() -
 
 
 def test_loud_strokes_bury_a_calm_photo_and_calm_ones_calm_a_loud_photo() -> None:
-    calm = Descriptor(colors=(0.0,), contrasts=(-4.0, -4.0))
-    loud = Descriptor(colors=(0.0,), contrasts=(-3.0, -3.0))
+    calm = Descriptor(colors=(0.0,), contrasts=(-4.0, -4.0), chroma=0.0, plain=0.0)
+    loud = replace(calm, contrasts=(-3.0, -3.0))
     assert suits(loud, calm) == 1.0
     assert suits(calm, loud) == pytest.approx(math.exp(-BURIES / UNLIKE))
 
@@ -70,3 +76,44 @@ def test_loud_strokes_bury_a_calm_photo_and_calm_ones_calm_a_loud_photo() -> Non
 def test_every_shape_of_picture_can_be_described(size: tuple[int, int]) -> None:
     found = descriptor_of(plain(0.5, 0.4, 0.3, size=size))
     assert all(map(math.isfinite, (*found.colors, *found.contrasts)))
+
+
+# ── what is told of a style ─────────────────────────────────────────────────────────────────────────────
+
+
+def style(name: str) -> Picture:
+    return load_style(BUNDLED / name, name=name, max_megapixels=10, longer=256)
+
+
+def test_of_the_bundled_styles_four_are_told_to_have_strong_strokes_and_none_to_be_plain() -> None:
+    names = [path.name for path in (BUNDLED / "styles").iterdir()]
+    told = {name.partition(".")[0]: words_of(descriptor_of(style(f"styles/{name}"))) for name in names}
+    strong = {name for name, words in told.items() if words}
+    assert strong == {"indigo_waves", "marbled_paper", "mosaic", "woodcut"}
+    assert {words for name, words in told.items() if name in strong} == {("strong strokes",)}
+
+
+def test_a_photo_that_is_blurred_behind_is_a_style_with_large_plain_areas() -> None:
+    assert words_of(descriptor_of(style("sample/chelsea.jpg"))) == (PLAIN,)
+
+
+def test_a_painting_with_a_plain_sky_above_it_is_plain_and_one_with_soft_strokes_is_not() -> None:
+    oil = style("styles/swirling_oil.jpg")
+    sky = np.full_like(oil, oil.mean(axis=(0, 1)))
+    assert PLAIN in words_of(descriptor_of(np.concatenate([sky, oil], axis=0)))
+    soft = oil.mean() + 0.6 * (oil - oil.mean())
+    assert descriptor_of(soft).contrasts[0] < descriptor_of(style("sample/chelsea.jpg")).contrasts[0] + 0.3
+    assert words_of(descriptor_of(soft)) == ()
+
+
+def test_a_style_without_colours_is_grey_and_a_faded_one_is_not() -> None:
+    woodcut = style("styles/woodcut.jpg")
+    grey = woodcut.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    assert words_of(descriptor_of(grey)) == ("grey", "strong strokes")
+    assert words_of(descriptor_of((grey + woodcut) / 2)) == ("strong strokes",)
+
+
+def test_the_part_without_strokes_is_counted_by_patches() -> None:
+    half = np.concatenate([plain(0.5, 0.5, 0.5, size=(64, 64)), noise(1, 0.3)], axis=1)
+    assert plain_part_of(oklab(half)) == pytest.approx(0.5, abs=0.01)
+    assert plain_part_of(oklab(plain(0.5, 0.5, 0.5, size=(3, 5)))) == 1.0

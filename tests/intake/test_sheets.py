@@ -21,7 +21,7 @@ class TableReader:
         found = self.away[path.stem]
         if isinstance(found, Exception):
             raise found
-        return None if found is None else Descriptor(colors=(found,), contrasts=(0.0,))
+        return None if found is None else Descriptor(colors=(found,), contrasts=(0.0,), chroma=0.0, plain=0.0)
 
 
 @pytest.fixture

@@ -1,16 +1,23 @@
 """The order of the queue: by turn and by age; what is asked for next goes before all others, for good."""
 
+import itertools
 from pathlib import Path
 
+import pytest
 from support.new_jobs import held_job, new_job
 
 from nst_daemon.ledger import Added, Ledger
 from nst_daemon.ledger.jobs import JobState, Origin
 
 
+def added_job(ledger: Ledger, key: str) -> int:
+    added = ledger.add(new_job(key))
+    assert isinstance(added, Added)
+    return added.job
+
+
 def three(ledger: Ledger) -> list[int]:
-    added = [ledger.add(new_job(f"k{number}")) for number in range(3)]
-    return [each.job for each in added if isinstance(each, Added)]
+    return [added_job(ledger, f"k{number}") for number in range(3)]
 
 
 def order(ledger: Ledger) -> list[int]:
@@ -27,6 +34,48 @@ def test_what_is_asked_for_next_begins_first_also_after_a_restart(tmp_path: Path
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert order(ledger) == [second, third, first]
         assert [ledger.queue.claim().id for _ in range(3)] == [second, third, first]  # type: ignore[union-attr]
+
+
+def test_a_job_is_put_behind_any_other_also_after_a_restart(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        jobs = [*three(ledger), *(added_job(ledger, f"more {number}") for number in range(3))]
+        sketch = ledger.add(new_job("sketch", origin=Origin.SHEET, inbox=None), turn=1)
+        assert isinstance(sketch, Added)
+        for moved, behind in itertools.permutations(range(len(jobs)), 2):
+            assert ledger.queue.put_behind(jobs[moved], jobs[behind])
+            expected = [job for job in jobs if job != jobs[moved]]
+            expected.insert(expected.index(jobs[behind]) + 1, jobs[moved])
+            jobs = expected
+            assert order(ledger) == jobs
+        assert ledger.queue.before(sketch.job) == len(jobs)  # a sketch stands back for all of them
+        late = added_job(ledger, "late")
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        assert order(ledger) == [*jobs, late]
+        assert [ledger.queue.claim().id for _ in jobs] == jobs  # type: ignore[union-attr]
+
+
+def test_a_job_that_has_begun_keeps_its_place_for_those_that_are_put_behind_it(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        first, second, third = three(ledger)
+        assert ledger.queue.claim() is not None
+        assert ledger.queue.put_behind(third, first)
+        assert order(ledger) == [third, second]
+        ledger.cancel(third)
+        fourth, fifth = added_job(ledger, "fourth"), added_job(ledger, "fifth")
+        assert ledger.queue.put_behind(fifth, third)
+        assert order(ledger) == [fifth, second, fourth]
+
+
+def test_only_what_waits_is_put_behind_another_and_only_behind_one_that_there_is(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        first, second, third = three(ledger)
+        assert ledger.queue.claim() is not None
+        assert not ledger.queue.put_behind(first, second)
+        assert not ledger.queue.put_behind(99, second)
+        with pytest.raises(KeyError):
+            ledger.queue.put_behind(third, 99)
+        assert ledger.queue.put_behind(second, second)
+        assert order(ledger) == [second, third]
 
 
 def test_only_what_waits_can_be_next(tmp_path: Path) -> None:

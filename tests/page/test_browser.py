@@ -5,8 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.browsers import Tabs, chrome, drop, expect, new_failure, new_job, played, tabs  # noqa: F401
-from support.played_page import Played, paint, picture, reported
+from support.browsers import (
+    Tabs,
+    chrome,  # noqa: F401
+    drop,
+    expect,
+    new_failure,
+    new_job,
+    played,  # noqa: F401
+    show,
+    sideways,
+    tabs,  # noqa: F401
+)
+from support.played_page import Played, paint, picture, reported, served
 from support.waiting import wait_for
 
 from nst_daemon.ledger.jobs import Job, JobState, Problem
@@ -39,7 +50,7 @@ def test_it_shows_what_is_painted_what_waits_and_what_needs_somebody(played: Pla
     page = tabs.open()
     expect(page.locator(".easel-percent")).to_contain_text("%")
     expect(page.locator(".easel-style")).to_contain_text(running(played).style)
-    expect(page.locator(".queue .row").first).to_contain_text("waits")
+    expect(row(page, "waits").first).to_be_visible()
     expect(page.locator(".needs .row").first).to_contain_text("did you mean starry_night?")
     expect(page.locator(".strip .tile").first).to_be_visible()
     expect(page.locator("nav .badge")).to_have_text("2")
@@ -283,15 +294,41 @@ def test_a_sheet_fills_and_a_click_on_it_orders_the_painting(played: Played, tab
 def test_a_photo_that_is_dropped_onto_a_style_goes_into_the_inbox_with_it(
     played: Played, tabs: Tabs, tmp_path: Path
 ) -> None:
-    page = tabs.open()
-    expect(page.locator(".tools .picker")).to_be_visible()
-    wait_for(lambda: page.evaluate("() => performance.getEntriesByName(location.origin + '/styles').length"))
+    page = tabs.open("styles")
+    show(page, "now")  # the styles are known by now
     photo = picture(tmp_path / "dropped.jpg", 7)
     drop(page, photo, ".drop [data-drop=mosaic]")
     expect(page.locator(".upload")).to_contain_text("Will be painted in mosaic")
     inbox = played.config.folders[0].inbox
     assert (inbox / "dropped.jpg").read_bytes() == photo.read_bytes()
     assert "mosaic" in "".join(each.read_text() for each in inbox.glob("dropped*.y*ml"))
+
+
+def test_the_inbox_is_chosen_where_there_are_two_and_remembered(tabs: Tabs, tmp_path: Path) -> None:
+    with served(tmp_path / "two", done=1, waiting=1) as two:
+        tabs.played = two
+        page = tabs.open(viewport={"width": 390, "height": 844})
+        choice = page.get_by_label("Inbox for photos that you add")
+        expect(choice).to_have_count(1)
+        expect(choice).to_be_hidden()  # there is one alone
+        base = two.config.source.parent
+        for name in ("prints", "walls"):
+            (base / name).mkdir()
+        pairs = "[{inbox: inbox, outbox: outbox}, {inbox: prints, outbox: walls}]"
+        text = two.config.source.read_text().replace("inbox: inbox\noutbox: outbox\n", f"folders: {pairs}\n")
+        two.config.source.write_text(text)
+        page.reload()
+        expect(choice).to_have_value(re.compile("."))
+        choice.select_option("prints")
+        page.reload()
+        expect(choice.locator("option:checked")).to_have_text("prints")
+        drop(page, picture(tmp_path / "wall.jpg", 12))
+        expect(page.locator(".upload")).to_contain_text("from prints")
+        assert (base / "prints" / "wall.jpg").is_file()
+        show(page, "settings")
+        expect(page.locator(".folder h3")).to_have_text(["inbox", "prints"])
+        assert sideways(page) <= 0
+        page.close()
 
 
 def test_a_photo_that_is_dropped_onto_every_style_is_a_sheet(

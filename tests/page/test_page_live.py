@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.new_jobs import PROGRESS
-from support.played_page import add, config_in, job_of, paint, play
+from support.played_page import add, config_in, copy_done, job_of, paint, play
 
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Current, JobState, Problem
@@ -228,20 +228,11 @@ def test_ten_thousand_jobs_are_told_of_within_a_second(tmp_path: Path) -> None:
         ledger.queue.claim()
         result = config.folders[0].outbox / "trip/a photo of some length.mosaic.jpg"
         ledger.move(job, JobState.RUNNING, JobState.DONE, result=result, seconds=1.0)
-        with ledger.file.write(durable=False) as db:
-            columns = [row["name"] for row in db.execute("PRAGMA table_info(jobs)") if row["name"] != "id"]
-            copied = [
-                "'k' || value" if name == "key" else "NULL" if name == "result_name" else name
-                for name in columns
-            ]
-            db.execute(
-                f"WITH RECURSIVE count(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM count LIMIT 9999) "
-                f"INSERT INTO jobs ({', '.join(columns)}) SELECT {', '.join(copied)} FROM jobs, count"
-            )
+        copy_done(ledger, 9_999)
         look = Looker(ledger)
-        began = time.perf_counter()
+        began = time.process_time()  # whatever else the machine does
         state = look()
-        took = time.perf_counter() - began
+        took = time.process_time() - began
     assert state["counts"]["done"] == 10_000
     assert len(json.dumps(state)) < 64_000
     assert took < 1.0

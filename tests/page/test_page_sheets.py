@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.asking import Answer, Browser, let_in
+from support.asking import Browser, let_in, told
 from support.played_page import Played, picture
 from support.waiting import wait_for
 
@@ -34,11 +34,6 @@ def sheet(played: Played, browser: Browser) -> Sheet:
     found = played.ledger.sheets.get(name)
     assert found is not None
     return found
-
-
-def told(answer: Answer) -> Any:
-    assert answer.status == 200, answer.body
-    return json.loads(answer.body)
 
 
 def state(browser: Browser) -> Any:
@@ -111,6 +106,8 @@ def test_a_sketch_is_seen_as_soon_as_it_is_done_and_in_no_list_of_results(
     (tile,) = (each for each in known["tiles"] if each["job"] == first.id)
     assert (tile["state"], tile["style"]) == ("done", first.style)
     assert first.id not in [job["job"] for job in shown["recent"]]
+    assert shown["counts"]["done"] == len(shown["recent"])
+    assert shown["counts"]["queued"] == len(played.ledger.queue.next(99))
     assert first.id not in [job["job"] for job in told(browser.ask("/jobs"))["jobs"]]
     answer = browser.ask(f"/jobs/{first.id}/result?v={tile['version']}")
     with Image.open(io.BytesIO(answer.body)) as image:

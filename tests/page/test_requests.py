@@ -4,12 +4,11 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from PIL import Image
-from support.asking import Answer, Browser, connected, let_in
+from support.asking import Browser, connected, let_in, told
 from support.played_page import Played, picture, reported, served
 from support.waiting import wait_for
 
@@ -17,6 +16,7 @@ from nst_daemon.config.recipe import Preset
 from nst_daemon.folders.library import BUILT_IN
 from nst_daemon.folders.outbox import report_target
 from nst_daemon.ledger.jobs import Job, JobState
+from nst_daemon.page.outlook import short_names
 
 LIMIT = 200_000  # bytes of a file that is sent
 
@@ -36,11 +36,6 @@ def browser(played: Played) -> Browser:
 @pytest.fixture
 def inbox(played: Played) -> Path:
     return played.config.folders[0].inbox
-
-
-def told(answer: Answer) -> Any:
-    assert answer.status == 200, answer.body
-    return json.loads(answer.body)
 
 
 def of_state(played: Played, state: JobState) -> Job:
@@ -85,12 +80,17 @@ def test_what_is_asked_of_a_job_stands_in_the_ledger(browser: Browser, played: P
     first, second = ledger.queue.next(2)
     told(browser.ask(f"/jobs/{second.id}/next", "POST"))
     assert [job.id for job in ledger.queue.next(2)] == [second.id, first.id]
+    told(browser.ask(f"/jobs/{second.id}/behind?job={first.id}", "POST"))
+    assert [job.id for job in ledger.queue.next(2)] == [first.id, second.id]
     told(browser.ask(f"/jobs/{first.id}/cancel", "POST"))
     assert told(browser.ask(f"/jobs/{first.id}"))["state"] == "cancelled"
     told(browser.ask(f"/jobs/{first.id}/cancel", "POST"))  # two tabs may say so
     done = of_state(played, JobState.DONE)
     assert browser.ask(f"/jobs/{done.id}/cancel", "POST").status == 409
     assert browser.ask(f"/jobs/{first.id}/next", "POST").status == 409
+    assert browser.ask(f"/jobs/{first.id}/behind?job={second.id}", "POST").status == 409
+    assert browser.ask(f"/jobs/{second.id}/behind?job=99999", "POST").status == 404
+    assert browser.ask(f"/jobs/{second.id}/behind", "POST").status == 400
     told(browser.ask(f"/jobs/{first.id}/retry", "POST"))
     assert told(browser.ask(f"/jobs/{first.id}"))["state"] == "queued"
     assert browser.ask(f"/jobs/{first.id}/retry", "POST").status == 409
@@ -99,7 +99,7 @@ def test_what_is_asked_of_a_job_stands_in_the_ledger(browser: Browser, played: P
     told(browser.ask("/resume", "POST"))
     assert not ledger.requests.is_paused()
     assert told(browser.ask("/retry-failed", "POST")) == {"count": 1}
-    for what in ("cancel", "retry", "next", "again", "open-folder"):
+    for what in ("cancel", "retry", "next", f"behind?job={second.id}", "again", "open-folder"):
         assert browser.ask(f"/jobs/99999/{what}", "POST").status == 404
 
 
@@ -217,10 +217,13 @@ def test_no_path_leads_out(path: str, browser: Browser) -> None:
 # ── styles and settings ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_styles_have_sizes_and_tell_how_often_they_were_painted_in(browser: Browser, played: Played) -> None:
+def test_styles_have_sizes_and_tell_what_they_are_like_and_how_often_they_were_painted_in(
+    browser: Browser, played: Played
+) -> None:
     styles = {style["name"]: style for style in told(browser.ask("/styles"))["styles"]}
     assert set(styles) >= {path.stem for path in BUILT_IN.iterdir()}
     mosaic = styles["mosaic"]
+    assert (mosaic["words"], styles["swirling_oil"]["words"]) == ("strong strokes", "")
     assert mosaic["used"] == sum(job.style == "mosaic" for job in played.ledger.jobs.all(state=JobState.DONE))
     answer = browser.ask(f"/styles/mosaic/picture?size=320&v={mosaic['version']}")
     with Image.open(io.BytesIO(answer.body)) as image:
@@ -244,14 +247,16 @@ def test_a_picture_becomes_a_style_and_never_replaces_one(browser: Browser, play
 
 def test_settings_say_in_words_what_the_next_photo_gets(browser: Browser, played: Played) -> None:
     settings = told(browser.ask("/settings"))
-    assert "The style is swirling_oil." in settings["words"]
+    (folder,) = settings["folders"]
+    assert "The style is swirling_oil." in folder["words"]
+    assert (folder["name"], folder["inbox"]) == ("inbox", str(played.config.folders[0].inbox))
     assert settings["max_upload"] == LIMIT
     source = played.config.source
     before = source.read_text()
     source.write_text(before + "style: mosaic\nset: {strength: 0.5}\n")
-    assert told(browser.ask("/settings"))["style"] == "mosaic"  # as an edit says, at once
+    assert told(browser.ask("/settings"))["folders"][0]["style"] == "mosaic"  # as an edit says, at once
     source.write_text(before + "style: [\n")
-    assert told(browser.ask("/settings"))["style"] == "mosaic"  # the last good one
+    assert told(browser.ask("/settings"))["folders"][0]["style"] == "mosaic"  # the last good one
     source.write_text(before)
 
 
@@ -325,6 +330,47 @@ def test_a_photo_that_breaks_off_leaves_nothing(browser: Browser, inbox: Path) -
         (draft,) = set(inbox.iterdir()) - set(before)
         assert draft.name.startswith(".nst-")
     wait_for(lambda: sorted(inbox.iterdir()) == before)
+
+
+def test_of_several_inboxes_the_one_that_was_chosen_gets_the_photo(
+    browser: Browser, played: Played, inbox: Path
+) -> None:
+    source, base = played.config.source, inbox.parent
+    before = source.read_text()
+    for name in ("family/inbox", "family/outbox"):
+        (base / name).mkdir(parents=True)
+    pairs = "{inbox: inbox, outbox: outbox}, {inbox: family/inbox, outbox: family/outbox, style: pastel}"
+    single = "inbox: inbox\noutbox: outbox\n"
+    source.write_text(before.replace(single, f"folders: [{pairs}]\n"))
+    first, second = told(browser.ask("/settings"))["folders"]
+    assert second["name"] == "family/inbox" and "The style is pastel." in second["words"]
+    assert first["name"].endswith("/inbox") and first["name"] != second["name"]
+    told(browser.ask(f"/photos?name=aunt.jpg&inbox={second['id']}", "POST", body=jpeg(6)))
+    assert (base / "family/inbox/aunt.jpg").read_bytes() == jpeg(6)
+    assert not (inbox / "aunt.jpg").exists()
+    sheet = told(browser.ask(f"/sheets?job={of_state(played, JobState.DONE).id}", "POST"))["id"]
+    path = f"/sheets/{sheet}/paint?style=mosaic&inbox={second['id']}"
+    made = played.ledger.jobs.get(told(browser.ask(path, "POST"))["job"])
+    assert made is not None and made.outbox == base / "family/outbox"
+    told(browser.ask(f"/sheets/{sheet}/cancel", "POST"))
+    source.write_text(before)
+    for gone in (second["id"], "..%2f..", quote(str(inbox))):
+        assert browser.ask(f"/photos?name=aunt.jpg&inbox={gone}", "POST", body=jpeg(6)).status == 409
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/a/inbox"], ["inbox"]),
+        (["/a/inbox", "/a/prints"], ["inbox", "prints"]),
+        (["/a/inbox", "/b/inbox"], ["a/inbox", "b/inbox"]),
+        (["/a/b/c", "/b/c"], ["a/b/c", "/b/c"]),
+    ],
+)
+def test_inboxes_are_called_by_as_much_of_their_path_as_tells_them_apart(
+    paths: list[str], names: list[str]
+) -> None:
+    assert short_names([Path(path) for path in paths]) == names
 
 
 def test_an_inbox_that_is_not_there_is_said(browser: Browser, inbox: Path) -> None:

@@ -33,7 +33,8 @@ FLOORS = (
 # fmt: off
 FLOORS_WITHIN = {
     "system": (
-        "child crash extras machine opener",
+        "child crash extras machine malloc opener",
+        "keeper",
     ),
     "disk": (
         "locks logs spelling system verdicts",
@@ -67,8 +68,8 @@ FLOORS_WITHIN = {
         "ledger",
     ),
     "engine": (
-        "checkpoint faces fetching layers malloc messages optimise pixels report settings sphere "
-        "wasserstein winograd",
+        "checkpoint faces fetching layers messages optimise pixels report settings sphere wasserstein "
+        "winograd",
         "detail figures regions schedule weights",
         "budget inputs preview recolouring subject vgg",
         "costs devices losses targets",

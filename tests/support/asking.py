@@ -1,12 +1,12 @@
 """Requests to the page as anybody may send them: each header as it is given, and none beside."""
 
 import http.client
+import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from support.played_page import Played
@@ -19,6 +19,15 @@ class Answer:
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+
+
+class How(TypedDict, total=False):
+    """How a request is sent: a change with all that our own page sends, unless it is not `is_ours`."""
+
+    body: bytes | Iterator[bytes]
+    hosts: tuple[str, ...]
+    is_ours: bool
+    headers: Mapping[str, str]
 
 
 @dataclass
@@ -48,38 +57,21 @@ class Browser:
         )
         return "\r\n".join((*lines, "", "")).encode()
 
-    def ask(
-        self,
-        path: str,
-        method: str = "GET",
-        *,
-        body: bytes | Iterator[bytes] | None = None,
-        hosts: tuple[str, ...] | None = None,
-        is_ours: bool = True,
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> Answer:
-        """Send a request: a change with all that our own page sends, unless it is not `is_ours`."""
-        with self.asking(path, method, body=body, hosts=hosts, is_ours=is_ours, headers=headers) as response:
+    def ask(self, path: str, method: str = "GET", **how: Unpack[How]) -> Answer:
+        """Send a request, and return the whole answer."""
+        with self.asking(path, method, **how) as response:
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read())
 
     @contextmanager
-    def asking(
-        self,
-        path: str,
-        method: str = "GET",
-        *,
-        body: bytes | Iterator[bytes] | None = None,
-        hosts: tuple[str, ...] | None = None,
-        is_ours: bool = True,
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> Iterator[Any]:
-        """Yield an answer whose body is still to come."""
+    def asking(self, path: str, method: str = "GET", **how: Unpack[How]) -> Iterator[Any]:
+        """Send a request, and yield an answer whose body is still to come."""
+        body = how.get("body")
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        sent = dict(headers)
+        sent = dict(how.get("headers", {}))
         if self.cookie:
             sent.setdefault("cookie", self.cookie)
-        if is_ours and method not in ("GET", "HEAD"):
+        if how.get("is_ours", True) and method not in ("GET", "HEAD"):
             sent = {"origin": self.address, "x-nst-daemon": "1", "sec-fetch-site": "same-origin"} | sent
         if isinstance(body, bytes):
             sent.setdefault("content-length", str(len(body)))
@@ -87,7 +79,7 @@ class Browser:
             sent.setdefault("transfer-encoding", "chunked")
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-            for host in (self.host,) if hosts is None else hosts:
+            for host in how.get("hosts", (self.host,)):
                 connection.putheader("host", host)
             for name, value in sent.items():
                 connection.putheader(name, value)
@@ -95,6 +87,12 @@ class Browser:
             yield connection.getresponse()
         finally:
             connection.close()
+
+
+def told(answer: Answer) -> Any:
+    """Return what an answer says, which is no refusal."""
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
 
 
 def let_in(played: Played) -> Browser:

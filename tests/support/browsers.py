@@ -108,7 +108,6 @@ class Tabs:
 
     def open(self, view: str = "now", **options: Any) -> "Page":
         """Open the page and wait for its first state; with options in a browser of its own."""
-        self.played.ledger.presence.beat()
         context = self._context(options)
         page = self._listened(context)
         page.goto(self.played.address if context.cookies() else self.played.ticket())

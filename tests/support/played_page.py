@@ -6,6 +6,7 @@
 import argparse
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -144,6 +145,20 @@ def play(config: Config, ledger: Ledger, *, done: int = 6, waiting: int = 4) -> 
     return claimed
 
 
+def copy_done(ledger: Ledger, count: int) -> None:
+    """Copy a job that is done so many times."""
+    with ledger.file.write(durable=False) as db:
+        own = ("id", "key", "result_name")
+        columns = [row["name"] for row in db.execute("PRAGMA table_info(jobs)") if row["name"] not in own]
+        names = ", ".join(columns)
+        db.execute(
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+            f"INSERT INTO jobs (key, {names}) SELECT 'copy-' || i, {names} FROM jobs, n "
+            f"WHERE id = (SELECT min(id) FROM jobs WHERE state = 'done')",
+            (count,),
+        )
+
+
 def paint(ledger: Ledger, job: Job, fraction: float) -> None:
     """Let the painting of a running job come so far."""
     step = max(1, round(300 * fraction))
@@ -161,6 +176,35 @@ def paint(ledger: Ledger, job: Job, fraction: float) -> None:
 
 
 @contextmanager
+def beating(ledger: Ledger) -> Iterator[None]:
+    """Say each second that the daemon lives, as a real one does."""
+    is_over = threading.Event()
+
+    def beat() -> None:
+        while not is_over.wait(1.0):
+            ledger.presence.beat()
+
+    heart = threading.Thread(target=beat, name="heart", daemon=True)
+    heart.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        heart.join()
+
+
+@contextmanager
+def beginning(played: Played) -> Iterator[Played]:
+    """Serve a page over a ledger, whose daemon lives."""
+    with beating(played.ledger):
+        try:
+            played.begin()
+            yield played
+        finally:
+            played.child.end(seconds=5.0)
+
+
+@contextmanager
 def served(
     base: Path, *, more: str = ANY_PORT, serve: Serve = process.serve, **options: int
 ) -> Iterator[Played]:
@@ -169,12 +213,8 @@ def served(
     child = Child(serve, name="nst-page", words="The page", has_children=True)
     with Ledger(config.state_dir / "ledger.db") as ledger:
         play(config, ledger, **options)
-        played = Played(config, ledger, child)
-        try:
-            played.begin()
+        with beginning(Played(config, ledger, child)) as played:
             yield played
-        finally:
-            child.end(seconds=5.0)
 
 
 def say(address: str) -> None:
@@ -194,7 +234,6 @@ def main() -> None:
         asked = options.folder / "ticket"  # `touch FOLDER/ticket`: another ticket
         while True:
             take(1.0)
-            played.ledger.presence.beat()
             paint(played.ledger, running, min(0.99, 0.1 + (time.monotonic() - began) % 120 / 125))
             if asked.exists():
                 asked.unlink()

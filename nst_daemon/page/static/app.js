@@ -4,6 +4,7 @@ import { ask, tell } from "./api.js";
 import { attempt } from "./actions.js";
 import { compareDialog } from "./compare.js";
 import { attribute, button, h, icon, shown, words } from "./dom.js";
+import { inboxPicker } from "./inboxes.js";
 import { Live } from "./live.js";
 import * as notices from "./notices.js";
 import { nowView } from "./now.js";
@@ -33,6 +34,8 @@ const app = {
   inboxes: () => settings.folders.map((folder) => folder.inbox),
   hasSheets: () => state?.sheets !== undefined,
   chosenStyle: () => picker.value(),
+  chosenInbox: () => ({ inbox: inboxes.value() }),
+  nameOfInbox: () => inboxes.name(),
   useStyle(name) {
     picker.set(name);
     notices.say(`Photos that you add here are painted in ${name}.`);
@@ -76,6 +79,7 @@ const app = {
 const photoInput = fileInput((files) => sending.photos(files));
 const styleInput = fileInput((files) => sending.style(files));
 const picker = stylePicker(app, { none: "As the settings say" });
+const inboxes = inboxPicker();
 const pause = button("Pause", { sign: "pause", kind: "pause", onclick: () => attempt(() => tell(state?.is_paused ? "/resume" : "/pause")) });
 const signs = { play: icon("play"), pause: pause.firstElementChild };
 const status = document.querySelector(".status");
@@ -88,6 +92,7 @@ const views = {
   styles: stylesView(app),
   settings: settingsView((read) => {
     settings = read;
+    inboxes.render(settings.folders);
     if (state !== null) views.now.render(state);
   }),
 };
@@ -103,7 +108,7 @@ function fileInput(onFiles) {
 
 function build() {
   const add = button("Add photos", { sign: "add", kind: "main", onclick: app.choosePhotos });
-  document.querySelector(".tools").append(picker.element, add, pause, photoInput, styleInput);
+  document.querySelector(".tools").append(inboxes.element, picker.element, add, pause, photoInput, styleInput);
   document.querySelector("main").append(lost, ...Object.values(views).map((each) => each.element));
   notices.begin();
 }

@@ -126,7 +126,7 @@ function details(app, jobOf, turnReport) {
   const remedy = h("p", { class: "remedy" });
   const download = h("a", { class: "button main", download: true }, icon("down"), h("span", {}, "Download"));
   const folder = button("Open folder", { sign: "folder", onclick: () => attempt(() => tell(`/jobs/${jobOf().job}/open-folder`)) });
-  const sheet = button("Every style, small", { sign: "sheet", onclick: () => orderSheet(jobOf()) });
+  const sheet = button("Every style, small", { sign: "sheet", onclick: () => orderSheet(app, jobOf()) });
   const report = button("Report", { sign: "report", "aria-pressed": "false", onclick: turnReport });
   const buttons = ["retry", "next", "cancel"].map((action) => [action, actionButton(action, jobOf)]);
   const list = h("dl", { class: "settings-list" });

@@ -54,6 +54,7 @@ const ICONS = {
   down: "M12 4v12m-5-5l5 5 5-5M5 20h14",
   folder: "M3 7v11a1 1 0 001 1h16a1 1 0 001-1V9a1 1 0 00-1-1h-8L10 5H4a1 1 0 00-1 1z",
   forth: "M9 5l7 7-7 7",
+  grip: "M9 6h.01M15 6h.01M9 12h.01M15 12h.01M9 18h.01M15 18h.01",
   next: "M12 19V6m-6 6l6-6 6 6M5 3h14",
   pause: "M8 5v14M16 5v14",
   play: "M7 5l12 7-12 7z",

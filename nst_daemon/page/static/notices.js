@@ -2,7 +2,7 @@
 
 import { button, h, words } from "./dom.js";
 
-const STAYS = 6000; // ms, of a line that asks for nothing
+const STAYS = 8000; // ms, of a line that asks for nothing
 const QUIET = 10_000; // ms between two sentences that are read aloud
 
 const list = h("section", { class: "notices", "aria-label": "Notices" });

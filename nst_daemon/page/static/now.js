@@ -3,9 +3,10 @@
 import { actionButton, attempt, takes } from "./actions.js";
 import { bestOf, pictureOf, tell } from "./api.js";
 import { attribute, button, h, icon, keyed, load, picture, shown, words } from "./dom.js";
+import { queueSection } from "./queue.js";
 import { sheetsSection } from "./sheets.js";
 import { renewThumb, renewTile, thumb, tile } from "./tiles.js";
-import { count, moment, nameOf, progressOf, reasonOf } from "./words.js";
+import { moment, nameOf, progressOf, reasonOf } from "./words.js";
 
 const LATEST = 12;
 const IS_TOUCHED = matchMedia("(pointer: coarse)").matches; // nothing is dropped by a finger
@@ -15,8 +16,8 @@ export function nowView(app) {
   const needs = attention();
   const easels = h("div", { class: "easels" });
   const rest = restful(app);
-  const queue = waiting();
-  const sheets = sheetsSection();
+  const queue = queueSection();
+  const sheets = sheetsSection(app);
   const latest = h("ul", { class: "tiles strip" });
   const lately = h("section", { class: "lately" }, h("h2", {}, "Painted last"), latest);
   const stage = h("div", { class: "stage" }, easels, rest.element);
@@ -106,56 +107,6 @@ function restful(app) {
       words(when, `Painted last, in ${job.style}, ${moment(job.finished)}.${IS_TOUCHED ? "" : " Drop the next photo anywhere."}`);
     },
   };
-}
-
-// ── what is next ───────────────────────────────────────────────────────────────────────────────────────
-
-function waiting() {
-  const heading = h("h2", {}, "Next");
-  const list = h("ol", { class: "rows" });
-  const more = h("p", { class: "facts" });
-  const element = h("section", { class: "queue" }, heading, list, more);
-  return {
-    element,
-    render(state) {
-      const all = state.counts.queued;
-      shown(element, state.waiting.length > 0);
-      words(heading, `Next (${all.toLocaleString("en")})`);
-      keyed(list, state.waiting, (job) => job.job, queueRow, renewQueueRow);
-      list.querySelectorAll("[data-action=next]").forEach((each, index) => shown(each, index > 0 && each.isWanted));
-      const hidden = all - state.waiting.length;
-      words(more, hidden > 0 ? `and ${count(hidden, "photo")} more` : "");
-    },
-  };
-}
-
-function queueRow() {
-  let job = null;
-  const small = thumb();
-  const name = h("strong", { dir: "auto" });
-  const style = h("span", { class: "row-style" });
-  const next = actionButton("next", () => job, { isBare: true });
-  const cancel = actionButton("cancel", () => job, { isBare: true });
-  const inner = h("span", { class: "row-words" }, name, style);
-  const element = h("li", { class: "row" }, small, inner, next, cancel);
-  return Object.assign(element, { parts: { small, name, style, next, cancel, remember: (each) => (job = each) } });
-}
-
-function renewQueueRow(element, job) {
-  const { small, name, style, next, cancel, remember } = element.parts;
-  remember(job);
-  renewThumb(small, pictureOf(job, "photo", 320));
-  words(name, nameOf(job));
-  words(style, job.style ?? "");
-  next.isWanted = takes(job, "next");
-  label(next, `Paint ${nameOf(job)} next`);
-  label(cancel, `Cancel ${nameOf(job)}`);
-  shown(cancel, takes(job, "cancel"));
-}
-
-function label(element, text) {
-  attribute(element, "aria-label", text);
-  attribute(element, "title", text);
 }
 
 // ── what needs somebody ────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ import { send, styleAddress } from "./api.js";
 import { button, h, icon, picture, shown, words } from "./dom.js";
 
 const AT_ONCE = 3;
-const STAYS = 5000; // ms, of a file that has arrived
+const STAYS = 8000; // ms, of a file that has arrived
 
 /** Return `photos(files, style)` and `style(files)`; `app` knows what is chosen and which view is open. */
 export function uploads(app) {
@@ -39,10 +39,14 @@ export function uploads(app) {
   }
 
   return {
-    photos: (files, style = app.chosenStyle()) => add(files, "/photos", { style }, style ? `Will be painted in ${style}` : "Will be painted"),
+    photos: (files, style = app.chosenStyle()) => add(files, "/photos", { style, ...app.chosenInbox() }, arrival(style, app.nameOfInbox())),
     style: (files) => add(files, "/styles", {}, "Is a style now"),
-    sheet: (files) => add(files, "/sheets", {}, "Is painted small in every style"),
+    sheet: (files) => add(files, "/sheets", app.chosenInbox(), "Is painted small in every style"),
   };
+}
+
+function arrival(style, inbox) {
+  return `Will be painted${style ? ` in ${style}` : ""}${inbox ? `, from ${inbox}` : ""}`;
 }
 
 function uploadRow(file, list) {
@@ -110,7 +114,8 @@ export function dropAnywhere(app, sending) {
   function enter() {
     const isStyle = app.view() === "styles";
     const chosen = app.chosenStyle();
-    words(heading, isStyle ? "Drop it here to have a new style" : `Drop it here to have it painted${chosen ? ` in ${chosen}` : ""}, or onto a style`);
+    const inbox = app.nameOfInbox() ? `. Inbox: ${app.nameOfInbox()}` : "";
+    words(heading, isStyle ? "Drop it here to have a new style" : `Drop it here to have it painted${chosen ? ` in ${chosen}` : ""}, or onto a style${inbox}`);
     const styles = isStyle ? [] : app.styles();
     const others = isStyle ? [] : [app.hasSheets() && otherTarget("*", "sheet", "every style, small"), otherTarget("+", "add", "a new style")];
     targets.replaceChildren(...styles.map(target), ...others.filter(Boolean));

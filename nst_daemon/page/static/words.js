@@ -56,14 +56,17 @@ export function nameOf(job) {
   return job.photo.split("/").pop();
 }
 
-/** Return what is known of a painting's way: `41 %`, `18 s left`, `step 12 of 300`, `512 px`. */
+/**
+ * Return what is known of a painting's way: `512 px`, `step 12 of 300, 0.4 s each`, `18 s left`.
+ *
+ * What changes most stands last, so that nothing that stays is moved by it.
+ */
 export function progressOf(current) {
   if (!current.steps) return ["Starting"];
-  const facts = [];
+  const each = current.seconds_a_step ? `, ${duration(current.seconds_a_step)} each` : "";
+  const facts = [`step ${current.step} of ${current.steps}${each}`];
+  if (current.scale) facts.unshift(`${current.scale} px`);
   if (current.eta_seconds !== null) facts.push(`${duration(current.eta_seconds)} left`);
-  facts.push(`step ${current.step} of ${current.steps}`);
-  if (current.scale) facts.push(`${current.scale} px`);
-  if (current.seconds_a_step) facts.push(`${duration(current.seconds_a_step)} a step`);
   return facts;
 }
 

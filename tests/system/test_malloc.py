@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from nst_daemon.engine import malloc
+from nst_daemon.system import malloc
 
 BLOCK = 64 * 2**20  # bytes
 # Says how many fresh pages further blocks took; then what is resident before and after giving back.
 SCRIPT = f"""
 import gc, resource, psutil, torch
-from nst_daemon.engine import malloc
+from nst_daemon.system import malloc
 if {{keep}}:
     malloc.keep_blocks()
 def work(rounds):
@@ -45,6 +45,39 @@ def test_kept_blocks_come_without_fresh_pages() -> None:
     assert kept_faults * 10 < faults
 
 
+# Says how much room was reserved while six threads each held some small blocks.
+THREADS = """
+import threading, psutil
+from nst_daemon.system import malloc
+if {alone}:
+    malloc.share_one_arena()
+together = threading.Barrier(7)
+def work():
+    held = [bytearray(1000) for _ in range(4000)]
+    together.wait()
+    together.wait()
+before = psutil.Process().memory_info().vms
+for _ in range(6):
+    threading.Thread(target=work).start()
+together.wait()
+print(psutil.Process().memory_info().vms - before)
+together.wait()
+"""
+
+
+def reserved(*, alone: bool) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS.format(alone=alone)], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+@only_glibc
+def test_threads_that_share_an_arena_have_none_of_their_own() -> None:
+    arenas = 3 * 64 * 2**20  # bytes, of half of them
+    assert reserved(alone=False) - reserved(alone=True) > arenas
+
+
 @only_glibc
 def test_what_was_kept_is_given_back() -> None:
     _, before, after = figures(keep=True)
@@ -54,4 +87,5 @@ def test_what_was_kept_is_given_back() -> None:
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(malloc, "_libc", lambda: None)
     malloc.keep_blocks()
+    malloc.share_one_arena()
     malloc.give_back()
