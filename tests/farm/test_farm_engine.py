@@ -27,7 +27,7 @@ from nst_daemon.errors import (
     SeatLostError,
     StyleError,
 )
-from nst_daemon.farm import engine as farm_engine
+from nst_daemon.farm import freight, talk
 from nst_daemon.farm.answers import Peek, StrangerError, UnreachableError
 from nst_daemon.farm.engine import FarmEngine
 from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked, wishes_of
@@ -300,7 +300,7 @@ def _expect_end(engine: FarmEngine, order: Order, stop: threading.Event) -> None
 def test_a_stop_comes_at_once_though_the_seat_is_frozen(
     engine: FarmEngine, wire: PlayedWire, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(farm_engine, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(talk, "STOP_SECONDS", 0.2)
     frozen: Future[Any] = Future()
     real = wire.ask
 
@@ -317,7 +317,7 @@ def test_a_stop_comes_at_once_though_the_seat_is_frozen(
 def test_a_checkpoint_comes_back_and_goes_along_to_another_seat(
     engine: FarmEngine, wire: PlayedWire, order: Order, machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(farm_engine, "PULL_SECONDS", 0.0)
+    monkeypatch.setattr(freight, "PULL_SECONDS", 0.0)
     reached = bytes(CHUNK + 3)
     checkpoint = order.result.parent.parent / "checkpoints" / "job.checkpoint"
     order = replace(order, checkpoint=checkpoint)

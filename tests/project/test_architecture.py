@@ -129,9 +129,9 @@ FLOORS_WITHIN = {
     "farm": (
         "contact keys parcel",
         "answers",
-        "engine seat troubles wire",
-        "scheduler serving",
-        "joining link",
+        "seat talk troubles wire",
+        "freight scheduler serving",
+        "engine joining link",
         "members",
     ),
     "page": (
