@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from nst_daemon import disk
 from nst_daemon.cli.common import (
     ConfigOption,
     JsonOption,
@@ -77,6 +78,14 @@ def join(
             "--port", min=0, max=65535, metavar="P", help="Where the first seat listens, the next at P + 1."
         ),
     ] = 0,
+    shared: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--shared",
+            metavar="DIR",
+            help="A folder that the coordinator sees, too: its files are read there. Several times: several.",
+        ),
+    ] = None,
 ) -> None:
     """Lend this machine's devices to a daemon elsewhere; stays, and tries again for ever.
 
@@ -85,6 +94,7 @@ def join(
     Example: nst-daemon farm join join.json --devices cuda:0
     """
     require_extra()
+    from nst_daemon.config.loading import absolute
     from nst_daemon.farm import joining
     from nst_daemon.farm.keys import read_join
 
@@ -92,8 +102,13 @@ def join(
     machine = joining.machine_name(name)
     lent = joining.devices_of(devices, joining.home_of(machine) / "weights")
     say(f"{machine} lends {', '.join(lent)} to {found.address}.")
+    folders = [absolute(each) for each in shared or ()]
+    for folder in folders:
+        if not disk.is_folder(folder):
+            say(f"There is no folder {folder} yet; until it is there, what is in it is sent.")
     joining.lend(
-        joining.places_of(found, machine, lent, port=port), lambda seat, line: say(f"{seat}: {line}")
+        joining.places_of(found, machine, lent, port=port, shared=folders),
+        lambda seat, line: say(f"{seat}: {line}"),
     )
 
 

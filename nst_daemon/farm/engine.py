@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from nst_daemon import disk
+from nst_daemon.config import FarmConfig
 from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.disk.files import written_whole
 from nst_daemon.engine.process import OnFacts, OnProgress, ShouldStop
@@ -37,13 +38,13 @@ class FarmEngine:
         seats: Seats,
         *,
         on_facts: OnFacts = lambda _: None,
-        silence_seconds: Callable[[], float],
+        terms: Callable[[], FarmConfig],
     ) -> None:
         self.seat = seat
         self._settings = settings
         self._seats = seats
         self._on_facts = on_facts
-        self._silence_seconds = silence_seconds
+        self._terms = terms  # asked anew: a config may change
         self._facts = EngineFacts(device=settings.device)
 
     @property
@@ -79,13 +80,13 @@ class FarmEngine:
             DaemonError: the seat cannot paint at all.
         """
         with self._in_hand(should_stop, order.job) as talk:
-            freight = Freight(talk)
+            freight = Freight(talk, self._terms().shared)
             # A seat that had it the last time has a later one itself.
             packing, files = packed(order, has_checkpoint=self._seats.last_seat_of(order.key) != self.seat)
             self._seats.set_last_seat(order.key, self.seat)
-            freight.send(packing, files)
+            freight.send(packing, files, order.original)
             while not self._begin(talk, packing):
-                freight.send(packing, files)
+                freight.send(packing, files, order.original)
             made = self._followed(talk, _Onlooker(order, freight), on_progress)
             assert made is not None  # an order that is over without an error has a painting
             painting = freight.bring_home(made, order.result.parent)
@@ -105,7 +106,7 @@ class FarmEngine:
     @contextmanager
     def _in_hand(self, should_stop: ShouldStop, job: int | None = None) -> Iterator[Talk]:
         """Have one thing in hand at the seat, and let go of it, however it ends."""
-        talk = Talk(self._seats, self.seat, self._silence_seconds, should_stop)
+        talk = Talk(self._seats, self.seat, lambda: self._terms().silence_seconds, should_stop)
         self._seats.use(1)
         self._seats.note(self.seat, job=job)
         try:
@@ -122,7 +123,7 @@ class FarmEngine:
     def _begin(self, talk: Talk, packing: PackedOrder | None) -> bool:
         """Hand a parcel over, after whatever the seat still has in hand; False: it lacks files by now."""
         parcel = Parcel(
-            wishes=wishes_of(self._settings), silence_seconds=self._silence_seconds(), order=packing
+            wishes=wishes_of(self._settings), silence_seconds=self._terms().silence_seconds, order=packing
         )
         while True:
             answer = talk.ask("begin", token=talk.token, parcel=parcel)

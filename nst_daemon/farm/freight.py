@@ -6,15 +6,16 @@ Each has its hash. What arrives damaged is sent anew; a file that is at fault he
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from nst_daemon import disk
+from nst_daemon.config.model import SharedFolder
 from nst_daemon.config.orders import Painting
 from nst_daemon.disk.files import discard, file_sha256
-from nst_daemon.errors import ConditionError, SeatLostError
-from nst_daemon.farm.answers import CHECKPOINT
+from nst_daemon.errors import CancelledError, ConditionError, NstError, SeatLostError
+from nst_daemon.farm.answers import CHECKPOINT, Sight, UnreachableError
 from nst_daemon.farm.parcel import (
     CHUNK,
     Blob,
@@ -37,18 +38,24 @@ PULL_SECONDS: Final = 60.0  # between two looks at a checkpoint: so much of a lo
 class Freight:
     """Sends and fetches. Lives on a worker's thread."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, shared: Sequence[SharedFolder] = ()) -> None:
         self._talk = talk
+        self._shared = shared
         self._mark = ""  # of the checkpoint that was fetched last
         self._pulled = time.monotonic()  # when that was
 
-    def send(self, packing: PackedOrder, files: Mapping[Blob, Path]) -> None:
-        """Have every file at the seat that it lacks.
+    def send(self, packing: PackedOrder, files: Mapping[Blob, Path], original: Path | None = None) -> None:
+        """Have every file at the seat that it lacks: read in a folder that both see, or sent.
+
+        `original`: of the photo, where what is painted may be a copy.
 
         Raises:
             JobError: a file is not here what it was when it was ordered; or `SeatLostError`.
         """
         for blob in self._talk.ask("lacks", blobs=tuple(files)):
+            places = [files[blob], *([original] if original is not None and blob == packing.photo else ())]
+            if any(self._is_seen(blob, place) for place in places):
+                continue
             for _ in range(TRIES):
                 try:
                     if self._sent(blob, files[blob]):
@@ -61,6 +68,28 @@ class Freight:
                 logger.warning("%s: %s arrived damaged, once more", self._talk.seat, files[blob].name)
             else:
                 raise self._damaged("what is sent there")
+
+    def _is_seen(self, blob: Blob, place: Path) -> bool:
+        """Have the seat read a file itself, where both see it; whatever is in the way, it is sent then."""
+        for folder in self._shared:
+            parts = folder.parts_of(place)
+            if parts is None:
+                continue
+            words: dict[str, Any] = {"blob": blob, "root": folder.there, "parts": parts}
+            why: object
+            try:
+                facts = disk.facts_of(place)
+                why = self._talk.ask_once(
+                    "borrow", seconds=SEND_SECONDS, size=facts.st_size if facts else -1, **words
+                )
+            except CancelledError:
+                raise
+            except (UnreachableError, NstError) as error:
+                why = error
+            if why is Sight.TAKEN:
+                return True
+            logger.info("%s: %s %s; it is sent", self._talk.seat, place, why)
+        return False
 
     def _sent(self, blob: Blob, path: Path) -> bool:
         """Send a file; False: it is not there what it is here."""

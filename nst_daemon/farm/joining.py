@@ -70,7 +70,13 @@ def devices_of(asked: str, cache_dir: Path) -> list[str]:
 
 
 def places_of(
-    join: Join, machine: str, devices: Sequence[str], *, port: int = 0, serve: Serve = serve
+    join: Join,
+    machine: str,
+    devices: Sequence[str],
+    *,
+    port: int = 0,
+    shared: Sequence[Path] = (),
+    serve: Serve = serve,
 ) -> list[SeatPlace]:
     """Return what each seat's process is started with. Two on one device share it, and have a number."""
     folder = home_of(machine)
@@ -83,14 +89,20 @@ def places_of(
         at = port + number if port else 0
         places.append(
             SeatPlace(
-                name=f"{machine}/{name}", join=join, settings=settings, folder=own, port=at, serve=serve
+                name=f"{machine}/{name}",
+                join=join,
+                settings=settings,
+                folder=own,
+                port=at,
+                shared=tuple(shared),
+                serve=serve,
             )
         )
     return places
 
 
 def home_of(machine: str) -> Path:
-    """Return the one folder in which this machine's seats read and write."""
+    """Return the one folder in which this machine's seats write, and read but for what is shared."""
     return state_home() / "seats" / machine
 
 

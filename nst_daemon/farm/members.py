@@ -196,7 +196,7 @@ class Farm:
             settings.device.removeprefix(SEAT),
             self,
             on_facts=on_facts,
-            silence_seconds=lambda: self._config.farm.silence_seconds,
+            terms=lambda: self._config.farm,
         )
 
     def run_of(self, name: str) -> str:

@@ -48,6 +48,7 @@ class SeatPlace:
     settings: EngineSettings
     folder: Path
     port: int  # 0: any
+    shared: tuple[Path, ...] = ()  # folders beside its own that it may read
     serve: Serve = serve  # what runs in the engine's process; tests give one without a network
 
 
@@ -73,7 +74,7 @@ def serve_seat(pipe: Connection, place: SeatPlace) -> None:
     package.addHandler(_IntoSpeech(said))
     security = place.join.security()
     wire.prepare(is_encrypted=security is not None)
-    seat = Seat(place.settings, place.folder, serve=place.serve, on_news=said)
+    seat = Seat(place.settings, place.folder, shared=place.shared, serve=place.serve, on_news=said)
     try:
         seat.prepare()
         asyncio.run(_Lending(place, seat, pipe, said, security).live())

@@ -129,10 +129,10 @@ FLOORS_WITHIN = {
     "farm": (
         "contact keys parcel",
         "answers",
-        "seat talk troubles wire",
-        "freight scheduler serving",
-        "engine joining link",
-        "members",
+        "store talk troubles wire",
+        "freight scheduler seat",
+        "engine link serving",
+        "joining members",
     ),
     "page": (
         "answers words",

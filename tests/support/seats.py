@@ -71,6 +71,7 @@ class Machine:
     def __init__(self, join: Path, name: str, devices: Sequence[str] = ("cpu",), **how: Any) -> None:
         self.name = name
         self.folder = joining.home_of(name)
+        self._how = (join, name, devices, how)
         self._process = start_server().Process(
             target=_lend, args=(join, name, tuple(devices), dict(os.environ), how)
         )
@@ -82,11 +83,6 @@ class Machine:
 
     def engine_pids(self) -> list[int]:
         return _pids_in(self.folder, "engine.pid")
-
-    def signal(self, pids: Sequence[int], number: signal.Signals) -> None:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
 
     def wait(self) -> int:
         """Wait for the end of its process; return the exit code."""
@@ -102,8 +98,13 @@ class Machine:
 
     def kill(self) -> None:
         """End it without a word, as a power cut does."""
-        self.signal([self._process.pid or 0], signal.SIGKILL)
+        send([self._process.pid or 0], signal.SIGKILL)
         self.wait()
+
+    def again(self) -> "Machine":
+        """Return the same machine, switched on again."""
+        join, name, devices, how = self._how
+        return Machine(join, name, devices, **how)
 
 
 def _pids_in(folder: Path, name: str) -> list[int]:
@@ -111,18 +112,26 @@ def _pids_in(folder: Path, name: str) -> list[int]:
 
 
 @contextmanager
-def lent(home: FarmHome, *names: str, **how: Any) -> Iterator[list[Machine]]:
-    """Have machines lend a device each; fail if one leaves a process behind."""
+def lent(home: FarmHome, *names: str, painters: Sequence[str] = (), **how: Any) -> Iterator[list[Machine]]:
+    """Have machines lend a device each, `painters` with the real engine; fail if a process is left behind."""
     machines = [Machine(home.join, name, **how) for name in names]
+    machines += [Machine(home.join, name, engine="real") for name in painters]
     try:
         yield machines
     finally:
         pids = []
         for machine in machines:
-            machine.signal(machine.seat_pids(), signal.SIGCONT)
+            send([*machine.seat_pids(), *machine.engine_pids()], signal.SIGCONT)
             machine.end()
             pids += [*machine.seat_pids(), *machine.engine_pids()]
         wait_for(lambda: not list(filter(_lives, pids)), what="the end of all of their processes")
+
+
+def send(pids: Sequence[int], number: signal.Signals) -> None:
+    """Send a signal to processes, of which some may have ended."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _lives(pid: int) -> bool:
@@ -170,7 +179,11 @@ def _lend(
     log.parent.mkdir(parents=True, exist_ok=True)
     is_real = how.get("engine") == "real"
     places = joining.places_of(
-        read_join(path), name, devices, serve=_serve_real if is_real else _serve_played
+        read_join(path),
+        name,
+        devices,
+        shared=how.get("shared", ()),
+        serve=_serve_real if is_real else _serve_played,
     )
     for place in places:
         place.folder.mkdir(parents=True, exist_ok=True)
