@@ -16,6 +16,7 @@ from nst_daemon.disk.files import written_whole
 from nst_daemon.engine.process import OnFacts, OnProgress, ShouldStop
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, ConditionError, MissingError, NstError, SeatLostError
+from nst_daemon.farm.ahead import Ahead
 from nst_daemon.farm.answers import BEGUN, BUSY, CHECKPOINT, LEAVING, Peek, UnreachableError
 from nst_daemon.farm.contact import Seats
 from nst_daemon.farm.freight import Freight
@@ -25,6 +26,7 @@ from nst_daemon.farm.talk import Talk
 logger = logging.getLogger(__name__)
 
 PEEK_SECONDS: Final = 0.5  # a seat answers at once when it is done, else after so long
+BRISK_SECONDS: Final = 0.05  # or after so long, where there is something to do for the next painting
 BUSY_SECONDS: Final = 0.1  # between two tries at a seat that leaves off another painting
 
 
@@ -46,6 +48,7 @@ class FarmEngine:
         self._on_facts = on_facts
         self._terms = terms  # asked anew: a config may change
         self._facts = EngineFacts(device=settings.device)
+        self._ahead: Ahead | None = None  # what was sent during the painting before
 
     @property
     def facts(self) -> EngineFacts:
@@ -84,10 +87,14 @@ class FarmEngine:
             # A seat that had it the last time has a later one itself.
             packing, files = packed(order, has_checkpoint=self._seats.last_seat_of(order.key) != self.seat)
             self._seats.set_last_seat(order.key, self.seat)
+            if self._ahead is not None:
+                self._ahead.end(talk, packing.blobs)
+            styles = {style.sha256 for style in order.styles}
+            self._ahead = Ahead(talk, lambda: self._seats.look_ahead(self.seat, styles))
             freight.send(packing, files, order.original)
             while not self._begin(talk, packing):
                 freight.send(packing, files, order.original)
-            made = self._followed(talk, _Onlooker(order, freight), on_progress)
+            made = self._followed(talk, _Onlooker(order, freight, self._ahead), on_progress)
             assert made is not None  # an order that is over without an error has a painting
             painting = freight.bring_home(made, order.result.parent)
         self._seats.count_painted(self.seat)
@@ -112,6 +119,7 @@ class FarmEngine:
         try:
             yield talk
         except SeatLostError:
+            self._ahead = None
             self._seats.count_lost(self.seat)
             self._tell(EngineFacts(device=self._settings.device))
             raise
@@ -140,9 +148,11 @@ class FarmEngine:
         """Wait for the end of what is in hand; return what came of it."""
         last: Progress | None = None
         while True:
-            mark = "" if onlooker is None else onlooker.preview_mark
+            mark, wait = "", PEEK_SECONDS
+            if onlooker is not None:
+                mark, wait = onlooker.preview_mark, onlooker.patience()
             peek: Peek = talk.ask(
-                "peek", is_stopped_there=True, token=talk.token, preview_mark=mark, wait=PEEK_SECONDS
+                "peek", is_stopped_there=True, token=talk.token, preview_mark=mark, wait=wait
             )
             self._tell(peek.facts)
             if peek.is_leaving:
@@ -172,12 +182,18 @@ class FarmEngine:
 
 
 class _Onlooker:
-    """What is seen here of a painting that grows there."""
+    """What is seen here of a painting that grows there, and done for the next one."""
 
-    def __init__(self, order: Order, freight: Freight) -> None:
+    def __init__(self, order: Order, freight: Freight, ahead: Ahead) -> None:
+        self._ahead = ahead
         self.preview_mark = ""  # of the preview that was shown last
         self._order = order
         self._freight = freight
+
+    def patience(self) -> float:
+        """Send the next bytes that will be needed; return for how long the seat may keep us waiting now."""
+        self._ahead.go_on()
+        return BRISK_SECONDS if self._ahead.is_sending else PEEK_SECONDS
 
     def look(self, peek: Peek) -> None:
         """Show how far it is, and keep what another seat could go on from."""

@@ -26,11 +26,10 @@ from nst_daemon.farm.parcel import (
     spoilt,
     unpacked_painting,
 )
-from nst_daemon.farm.talk import Talk
+from nst_daemon.farm.talk import SEND_SECONDS, Talk
 
 logger = logging.getLogger(__name__)
 
-SEND_SECONDS: Final = 60.0  # for a chunk of a file, on a slow link
 TRIES: Final = 3  # of a file that arrives damaged
 PULL_SECONDS: Final = 60.0  # between two looks at a checkpoint: so much of a long painting may be lost
 

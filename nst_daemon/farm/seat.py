@@ -50,7 +50,7 @@ from nst_daemon.farm.store import Store
 logger = logging.getLogger(__name__)
 
 CALLS: Final = frozenset(
-    {"hello", "lacks", "put", "borrow", "begin", "peek", "stop", "fetch", "forget", "rest", "drain"}
+    {"hello", "lacks", "put", "borrow", "drop", "begin", "peek", "stop", "fetch", "forget", "rest", "drain"}
 )
 CHECKPOINT_SECONDS: Final = 30 * 24 * 3600.0  # then nobody comes back for it
 
@@ -149,6 +149,11 @@ class Seat:
     async def borrow(self, blob: Blob, root: str, parts: tuple[str, ...], size: int) -> Sight:
         """Take a file from a folder that both see, if that may be read and has it."""
         return await self._store.borrow(blob, root, parts, size)
+
+    async def drop(self, blobs: tuple[Blob, ...]) -> None:
+        """Forget files that were sent for a painting which another seat has; not those of the one in hand."""
+        needed = self.hand.parcel.order.blobs if self.hand and self.hand.parcel.order else ()
+        self._store.drop(blob for blob in blobs if blob not in needed)
 
     async def begin(self, token: str, parcel: Parcel) -> str:
         """Take a parcel in hand: BEGUN, or what is in the way."""

@@ -16,6 +16,7 @@ from nst_daemon.farm.answers import StrangerError, UnreachableError
 from nst_daemon.farm.contact import Seats
 
 CALL_SECONDS: Final = 10.0  # for one answer; then it is asked again
+SEND_SECONDS: Final = 60.0  # for one with a chunk of a file, on a slow link
 SLICE_SECONDS: Final = 0.2  # between two looks whether to stop
 STOP_SECONDS: Final = 1.5  # a stop is waited for so long, and is on its way then
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from nst_daemon.errors import (
 )
 from nst_daemon.farm import freight, talk
 from nst_daemon.farm.answers import Peek, Sight, StrangerError, UnreachableError
+from nst_daemon.farm.contact import Hint
 from nst_daemon.farm.engine import FarmEngine
 from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked, wishes_of
 from nst_daemon.farm.seat import Seat
@@ -48,6 +49,7 @@ class PlayedWire:
         self.counts = {"painted": 0, "lost": 0}
         self.gone = False
         self.last: dict[str, str | None] = {}
+        self.hint: Hint | None = None
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(pool := ThreadPoolExecutor(THREADS))
         all_of_them = threading.Barrier(THREADS + 1)
@@ -87,6 +89,9 @@ class PlayedWire:
 
     def set_last_seat(self, key: str, name: str | None) -> None:
         self.last[key] = name
+
+    def look_ahead(self, name: str, styles: Collection[str]) -> Hint | None:
+        return self.hint
 
     def count_painted(self, name: str) -> None:
         self.counts["painted"] += 1
@@ -132,6 +137,7 @@ def wire(warm_wire: PlayedWire) -> PlayedWire:
     warm_wire.counts = {"painted": 0, "lost": 0}
     warm_wire.gone = False
     warm_wire.last.clear()
+    warm_wire.hint = None
     return warm_wire
 
 
@@ -383,6 +389,62 @@ def test_weights_of_the_users_own_are_compared_by_their_hash(
     weights.write_bytes(b"yet others")
     with pytest.raises(MissingError, match="lacks the weights"):
         wire.seat._engine_for(wishes)
+
+
+# ── sent ahead ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def next_order(tmp_path: Path) -> Order:
+    (tmp_path / "next").mkdir()
+    return replace(order_of(tmp_path / "next", b"n" * (CHUNK + 3)), job=8, key="n" * 64)
+
+
+def hint_of(order: Order) -> Hint:
+    packing, files = packed(order)
+    return Hint(packing.photo, files)
+
+
+def test_what_is_needed_next_is_sent_while_a_seat_paints(
+    engine: FarmEngine, wire: PlayedWire, order: Order, next_order: Order
+) -> None:
+    painted(engine, order)  # its style is there
+    wire.hint, wire.asked[:] = hint_of(next_order), []
+    painted(engine, order)
+    wire.hint = None
+    assert painted(engine, next_order).endswith(b":" + b"n" * (CHUNK + 3))
+    assert wire.asked.count("put") == 3  # a photo, and one that takes two messages
+    assert "drop" not in wire.asked
+
+
+def test_what_another_seat_paints_is_not_kept(
+    engine: FarmEngine, wire: PlayedWire, order: Order, next_order: Order
+) -> None:
+    wire.hint = hint_of(next_order)
+    painted(engine, order)
+    wire.hint = None
+    painted(engine, order)
+    assert wire.asked.count("drop") == 1
+    assert wire.ask("gpu1/cpu", "lacks", blobs=(hint_of(next_order).photo,)).result(10)
+
+
+@pytest.mark.parametrize("fault", ["lost", "damaged", "gone"])
+def test_what_fails_ahead_fails_nothing(
+    engine: FarmEngine, wire: PlayedWire, order: Order, next_order: Order, fault: str
+) -> None:
+    painted(engine, order)
+    wire.hint = hint_of(next_order)
+    content = next_order.photo.read_bytes()
+    if fault == "gone":
+        next_order.photo.unlink()
+    else:
+        wire.faults = [("put", lambda answer: answer)]  # of the photo in hand
+        wire.faults += [("put", silent if fault == "lost" else lambda _: False)]
+    painted(engine, order)
+    wire.hint = None
+    next_order.photo.write_bytes(content)
+    assert painted(engine, next_order).endswith(content)
+    assert wire.counts == {"painted": 3, "lost": 0}
 
 
 # ── a folder that both see ──────────────────────────────────────────────────────────────────────────────
