@@ -15,9 +15,6 @@ from support.farms import assert_each_was_painted_once, done, drop, logs, painte
 from support.seats import FarmHome
 from support.waiting import WAIT_SECONDS, wait_for
 
-from nst_daemon.config.addresses import Address
-from nst_daemon.farm.keys import make_farm
-
 __all__ = ["logs"]
 
 IS_ROOT = sys.platform == "linux" and os.geteuid() == 0
@@ -85,11 +82,7 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture
 def home(tmp_path: Path, network: Network) -> FarmHome:
-    home = FarmHome(tmp_path / "home", farm="local: false, silence_seconds: 5")
-    address = Address.parse(f"tls://{HERE}:{home.port}")
-    home.source.write_text(home.source.read_text().replace(f"tcp://127.0.0.1:{home.port}", str(address)))
-    home.join = make_farm(home.config.state_dir, address).join
-    return home
+    return FarmHome(tmp_path / "home", farm="local: false, silence_seconds: 5", host=HERE, is_encrypted=True)
 
 
 @contextmanager

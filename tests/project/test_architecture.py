@@ -127,10 +127,10 @@ FLOORS_WITHIN = {
         "part plug_ins",
     ),
     "farm": (
-        "contact keys parcel",
-        "answers",
+        "keys parcel",
+        "answers contact",
         "store talk troubles wire",
-        "freight scheduler seat",
+        "ahead freight scheduler seat",
         "engine link serving",
         "joining members",
     ),

@@ -19,12 +19,13 @@ from typing import Any
 import psutil
 
 from nst_daemon.config import state_home
+from nst_daemon.config.addresses import Address, Scheme
 from nst_daemon.config.orders import SeatFacts
 from nst_daemon.engine import process as engine_process
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.farm import joining, link, serving
-from nst_daemon.farm.keys import read_join
+from nst_daemon.farm.keys import make_farm, read_join
 from nst_daemon.farm.serving import SeatPlace
 from nst_daemon.system.child import Child
 from support import syncing
@@ -41,12 +42,24 @@ def free_port() -> int:
 class FarmHome(Home):
     """A home whose daemon paints at seats alone, unless its config says otherwise."""
 
-    def __init__(self, path: Path, *, farm: str = "local: false", more: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        farm: str = "local: false",
+        more: str = "",
+        host: str = "127.0.0.1",
+        is_encrypted: bool = False,
+    ) -> None:
         self.port = free_port()
-        super().__init__(path, f"{CONFIG}farm: {{listen: 'tcp://127.0.0.1:{self.port}', {farm}}}\n{more}")
-        self.join = path / "join.json"
-        self.join.write_text(json.dumps({"farm": 1, "address": f"tcp://127.0.0.1:{self.port}"}))
-        self.join.chmod(0o600)
+        self.address = Address(Scheme.TLS if is_encrypted else Scheme.TCP, host, self.port)
+        super().__init__(path, f"{CONFIG}farm: {{listen: '{self.address}', {farm}}}\n{more}")
+        if is_encrypted:
+            self.join = make_farm(self.config.state_dir, self.address).join
+        else:
+            self.join = path / "join.json"
+            self.join.write_text(json.dumps({"farm": 1, "address": str(self.address)}))
+            self.join.chmod(0o600)
 
     def start(self, crash_at: str = "", **how: Any) -> ForkServerProcess:
         return super().start(crash_at, prepare=prepare_daemon, **how)
