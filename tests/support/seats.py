@@ -186,7 +186,7 @@ def _lend(
     os.environ.update(environment)
     syncing.spare_the_disk()
     setattr(joining, "Child", partial(Child, method="forkserver"))  # noqa: B010
-    setattr(joining, "serve_seat", _serve_seat)  # noqa: B010
+    setattr(joining, "serve_seat", partial(_serve_seat, how.get("contact")))  # noqa: B010
     setattr(joining, "FIRST_PAUSE", 0.1)  # noqa: B010
     log = state_home() / "seats" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +195,7 @@ def _lend(
         read_join(path),
         name,
         devices,
+        port=how.get("port", 0),
         shared=how.get("shared", ()),
         serve=_serve_real if is_real else _serve_played,
     )
@@ -210,7 +211,10 @@ def _lend(
         joining.lend(places, show)
 
 
-def _serve_seat(pipe: Connection, place: SeatPlace) -> None:
+def _serve_seat(contact: str | None, pipe: Connection, place: SeatPlace) -> None:
+    if contact is not None:  # the address at which it is to be dialled is not its own
+        kind = serving._worker_class()
+        setattr(serving, "_worker_class", lambda: partial(kind, contact_address=contact))  # noqa: B010
     syncing.spare_the_disk()
     engine_process.START_METHOD = "forkserver"  # type: ignore[misc]
     (place.folder / "seat.pid").write_text(str(os.getpid()))
