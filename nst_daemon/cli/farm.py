@@ -24,6 +24,7 @@ from nst_daemon.errors import ConfigError, MissingError
 
 if TYPE_CHECKING:
     from nst_daemon.config.addresses import Address
+    from nst_daemon.farm.keys import Join
 
 farm = typer.Typer(
     help="Let other machines paint, too: keys, and who is there.", no_args_is_help=True, rich_markup_mode=None
@@ -93,12 +94,10 @@ def join(
 
     Example: nst-daemon farm join join.json --devices cuda:0
     """
-    require_extra()
+    found = join_of(file)
     from nst_daemon.config.loading import absolute
     from nst_daemon.farm import joining
-    from nst_daemon.farm.keys import read_join
 
-    found = read_join(file)
     machine = joining.machine_name(name)
     lent = joining.devices_of(devices, joining.home_of(machine) / "weights")
     say(f"{machine} lends {', '.join(lent)} to {found.address}.")
@@ -161,6 +160,19 @@ def drain(
             )
         ledger.requests.drain([seat or EVERYBODY])
     say(f"Asked to leave: {', '.join(found)}.")
+
+
+def join_of(file: Path) -> "Join":
+    """Return what a join file says, where this machine could join by it.
+
+    Raises:
+        MissingError: what a farm needs is not installed.
+        ConfigError, ConditionError: the file is of no use.
+    """
+    require_extra()
+    from nst_daemon.farm.keys import read_join
+
+    return read_join(file)
 
 
 def require_extra() -> None:

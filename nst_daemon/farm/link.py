@@ -15,6 +15,7 @@ from nst_daemon.farm.answers import Hello, UnreachableError
 from nst_daemon.farm.scheduler import CannotListen, TurnedAway, serve_scheduler
 from nst_daemon.ledger.jobs import Problem
 from nst_daemon.system.child import Child, EndedError
+from nst_daemon.system.pauses import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Link:
         self._reason = ""  # why it cannot listen
         self._refused: dict[Problem, float] = {}  # who was turned away, and when last
         self._due = float("-inf")
-        self._pause = FIRST_PAUSE
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         self._up_since: float | None = None  # since when the scheduler answers; None: it does not
         self._scheduler = ""  # which one answers: another knows nobody
         self._expected: dict[str, str] = {}  # who was there before it began, and may come back
@@ -76,10 +77,9 @@ class Link:
             logger.warning("the farm's scheduler has ended (%s)", error)
         up_since = self._up_since
         if up_since is not None and time.monotonic() - up_since > STEADY_SECONDS:
-            self._pause = FIRST_PAUSE
+            self._pauses.reset()
         if not self._child.is_alive() and time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._due = time.monotonic() + self._pauses.next()
             try:
                 self._child.start(self._address, self._security)
             except ConditionError as error:

@@ -25,6 +25,7 @@ from nst_daemon.farm import wire
 from nst_daemon.farm.answers import UnreachableError
 from nst_daemon.farm.seat import CALLS, Seat
 from nst_daemon.farm.wire import Wire
+from nst_daemon.system.pauses import Pauses
 
 if TYPE_CHECKING:
     from nst_daemon.farm.keys import Join
@@ -124,15 +125,14 @@ class _Lending:
     async def live(self) -> None:
         """Lend the device until it is to leave."""
         listening = asyncio.create_task(self._listen())
-        pause = FIRST_PAUSE
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         try:
             while not self._leaving.is_set():
                 if await self._join_once():
-                    pause = FIRST_PAUSE
+                    pauses.reset()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):
+                    async with asyncio.timeout(pauses.next() * random.uniform(0.8, 1.2)):
                         await self._leaving.wait()
-                pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             listening.cancel()
             await self._seat.close()

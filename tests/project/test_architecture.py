@@ -33,7 +33,7 @@ FLOORS = (
 # fmt: off
 FLOORS_WITHIN = {
     "system": (
-        "child crash extras machine opener",
+        "child crash extras machine opener pauses",
     ),
     "disk": (
         "locks logs spelling system verdicts",
