@@ -1,12 +1,15 @@
 """Photos at played seats on loopback: what handing one over costs, and how many seats one keeps busy.
 
-    python benchmarks/farm.py [--seats 1 2 4] [--photos 200] [--seconds 0.1] [--megabytes 0.1] [--ahead both]
+    python benchmarks/farm.py [--seats 1 2 4] [--photos 200] [--seconds 0.1] [--megabytes 0.1]
+    python benchmarks/farm.py --seats 1 --photos 20 --seconds 1 --megabytes 8 --mbit 100 --ahead both
     python benchmarks/farm.py --idle 100
 
 Daemon, ledger, scheduler, seats and their engines' processes are the real ones; reading and painting are
 played, and a painting takes `--seconds` at a seat. Seats on one machine share its cores with the coordinator.
-With `--ahead both` each is measured without the next photo being sent ahead, and with. `--idle`: which share
-of a core the coordinator takes while so many seats have nothing to do. Writes benchmarks/results/farm.json.
+`--mbit` puts a line of at most so many megabits a second before each seat, as a relay in this process, whose CPU is
+counted, too. With `--ahead both` each is measured without the next photo being sent ahead, and with.
+`--idle`: which share of a core the coordinator takes while so many seats have nothing to do. Writes
+benchmarks/results/farm.json.
 """
 
 import argparse
@@ -20,7 +23,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -28,11 +32,9 @@ from load import PlayedReader
 
 from nst_daemon.config import load
 from nst_daemon.daemon.daemon import Daemon
-from nst_daemon.engine.process import Serve
 from nst_daemon.farm import ahead
 from nst_daemon.farm.joining import places_of
 from nst_daemon.farm.keys import Join
-from nst_daemon.farm.serving import serve_seat
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 from nst_daemon.system.child import Child
@@ -53,35 +55,37 @@ farm: {{listen: 'tcp://127.0.0.1:{port}', local: false}}
 """
 
 
-def played() -> tuple[Serve, str]:
-    """Return what the tests have for an engine's process, and the file that says how it paints."""
+@contextmanager
+def lent(address: str, seats: int, seconds: float, mbit: float = 0.0) -> Iterator[None]:
+    """Lend so many devices with the tests' engine, each behind a line of so many megabits a second."""
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from support.daemons import SLOW, serve_played, start_server
+    from support.relay import Relay
+    from support.seats import free_port, serve_seat
 
     start_server()  # which seats are forked from: a hundred of them share their memory
-    return serve_played, SLOW
-
-
-@contextmanager
-def lent(address: str, seats: int, seconds: float) -> Iterator[None]:
-    """Lend so many played devices."""
-    serve, slow = played()
-    places = places_of(Join(address), f"bench-{os.getpid()}", ["cpu"] * seats, serve=serve)
+    names = ["cpu"] * seats
+    places = places_of(
+        Join(address), f"bench-{os.getpid()}", names, port=free_port() if mbit else 0, serve=serve_played
+    )
     home = places[0].folder.parent
-    home.mkdir(parents=True, exist_ok=True)
-    (home / slow).write_text(f"0 {seconds}")
-    children = [
-        Child(serve_seat, name="nst-seat", words="A seat", method="forkserver", has_children=True)
-        for _ in places
-    ]
-    try:
-        for child, place in zip(children, places, strict=True):
+    for place in places:
+        place.folder.mkdir(parents=True, exist_ok=True)
+    (home / SLOW).write_text(f"0 {seconds}")
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, home)
+        for place in places:
+            contact = None
+            if mbit:
+                relay = Relay(place.port)
+                stack.callback(relay.close)
+                relay.pace = 8e-6 / mbit
+                contact = f"tcp://127.0.0.1:{relay.port}"
+            serve = partial(serve_seat, contact)
+            child = Child(serve, name="nst-seat", words="A seat", method="forkserver", has_children=True)
+            stack.callback(child.end)
             child.start(place)
         yield
-    finally:
-        for child in children:
-            child.end()
-        shutil.rmtree(home)
 
 
 @contextmanager
@@ -106,7 +110,14 @@ def running(base: Path) -> Iterator[tuple[str, Ledger]]:
 
 
 def measured(
-    base: Path, *, seats: int, photos: int, seconds: float, megabytes: float, is_ahead: bool = True
+    base: Path,
+    *,
+    seats: int,
+    photos: int,
+    seconds: float,
+    megabytes: float,
+    mbit: float = 0.0,
+    is_ahead: bool = True,
 ) -> dict[str, float]:
     """Paint photos at so many seats; return what it took."""
     (base / "inbox").mkdir(parents=True)
@@ -114,7 +125,7 @@ def measured(
         content = b"%d " % number + os.urandom(int(megabytes * 1e6))
         (base / "inbox" / f"photo{number}.jpg").write_bytes(content)
     setattr(ahead, "AHEAD_BYTES", SENT_AHEAD if is_ahead else 0)  # noqa: B010
-    with running(base) as (address, ledger), lent(address, seats, seconds):
+    with running(base) as (address, ledger), lent(address, seats, seconds, mbit):
         _wait(lambda: _count(ledger, JobState.QUEUED) == photos)
         _wait(lambda: len(ledger.snapshot(running=True).seats) == seats)
         ledger.requests.resume()
@@ -202,6 +213,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=0.1)
     parser.add_argument("--megabytes", type=float, default=0.1)
+    parser.add_argument("--mbit", type=float, default=0.0, help="a line of at most so many megabits a second")
     parser.add_argument("--ahead", choices=("on", "both"), default="on")
     parser.add_argument("--idle", type=int, default=0, metavar="SEATS")
     asked = parser.parse_args()
@@ -229,6 +241,7 @@ def painted(folder: Path, asked: argparse.Namespace) -> list[dict[str, float]]:
                 photos=asked.photos,
                 seconds=asked.seconds,
                 megabytes=asked.megabytes,
+                mbit=asked.mbit,
                 is_ahead=is_ahead,
             )
         )

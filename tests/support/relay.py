@@ -17,6 +17,7 @@ class Relay:
     def __init__(self, target: int) -> None:
         self.port, self.target = free_port(), target
         self.delay = 0.0  # seconds, each way
+        self.pace = 0.0  # seconds that a byte takes, each way
         self.damages = 0  # so many of the next blocks arrive damaged
         self._ends: set[asyncio.StreamWriter] = set()
         self._is_cut = False
@@ -82,7 +83,7 @@ class Relay:
         async def arrive() -> None:
             while True:
                 due, block = await line.get()
-                await asyncio.sleep(due - self._loop.time())
+                await asyncio.sleep(max(0.0, due - self._loop.time()) + self.pace * len(block))
                 await self._flows.wait()
                 if not block:
                     break

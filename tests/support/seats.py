@@ -186,7 +186,7 @@ def _lend(
     os.environ.update(environment)
     syncing.spare_the_disk()
     setattr(joining, "Child", partial(Child, method="forkserver"))  # noqa: B010
-    setattr(joining, "serve_seat", partial(_serve_seat, how.get("contact")))  # noqa: B010
+    setattr(joining, "serve_seat", partial(serve_seat, how.get("contact")))  # noqa: B010
     setattr(joining, "FIRST_PAUSE", 0.1)  # noqa: B010
     log = state_home() / "seats" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -211,8 +211,9 @@ def _lend(
         joining.lend(places, show)
 
 
-def _serve_seat(contact: str | None, pipe: Connection, place: SeatPlace) -> None:
-    if contact is not None:  # the address at which it is to be dialled is not its own
+def serve_seat(contact: str | None, pipe: Connection, place: SeatPlace) -> None:
+    """Stand in for what runs in a seat's process; `contact`: it is to be dialled at another address."""
+    if contact is not None:
         kind = serving._worker_class()
         setattr(serving, "_worker_class", lambda: partial(kind, contact_address=contact))  # noqa: B010
     syncing.spare_the_disk()
