@@ -6,8 +6,8 @@
 
 Daemon, ledger, scheduler, seats and their engines' processes are the real ones; reading and painting are
 played, and a painting takes `--seconds` at a seat. Seats on one machine share its cores with the coordinator.
-`--mbit` puts a line of at most so many megabits a second before each seat, as a relay in this process, whose CPU is
-counted, too. With `--ahead both` each is measured without the next photo being sent ahead, and with.
+`--mbit` puts a line of at most so many megabits a second before each seat: a relay in this process, whose CPU
+is counted, too. With `--ahead both` each is measured without the next photo being sent ahead, and with.
 `--idle`: which share of a core the coordinator takes while so many seats have nothing to do. Writes
 benchmarks/results/farm.json.
 """
