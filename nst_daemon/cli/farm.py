@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from nst_daemon import disk
 from nst_daemon.cli.common import (
     ConfigOption,
     JsonOption,
@@ -23,6 +24,7 @@ from nst_daemon.errors import ConfigError, MissingError
 
 if TYPE_CHECKING:
     from nst_daemon.config.addresses import Address
+    from nst_daemon.farm.keys import Join
 
 farm = typer.Typer(
     help="Let other machines paint, too: keys, and who is there.", no_args_is_help=True, rich_markup_mode=None
@@ -77,6 +79,14 @@ def join(
             "--port", min=0, max=65535, metavar="P", help="Where the first seat listens, the next at P + 1."
         ),
     ] = 0,
+    shared: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--shared",
+            metavar="DIR",
+            help="A folder that the coordinator sees, too: its files are read there. Several times: several.",
+        ),
+    ] = None,
 ) -> None:
     """Lend this machine's devices to a daemon elsewhere; stays, and tries again for ever.
 
@@ -84,16 +94,20 @@ def join(
 
     Example: nst-daemon farm join join.json --devices cuda:0
     """
-    require_extra()
+    found = join_of(file)
+    from nst_daemon.config.loading import absolute
     from nst_daemon.farm import joining
-    from nst_daemon.farm.keys import read_join
 
-    found = read_join(file)
     machine = joining.machine_name(name)
     lent = joining.devices_of(devices, joining.home_of(machine) / "weights")
     say(f"{machine} lends {', '.join(lent)} to {found.address}.")
+    folders = [absolute(each) for each in shared or ()]
+    for folder in folders:
+        if not disk.is_folder(folder):
+            say(f"There is no folder {folder} yet; until it is there, what is in it is sent.")
     joining.lend(
-        joining.places_of(found, machine, lent, port=port), lambda seat, line: say(f"{seat}: {line}")
+        joining.places_of(found, machine, lent, port=port, shared=folders),
+        lambda seat, line: say(f"{seat}: {line}"),
     )
 
 
@@ -146,6 +160,19 @@ def drain(
             )
         ledger.requests.drain([seat or EVERYBODY])
     say(f"Asked to leave: {', '.join(found)}.")
+
+
+def join_of(file: Path) -> "Join":
+    """Return what a join file says, where this machine could join by it.
+
+    Raises:
+        MissingError: what a farm needs is not installed.
+        ConfigError, ConditionError: the file is of no use.
+    """
+    require_extra()
+    from nst_daemon.farm.keys import read_join
+
+    return read_join(file)
 
 
 def require_extra() -> None:

@@ -96,7 +96,9 @@ def service(
         made = services.plan(load_config(config), kind)
     else:
         if action is ServiceAction.INSTALL:
-            _check_join(farm)
+            from nst_daemon.cli.farm import join_of
+
+            join_of(farm)  # what it would be refused for at each log-in
         made = services.farm_plan(farm, kind)
     if dry_run:
         _show_files(made)
@@ -109,16 +111,6 @@ def service(
             answer(line)
         if not services.is_installed(made):
             raise typer.Exit(ExitCode.MISSING)
-
-
-def _check_join(file: Path) -> None:
-    """Raise unless this machine could join by a file. Raises: ConfigError, MissingError, ConditionError."""
-    from nst_daemon.cli.farm import require_extra
-
-    require_extra()
-    from nst_daemon.farm.keys import read_join
-
-    read_join(file)
 
 
 def _show_files(made: "Plan") -> None:

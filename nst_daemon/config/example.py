@@ -61,6 +61,7 @@ WHY: Final[Mapping[str, str]] = {
     "farm.local": "whether this machine's own devices paint too",
     "farm.silence_seconds": "a machine without an answer for so long is given up, its photo goes elsewhere",
     "farm.lost_limit": "how often a photo may lose the machine that paints it at no cost",
+    "farm.shared": "folders that they see too, and read there: [{here: /photos, there: /mnt/photos}]",
     "set.preset": "classic, draft, balanced, fine",
     "set.size": "px, longer side; or original",
     "set.strength": "0 is the photo, 1 the painting",

@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Final
 
 from annotated_types import Ge
@@ -111,6 +112,12 @@ def farm_address(text: str) -> str:
     return str(address)
 
 
+def _as_absolute(text: str) -> str:
+    if not any(kind(text).is_absolute() for kind in (PurePosixPath, PureWindowsPath)):
+        raise ValueError(f"{text!r} does not begin at a root")
+    return text
+
+
 def _as_time(text: str) -> str:
     idle_seconds(text)
     return text
@@ -168,6 +175,11 @@ Listen = Annotated[
     str,
     AfterValidator(farm_address),
     Field(description="off, or tls:// with a host and a port, such as tls://192.168.1.5:8786"),
+]
+AbsolutePath = Annotated[
+    str,
+    AfterValidator(_as_absolute),
+    Field(description="a path from the root on, as the other machine writes it, such as /mnt/photos"),
 ]
 Devices = Annotated[
     tuple[str, ...],

@@ -15,7 +15,16 @@ from pydantic import ValidationError
 
 from nst_daemon import disk
 from nst_daemon.config.blends import blend_of
-from nst_daemon.config.model import Config, ConfigText, EngineConfig, Folder, FolderText, RuleText, keys_of
+from nst_daemon.config.model import (
+    Config,
+    ConfigText,
+    EngineConfig,
+    FarmConfig,
+    Folder,
+    FolderText,
+    RuleText,
+    keys_of,
+)
 from nst_daemon.config.overlaps import Place, overlaps
 from nst_daemon.config.recipe import Rule
 from nst_daemon.config.refusals import adapter, faults_of
@@ -175,12 +184,18 @@ def _complete(written: ConfigText, source: Path) -> Config:
         state_dir=absolute(written.state_dir, base) if written.state_dir else _state_dir(source),
         watch=written.watch,
         engine=engine,
-        farm=written.farm,
+        farm=_farm(written.farm, base),
         tray=written.tray,
         notify=written.notify,
         exchange=_exchange(written.exchange, base),
         page=written.page,
         max_megapixels=written.max_megapixels,
+    )
+
+
+def _farm(farm: FarmConfig, base: Path) -> FarmConfig:
+    return replace(
+        farm, shared=tuple(replace(each, here=str(absolute(each.here, base))) for each in farm.shared)
     )
 
 

@@ -14,6 +14,7 @@ from nst_daemon.config.kinds import (
     OFF,
     RULES,
     WORD,
+    AbsolutePath,
     Device,
     Devices,
     FileSize,
@@ -157,6 +158,18 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedFolder:
+    """A folder that other machines see, too."""
+
+    here: str
+    there: AbsolutePath  # how they call it
+
+    def parts_of(self, path: Path) -> tuple[str, ...] | None:
+        """Return the way to a file from the folder; None: it is not in it."""
+        return path.relative_to(self.here).parts if path.is_relative_to(self.here) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FarmConfig:
     """Whether other machines lend their devices, and what is expected of them."""
 
@@ -164,6 +177,7 @@ class FarmConfig:
     local: bool = True  # whether this machine's own engines paint too
     silence_seconds: Annotated[float, Ge(1.0), WORD] = 120.0  # then a seat that does not answer is given up
     lost_limit: Annotated[int, Ge(0), WORD] = 3  # how often a job may lose its seat at no cost
+    shared: tuple[SharedFolder, ...] = ()  # whose files are read there, and not sent
 
     @property
     def is_on(self) -> bool:
@@ -260,6 +274,7 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "engine": EngineConfig,
     "page": Page,
     "farm": FarmConfig,
+    "shared": SharedFolder,
     "folders": FolderText,
     "rules": RuleText,
 }

@@ -20,6 +20,7 @@ class Order:
     result: Path  # where the engine writes, without the extension: the format decides it
     key: str = ""  # the job's unique key, for the result's provenance
     photo_sha256: str = ""  # what `photo` has to be; empty: whatever is there now
+    original: Path | None = None  # whose copy `photo` may be; another machine may see it
     areas: Areas = EVERYWHERE
     preview: Path | None = None  # where a small picture of the painting so far is shown
     checkpoint: Path | None = None  # written while it is painted; a crash goes on from there

@@ -1,6 +1,7 @@
 """What a seat answers, and what it means that it does not. Pure values."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from nst_daemon.config.orders import EngineFacts, Progress
@@ -12,6 +13,16 @@ BUSY: Final = "busy"  # it still leaves off what it had in hand
 LACKING: Final = "lacking"  # files that were here have gone: they have to come anew
 LEAVING: Final = "leaving"  # it takes no parcel any more
 CHECKPOINT: Final = "checkpoint"  # the name under which one is fetched
+
+
+class Sight(StrEnum):
+    """What a seat sees of a file in a folder that it may share with its coordinator; each in words."""
+
+    TAKEN = "was read there"
+    FORBIDDEN = "may not be read there: `farm join --shared` says what may"
+    ABSENT = "is not there"
+    DIFFERENT = "is another file there"
+    BUSY = "waits behind one that its disk does not give out"
 
 
 class UnreachableError(Exception):

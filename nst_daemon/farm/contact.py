@@ -1,7 +1,20 @@
 """What an engine at a seat needs of the farm: a way to ask its seat, and somebody who keeps count."""
 
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
+
+from nst_daemon.farm.parcel import Blob
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a seat will probably need next, and where it lies here."""
+
+    photo: Blob
+    files: Mapping[Blob, Path]  # the photo's, too
 
 
 class Seats(Protocol):
@@ -41,4 +54,8 @@ class Seats(Protocol):
 
     def count_lost(self, name: str) -> None:
         """Count a seat that went with a job in hand."""
+        ...
+
+    def look_ahead(self, name: str, styles: Collection[str]) -> Hint | None:
+        """Return what a seat that paints in styles of these hashes will probably need next."""
         ...

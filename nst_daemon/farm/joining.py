@@ -22,6 +22,7 @@ from nst_daemon.errors import ConditionError, ConfigError
 from nst_daemon.farm.keys import Join
 from nst_daemon.farm.serving import GRACE_SECONDS, LEFT, LeaveSeat, Said, SeatPlace, serve_seat
 from nst_daemon.system.child import Child, EndedError
+from nst_daemon.system.pauses import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,13 @@ def devices_of(asked: str, cache_dir: Path) -> list[str]:
 
 
 def places_of(
-    join: Join, machine: str, devices: Sequence[str], *, port: int = 0, serve: Serve = serve
+    join: Join,
+    machine: str,
+    devices: Sequence[str],
+    *,
+    port: int = 0,
+    shared: Sequence[Path] = (),
+    serve: Serve = serve,
 ) -> list[SeatPlace]:
     """Return what each seat's process is started with. Two on one device share it, and have a number."""
     folder = home_of(machine)
@@ -83,14 +90,20 @@ def places_of(
         at = port + number if port else 0
         places.append(
             SeatPlace(
-                name=f"{machine}/{name}", join=join, settings=settings, folder=own, port=at, serve=serve
+                name=f"{machine}/{name}",
+                join=join,
+                settings=settings,
+                folder=own,
+                port=at,
+                shared=tuple(shared),
+                serve=serve,
             )
         )
     return places
 
 
 def home_of(machine: str) -> Path:
-    """Return the one folder in which this machine's seats read and write."""
+    """Return the one folder in which this machine's seats write, and read but for what is shared."""
     return state_home() / "seats" / machine
 
 
@@ -104,7 +117,7 @@ class _Keeper:
         self._child = Child(serve_seat, name="nst-seat", words="The process of a seat", has_children=True)
         self._began = float("-inf")
         self._due = float("-inf")
-        self._pause = FIRST_PAUSE
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
 
     @property
     def is_alive(self) -> bool:
@@ -127,9 +140,10 @@ class _Keeper:
             if self.has_left:
                 self._show(self.place.name, "has left")
                 return
-            self._pause = FIRST_PAUSE if now - self._began > STEADY_SECONDS else self._pause
+            if now - self._began > STEADY_SECONDS:
+                self._pauses.reset()
             self._show(self.place.name, f"its process has ended ({code}), and is begun anew")
-            self._due, self._pause = now + self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            self._due = now + self._pauses.next()
             self._began = float("-inf")
         if now >= self._due:
             self._begin()

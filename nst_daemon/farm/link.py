@@ -12,9 +12,10 @@ from typing import Any, Final, Protocol
 from nst_daemon.errors import ConditionError, NstError
 from nst_daemon.farm import troubles, wire
 from nst_daemon.farm.answers import Hello, UnreachableError
-from nst_daemon.farm.scheduler import CannotListen, serve_scheduler
+from nst_daemon.farm.scheduler import CannotListen, TurnedAway, serve_scheduler
 from nst_daemon.ledger.jobs import Problem
 from nst_daemon.system.child import Child, EndedError
+from nst_daemon.system.pauses import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ LOOK_SECONDS: Final = 0.5  # between two looks at who is there
 ASK_SECONDS: Final = 5.0  # for a short answer
 REJOIN_SECONDS: Final = 30.0  # a new scheduler is given so long to hear of those who were there before
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a scheduler is started again
+REFUSED_SECONDS: Final = 60.0  # so long it is told of who was turned away; a seat tries each few seconds
 STEADY_SECONDS: Final = 60.0  # one that answered for so long did not end because it cannot begin
 
 
@@ -51,8 +53,9 @@ class Link:
         self._security = security
         self._child = Child(serve_scheduler, name="nst-farm", words="The farm's scheduler")
         self._reason = ""  # why it cannot listen
+        self._refused: dict[Problem, float] = {}  # who was turned away, and when last
         self._due = float("-inf")
-        self._pause = FIRST_PAUSE
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         self._up_since: float | None = None  # since when the scheduler answers; None: it does not
         self._scheduler = ""  # which one answers: another knows nobody
         self._expected: dict[str, str] = {}  # who was there before it began, and may come back
@@ -69,22 +72,33 @@ class Link:
         """Have the scheduler's process run; return why it does not."""
         try:
             while self._child.is_alive() and self._child.poll(0):
-                said = self._child.receive()
-                self._reason = said.reason if isinstance(said, CannotListen) else ""
+                self._hear(self._child.receive())
         except EndedError as error:
             logger.warning("the farm's scheduler has ended (%s)", error)
         up_since = self._up_since
         if up_since is not None and time.monotonic() - up_since > STEADY_SECONDS:
-            self._pause = FIRST_PAUSE
+            self._pauses.reset()
         if not self._child.is_alive() and time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._due = time.monotonic() + self._pauses.next()
             try:
                 self._child.start(self._address, self._security)
             except ConditionError as error:
                 self._reason = error.message
             self.look_soon()
-        return [] if up_since is not None else [troubles.down(self._address, self._reason)]
+        now = time.monotonic()
+        self._refused = {each: at for each, at in self._refused.items() if now - at < REFUSED_SECONDS}
+        down = [] if up_since is not None else [troubles.down(self._address, self._reason)]
+        return [*down, *self._refused]
+
+    def _hear(self, said: object) -> None:
+        """Take in what the scheduler says."""
+        if isinstance(said, TurnedAway):
+            problem = troubles.refused(said.host, is_plain=said.is_plain)
+            if problem not in self._refused:
+                logger.warning("%s %s", problem.message, problem.remedy)
+            self._refused[problem] = time.monotonic()
+        else:
+            self._reason = said.reason if isinstance(said, CannotListen) else ""
 
     def close(self) -> None:
         """End loop and process."""

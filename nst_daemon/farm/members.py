@@ -6,7 +6,7 @@ Nothing of distributed is imported unless `farm.listen` says so.
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from nst_daemon.config import Config
 from nst_daemon.config.addresses import Address, Scheme
-from nst_daemon.config.orders import EngineFacts, SeatFacts
+from nst_daemon.config.orders import EngineFacts, Order, SeatFacts
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import NstError
 from nst_daemon.farm import troubles
 from nst_daemon.farm.answers import Hello, UnreachableError
+from nst_daemon.farm.contact import Hint
 from nst_daemon.farm.engine import FarmEngine
+from nst_daemon.farm.parcel import packed
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Problem, problem_of
 from nst_daemon.ledger.requests import EVERYBODY
@@ -88,6 +90,7 @@ class Farm:
         self._listen = ""  # where the link's scheduler listens
         self._is_resting = False  # there is no farm, and nothing is told of one
         self._last_seats: dict[str, str] = {}  # of jobs that are not painted yet, by their key
+        self._ahead: dict[str, int] = {}  # the job that each seat will probably have next
         self._in_use = 0  # engines in the middle of something
 
     def __enter__(self) -> Self:
@@ -196,7 +199,7 @@ class Farm:
             settings.device.removeprefix(SEAT),
             self,
             on_facts=on_facts,
-            silence_seconds=lambda: self._config.farm.silence_seconds,
+            terms=lambda: self._config.farm,
         )
 
     def run_of(self, name: str) -> str:
@@ -258,6 +261,35 @@ class Farm:
             while len(self._last_seats) > REMEMBERED:
                 del self._last_seats[next(iter(self._last_seats))]
 
+    def look_ahead(self, name: str, styles: Collection[str]) -> Hint | None:
+        """Return what a seat that paints in styles of these hashes will probably need next; no other's."""
+        if self._config.farm.shared:
+            return None  # it reads for itself, where it can
+        with self._lock:
+            others = {job for seat, job in self._ahead.items() if seat != name}
+        job = self._ledger.queue.look_ahead(styles=styles, others=others)
+        if job is None or job.recipe is None:
+            return None
+        with self._lock:
+            self._ahead[name] = job.id
+        packing, files = packed(
+            Order(
+                job=job.id,
+                photo=job.copy,
+                photo_name=job.photo,
+                photo_sha256=job.photo_sha256,
+                styles=job.styles,
+                recipe=job.recipe,
+                result=job.copy,
+                areas=job.areas,
+            )
+        )
+        return Hint(packing.photo, files)
+
+    def ahead(self, name: str) -> int | None:
+        """Return the job for which a seat has got its files ahead."""
+        return self._ahead.get(name)
+
     def count_painted(self, name: str) -> None:
         """Count a painting that came home."""
         with self._lock:
@@ -269,6 +301,7 @@ class Farm:
         with self._lock:
             if (member := self._members.get(name)) is not None:
                 member.lost += 1
+                self._ahead.pop(name, None)
                 member.lost_at = time.monotonic()
                 member.greeted = ""
                 if member.address:
@@ -294,6 +327,7 @@ class Farm:
                     logger.info("%s has left", member.name)
                     member.address, member.greeted, member.hello = "", "", None
                     member.problem, member.state, member.facts = None, "", EngineFacts()
+                    self._ahead.pop(member.name, None)
             self._news.notify_all()
             return [
                 (each.name, each.address)

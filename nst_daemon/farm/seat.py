@@ -11,20 +11,30 @@ import platform
 import sys
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from nst_daemon import __version__, disk
 from nst_daemon.config.orders import Painting, Progress
-from nst_daemon.disk.files import Digests, temporary_in
+from nst_daemon.disk.files import Digests
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.process import EngineProcess, Serve
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.errors import CancelledError, ConditionError, EngineError, NstError, WeightsError
-from nst_daemon.farm.answers import BEGUN, BUSY, CHECKPOINT, LACKING, LEAVING, Hello, Peek, StrangerError
+from nst_daemon.farm.answers import (
+    BEGUN,
+    BUSY,
+    CHECKPOINT,
+    LACKING,
+    LEAVING,
+    Hello,
+    Peek,
+    Sight,
+    StrangerError,
+)
 from nst_daemon.farm.parcel import (
     CHUNK,
     Blob,
@@ -35,13 +45,13 @@ from nst_daemon.farm.parcel import (
     plain,
     unpacked,
 )
+from nst_daemon.farm.store import Store
 
 logger = logging.getLogger(__name__)
 
 CALLS: Final = frozenset(
-    {"hello", "lacks", "put", "begin", "peek", "stop", "fetch", "forget", "rest", "drain"}
+    {"hello", "lacks", "put", "borrow", "drop", "begin", "peek", "stop", "fetch", "forget", "rest", "drain"}
 )
-KEPT_BYTES: Final = 2 << 30  # of style pictures: some thousand
 CHECKPOINT_SECONDS: Final = 30 * 24 * 3600.0  # then nobody comes back for it
 
 
@@ -78,6 +88,7 @@ class Seat:
         settings: EngineSettings,
         folder: Path,
         *,
+        shared: Sequence[Path] = (),
         serve: Serve = serve,
         on_news: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -89,22 +100,21 @@ class Seat:
         self._serve = serve
         self._engine = EngineProcess(settings, serve=serve)
         self._on_news = on_news  # a line for who looks on
-        self._blobs, self._work = folder / "files", folder / "work"
+        self._store, self._work = Store(folder / "files", shared), folder / "work"
         self._checkpoints = folder / "checkpoints"
         self._digests = Digests()
-        self._coming: dict[str, _Coming] = {}
         self._painting: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
         """Make the folders, empty of what an earlier process left. Raises: ConditionError."""
         disk.remove_tree(self._work)
-        for folder in (self._blobs, self._work, self._checkpoints):
+        for folder in (self._work, self._checkpoints):
             disk.make_private(folder)
         for entry in disk.entries_of(self._checkpoints):
             facts = disk.facts_of(entry.path)
             if facts is not None and time.time() - facts.st_mtime > CHECKPOINT_SECONDS:
                 disk.remove(entry.path)
-        self._sweep()
+        self._store.prepare()
 
     async def close(self) -> None:
         """Leave off what is in hand, and end the engine."""
@@ -130,26 +140,20 @@ class Seat:
 
     async def lacks(self, blobs: tuple[Blob, ...]) -> tuple[Blob, ...]:
         """Return which files are not here; the others will be for the next parcel."""
-        return await asyncio.to_thread(lambda: tuple(blob for blob in blobs if not self._has(blob)))
+        return await self._store.lacks(blobs)
 
     async def put(self, blob: Blob, offset: int, data: bytes, is_last: bool) -> bool:
         """Take the next bytes of a file; False: they are not what they should be, all has to come anew."""
-        name = plain(blob.name)
-        if offset == 0:
-            self._abandon(name)
-            self._coming[name] = _Coming(self._blobs)
-        coming = self._coming.get(name)
-        if coming is None:
-            return is_last and offset > 0 and await asyncio.to_thread(self._has, blob)
-        if coming.size == offset + len(data) and offset:
-            return True  # the answer got lost
-        if coming.size != offset:
-            return False
-        await asyncio.to_thread(coming.write, data)
-        if not is_last:
-            return True
-        del self._coming[name]
-        return await asyncio.to_thread(coming.finish, self._blobs / name, blob.sha256)
+        return await self._store.put(blob, offset, data, is_last)
+
+    async def borrow(self, blob: Blob, root: str, parts: tuple[str, ...], size: int) -> Sight:
+        """Take a file from a folder that both see, if that may be read and has it."""
+        return await self._store.borrow(blob, root, parts, size)
+
+    async def drop(self, blobs: tuple[Blob, ...]) -> None:
+        """Forget files that were sent for a painting which another seat has; not those of the one in hand."""
+        needed = self.hand.parcel.order.blobs if self.hand and self.hand.parcel.order else ()
+        self._store.drop(blob for blob in blobs if blob not in needed)
 
     async def begin(self, token: str, parcel: Parcel) -> str:
         """Take a parcel in hand: BEGUN, or what is in the way."""
@@ -256,9 +260,9 @@ class Seat:
         assert hand.parcel.order is not None
         disk.make_private(hand.scratch)
         if (reached := hand.parcel.order.checkpoint) is not None:
-            disk.replace(self._blobs / plain(reached.name), hand.checkpoint)
+            disk.replace(self._store.path_of(reached), hand.checkpoint)
         order = unpacked(
-            hand.parcel.order, blobs=self._blobs, scratch=hand.scratch, checkpoint=hand.checkpoint
+            hand.parcel.order, blobs=self._store.folder, scratch=hand.scratch, checkpoint=hand.checkpoint
         )
         return engine.paint(order, on_progress=hand.note, should_stop=hand.should_stop)
 
@@ -302,33 +306,7 @@ class Seat:
             return
         with suppress(ConditionError):  # the next start empties it
             disk.remove_tree(hand.scratch)
-            for blob in hand.parcel.order.passing if hand.parcel.order else ():
-                disk.remove(self._blobs / plain(blob.name))
-            self._sweep()
-
-    def _abandon(self, name: str) -> None:
-        if (coming := self._coming.pop(name, None)) is not None:
-            coming.abandon()
-
-    def _sweep(self) -> None:
-        """Remove the files that were used longest ago, down to KEPT_BYTES. Raises: ConditionError."""
-        found = [(entry.path, disk.facts_of(entry.path)) for entry in disk.entries_of(self._blobs)]
-        kept = 0
-        for path, facts in sorted(found, key=lambda each: each[1].st_mtime if each[1] else 0.0, reverse=True):
-            kept += facts.st_size if facts else 0
-            if kept > KEPT_BYTES:
-                disk.remove(path)
-
-    def _has(self, blob: Blob) -> bool:
-        """Return whether a file is here, and sound. Raises: ConditionError."""
-        path = self._blobs / plain(blob.name)
-        try:
-            if self._digests.of(path) != blob.sha256:
-                return False
-            disk.touch(path)  # used last: kept longest
-        except FileNotFoundError:
-            return False
-        return True
+            self._store.drop(hand.parcel.order.passing if hand.parcel.order else ())
 
     def _preview(self, hand: Hand, known: str) -> tuple[str, bytes | None]:
         """Return the preview, if there is one that is not known, and its mark."""
@@ -339,38 +317,6 @@ class Seat:
         with suppress(FileNotFoundError, ConditionError):
             return mark, disk.read_bytes(path)
         return known, None
-
-
-class _Coming:
-    """A file that is on its way to us."""
-
-    def __init__(self, folder: Path) -> None:
-        self.size = 0
-        self._path = temporary_in(folder)
-        self._digest = hashlib.sha256()
-        self._stack = ExitStack()
-        self._file: BinaryIO = self._stack.enter_context(disk.created(self._path))
-
-    def write(self, data: bytes) -> None:
-        """Take the next bytes. Raises: ConditionError."""
-        self._file.write(data)
-        self._digest.update(data)
-        self.size += len(data)
-
-    def finish(self, target: Path, sha256: str) -> bool:
-        """Keep the file, if it is what it should be."""
-        self._stack.close()
-        if self._digest.hexdigest() != sha256:
-            disk.remove(self._path)
-            return False
-        disk.replace(self._path, target)
-        return True
-
-    def abandon(self) -> None:
-        """Forget what has come."""
-        with suppress(ConditionError):
-            self._stack.close()
-            disk.remove(self._path)
 
 
 def _read_at(path: Path, offset: int) -> bytes:

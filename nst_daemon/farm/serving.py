@@ -25,6 +25,7 @@ from nst_daemon.farm import wire
 from nst_daemon.farm.answers import UnreachableError
 from nst_daemon.farm.seat import CALLS, Seat
 from nst_daemon.farm.wire import Wire
+from nst_daemon.system.pauses import Pauses
 
 if TYPE_CHECKING:
     from nst_daemon.farm.keys import Join
@@ -48,6 +49,7 @@ class SeatPlace:
     settings: EngineSettings
     folder: Path
     port: int  # 0: any
+    shared: tuple[Path, ...] = ()  # folders beside its own that it may read
     serve: Serve = serve  # what runs in the engine's process; tests give one without a network
 
 
@@ -73,7 +75,7 @@ def serve_seat(pipe: Connection, place: SeatPlace) -> None:
     package.addHandler(_IntoSpeech(said))
     security = place.join.security()
     wire.prepare(is_encrypted=security is not None)
-    seat = Seat(place.settings, place.folder, serve=place.serve, on_news=said)
+    seat = Seat(place.settings, place.folder, shared=place.shared, serve=place.serve, on_news=said)
     try:
         seat.prepare()
         asyncio.run(_Lending(place, seat, pipe, said, security).live())
@@ -123,15 +125,14 @@ class _Lending:
     async def live(self) -> None:
         """Lend the device until it is to leave."""
         listening = asyncio.create_task(self._listen())
-        pause = FIRST_PAUSE
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
         try:
             while not self._leaving.is_set():
                 if await self._join_once():
-                    pause = FIRST_PAUSE
+                    pauses.reset()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):
+                    async with asyncio.timeout(pauses.next() * random.uniform(0.8, 1.2)):
                         await self._leaving.wait()
-                pause = min(2 * pause, LONGEST_PAUSE)
         finally:
             listening.cancel()
             await self._seat.close()

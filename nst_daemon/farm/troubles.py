@@ -29,6 +29,21 @@ def difference(name: str, hello: Hello) -> Problem | None:
     )
 
 
+def refused(host: str, *, is_plain: bool) -> Problem:
+    """Return that somebody wanted to join who may not."""
+    if is_plain:
+        what = "it does not speak TLS"
+        remedy = "Have it join by the file that `nst-daemon farm init` prints here."
+    else:
+        what = "it has the keys of another farm, or this daemon still has old ones"
+        remedy = "Copy the join file there anew; after `nst-daemon farm init --renew`, `nst-daemon restart`."
+    return Problem(
+        code="farm_refused",
+        message=f"A machine at {host} wanted to join, and was turned away: {what}.",
+        remedy=remedy,
+    )
+
+
 def unreachable(name: str, address: str, why: str) -> Problem:
     """Return that a seat dialled in, and cannot be dialled."""
     return Problem(

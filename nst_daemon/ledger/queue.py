@@ -27,12 +27,12 @@ class Queue:
         self._passed = 0, 0  # the first job that may begin, and how often another went before it
         self.additions = News()  # jobs that this process adds; those of others are found by looking
 
-    def claim(self, *, styles: Collection[str] = ()) -> Job | None:
+    def claim(self, *, styles: Collection[str] = (), ahead: int | None = None) -> Job | None:
         """Take the first job that may begin, by turn and age; None if there is none, or the daemon is paused.
 
         The attempt is counted and on the disk when this returns. Not those whose outbox takes no result now.
-        Of the first few of the same turn, one in a style of these hashes goes before the others, but the
-        first of all is passed over so often only as PASSED says.
+        Of the first few of the same turn that which was looked at ahead goes first, then one in a style of
+        these hashes, but the first of all is passed over so often only as PASSED says.
         """
         with self._file.read() as db:  # several times a second: a look takes no lock
             if self._claimable(db) is None:
@@ -41,7 +41,7 @@ class Queue:
             row = self._claimable(db)
             if row is None:  # another was faster
                 return None
-            row = self._preferred(db, row, styles)
+            row = self._preferred(db, row, styles, ahead)
             db.execute(
                 "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, finished = NULL, "
                 "seconds = NULL, error = NULL, progress = NULL, reached = NULL WHERE id = ?",
@@ -64,17 +64,31 @@ class Queue:
             if row is None or self._jobs.job_of(row) is not None:
                 return row
 
-    def _preferred(self, db: sqlite3.Connection, first: sqlite3.Row, styles: Collection[str]) -> sqlite3.Row:
-        """Return the row of the first few that is in one of these styles, else the first one."""
-        times = self._passed[1] if self._passed[0] == first["id"] else 0
-        if not styles or times >= PASSED:
-            return first
+    def look_ahead(self, *, styles: Collection[str] = (), others: Collection[int] = ()) -> Job | None:
+        """Return the job that a claim would probably take next, and none of `others`. Claims nothing."""
+        with self._file.read() as db:
+            first = self._claimable(db)
+            rows = [] if first is None else [row for row in self._few(db, first) if row["id"] not in others]
+        liked = [row for row in rows if _is_in(row, styles)]
+        return next(filter(None, map(self._jobs.job_of, (*liked, *rows))), None)
+
+    def _few(self, db: sqlite3.Connection, first: sqlite3.Row) -> list[sqlite3.Row]:
+        """Return the rows of the first few of the same turn."""
         now = self._file.clock()
         query = f"{CLAIMABLE} {but(self._jobs.unreadable)} AND turn = ? ORDER BY id LIMIT {FEW}"
-        values = JobState.QUEUED, now, now + AHEAD_SECONDS, first["turn"]
-        rows: list[sqlite3.Row] = db.execute(query, values).fetchall()
-        for row in rows:
-            if any(sha256 in row["styles"] for sha256 in styles) and self._jobs.job_of(row) is not None:
+        return db.execute(query, (JobState.QUEUED, now, now + AHEAD_SECONDS, first["turn"])).fetchall()
+
+    def _preferred(
+        self, db: sqlite3.Connection, first: sqlite3.Row, styles: Collection[str], ahead: int | None
+    ) -> sqlite3.Row:
+        """Return of the first few rows that was looked at ahead, else one in these styles, else the first."""
+        times = self._passed[1] if self._passed[0] == first["id"] else 0
+        if not (styles or ahead) or times >= PASSED:
+            return first
+        rows = self._few(db, first)
+        liked = [row for row in rows if row["id"] == ahead] or [row for row in rows if _is_in(row, styles)]
+        for row in liked:
+            if self._jobs.job_of(row) is not None:
                 if row["id"] != first["id"]:
                     self._passed = first["id"], times + 1
                 return row
@@ -180,3 +194,7 @@ class Queue:
         with self._file.write(durable=False) as db:
             db.execute("DELETE FROM blocked_outboxes")
             db.executemany("INSERT INTO blocked_outboxes VALUES (?, ?)", list(rows))
+
+
+def _is_in(row: sqlite3.Row, styles: Collection[str]) -> bool:
+    return any(sha256 in row["styles"] for sha256 in styles)

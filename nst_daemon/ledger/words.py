@@ -177,35 +177,25 @@ def status_json(snapshot: Snapshot) -> dict[str, object]:
         "seats": [seat_json(facts) for facts in snapshot.seats],
         "counts": {str(state): snapshot.counts.get(state, 0) for state in JobState},
         "current": [_current_json(current) for current in snapshot.current],
-        "problems": [
-            {"code": problem.code, "message": problem.message, "remedy": problem.remedy}
-            for problem in snapshot.problems
-        ],
+        "problems": [_named(problem, "code", "message", "remedy") for problem in snapshot.problems],
         "page": snapshot.page or None,
     }
 
 
 def _engine_json(engine: EngineFacts) -> dict[str, object]:
-    return {
-        "state": engine.state,
-        "device": engine.device,
-        "network": engine.network,
-        "weights": engine.weights,
-    }
+    return _named(engine, "state", "device", "network", "weights")
 
 
 def seat_json(facts: SeatFacts) -> dict[str, object]:
     """Return what `status --json` and `farm status --json` print of a seat; its keys are fixed."""
-    return {
-        "seat": facts.name,
-        "device": facts.device,
-        "state": facts.state,
-        "job": facts.job,
-        "painted": facts.painted,
-        "lost": facts.lost,
-        "version": facts.version,
-        "heard": iso(datetime.fromtimestamp(facts.heard, UTC)) if facts.heard else None,
-    }
+    heard = datetime.fromtimestamp(facts.heard, UTC) if facts.heard else None
+    named = _named(facts, "device", "state", "job", "painted", "lost", "version")
+    return {"seat": facts.name, **named, "heard": iso(heard)}
+
+
+def _named(facts: object, *names: str) -> dict[str, object]:
+    """Return some fields under their own names."""
+    return {name: getattr(facts, name) for name in names}
 
 
 def _current_json(current: Current) -> dict[str, object]:

@@ -103,6 +103,7 @@ class Attempt:
             recipe=recipe,
             result=scratch / "painting",
             key=job.key,
+            original=job.original,
             areas=job.areas,
             checkpoint=checkpoint,
             preview=job.preview,

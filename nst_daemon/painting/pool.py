@@ -39,6 +39,10 @@ class Seats(Protocol):
         """Return the engine at one of them."""
         ...
 
+    def ahead(self, name: str, /) -> int | None:
+        """Return the job for which one has got its files ahead."""
+        ...
+
 
 def make_engine(settings: EngineSettings, on_facts: OnFacts) -> Engine:
     """Return the engine that paints in a process of its own."""
@@ -139,6 +143,7 @@ class RightHalf:
             self._engine,
             idle_seconds=self._config.engine.idle_seconds,
         )
+        seat = settings.device.removeprefix(SEAT) if settings.device.startswith(SEAT) else None
         return Worker(
             ledger=self._ledger,
             easel=easel,
@@ -148,7 +153,8 @@ class RightHalf:
             should_stop=lambda: self._should_stop(name),
             may_claim=lambda: self._may_claim(name),
             name=name,
-            seat=settings.device.removeprefix(SEAT) if settings.device.startswith(SEAT) else None,
+            seat=seat,
+            ahead=lambda: None if seat is None or self._seats is None else self._seats.ahead(seat),
             lost_limit=self._config.farm.lost_limit,
         )
 

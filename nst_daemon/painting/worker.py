@@ -59,6 +59,7 @@ class Worker:
         delivery: Delivery | None = None,
         name: str = "worker 1",
         seat: str | None = None,
+        ahead: Callable[[], int | None] = lambda: None,
         lost_limit: int = 3,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -73,6 +74,7 @@ class Worker:
         self.may_claim = may_claim
         self.name = name  # of the source of its own problems
         self.seat = seat  # of a farm, if its engine is at one
+        self.ahead = ahead  # the job for which the seat has got files already
         self.lost_limit = lost_limit  # how often a job may lose its seat at no cost
         self.clock = clock
         self.blocked: ConditionError | None = None  # why nothing can be painted at the moment
@@ -123,7 +125,7 @@ class Worker:
 
     def _work(self) -> bool:
         may_claim = self.may_claim() and self.easel.may_paint()
-        job = self.ledger.queue.claim(styles=self._styles_there) if may_claim else None
+        job = self.ledger.queue.claim(styles=self._styles_there, ahead=self.ahead()) if may_claim else None
         if job is None:
             self.checkpoints.sweep()
             self.easel.rest()

@@ -432,3 +432,28 @@ def test_an_inbox_of_all_pictures_has_no_exchange_folder_in_it(no_home: Path) ->
     assert config.parse(text, no_home / "config.yaml").exchange is None
     with pytest.raises(ConfigError, match="exchange"):
         config.parse(f"{text}exchange: {pictures}/plug-ins\n", no_home / "config.yaml")
+
+
+# ── folders that machines of a farm share ───────────────────────────────────────────────────────────────
+
+
+def test_a_shared_folder_is_absolute_and_knows_the_way_to_its_files(source: Path) -> None:
+    (folder,) = parse(r"farm: {shared: [{here: photos, there: 'P:\photos'}]}", source).farm.shared
+    assert folder.here == str(source.parent / "photos")
+    assert folder.parts_of(source.parent / "photos" / "trip" / "a.jpg") == ("trip", "a.jpg")
+    assert folder.parts_of(source.parent / "photos2" / "a.jpg") is None
+
+
+@pytest.mark.parametrize(
+    ("shared", "words"),
+    [
+        ("[{here: /p, there: mnt}]", "a path from the root on, as the other machine writes it"),
+        ("[{here: /p}]", "is missing"),
+        ("[{her: /p, there: /m}]", "did you mean here"),
+        ("/p", "a list"),
+    ],
+)
+def test_a_shared_folder_that_is_none_is_refused(source: Path, shared: str, words: str) -> None:
+    said = refusal(f"{PAIR}farm: {{shared: {shared}}}", source)
+    assert "farm.shared" in said
+    assert words in said.lower()

@@ -15,9 +15,10 @@ from support.farms import (
     running_jobs,
     wait_for_done,
 )
-from support.seats import FarmHome, lent, scheduler_pids
+from support.seats import FarmHome, lent, scheduler_pids, send
 from support.waiting import WAIT_SECONDS, wait_for
 
+from nst_daemon.disk.logs import log_path
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState
 
@@ -49,16 +50,33 @@ def test_machines_come_paint_and_leave_and_each_photo_is_painted_once(home: Farm
     assert scheduler_pids(home) == []
 
 
+def test_photos_in_a_folder_that_both_see_are_not_sent(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    shared = f"shared: [{{here: inbox, there: '{there}'}}]"
+    home = FarmHome(tmp_path / "home", farm=f"local: false, {shared}")
+    there.symlink_to(home.path / "inbox")
+    drop(home, 2)
+    with running(home):
+        with lent(home, "gpu1", shared=[there]):
+            wait_for_done(home, 2)
+        assert "it is sent" not in (log := log_path(home.config.state_dir)).read_text()
+        home.drop("photo2.jpg", b"photo 2")
+        with lent(home, "gpu2"):  # which may not read it
+            wait_for_done(home, 3)
+        assert log.read_text().count("may not be read there") == 1
+    assert_each_was_painted_once(home, 3)
+
+
 def test_a_seat_that_is_killed_costs_no_attempt_and_is_begun_anew(home: FarmHome) -> None:
     drop(home, 2)
     with running(home), lent(home, "gpu1", "gpu2", seconds=4.0) as machines:
         wait_for(lambda: len(painted_jobs(home)) == 2, seconds=WAIT_SECONDS, what="two at a time")
         killed = machines[0].seat_pids()
-        machines[0].signal(killed, signal.SIGKILL)
+        send(killed, signal.SIGKILL)
         wait_for(lambda: [job.lost for job in home.jobs() if job.lost] == [1], seconds=60, what="the loss")
+        wait_for(lambda: machines[0].seat_pids() not in ([], killed), seconds=WAIT_SECONDS, what="another")
         wait_for(lambda: len(home.ready()) == 2, seconds=WAIT_SECONDS, what="the seat's return")
         wait_for_done(home, 2)
-        assert machines[0].seat_pids() != killed
     assert_each_was_painted_once(home, 2)
     assert {job.attempts for job in home.jobs()} == {1}
 
@@ -84,13 +102,13 @@ def test_a_seat_that_freezes_and_thaws_publishes_nothing_twice(tmp_path: Path) -
     with running(home), lent(home, "gpu1", "gpu2", seconds=3.0) as machines:
         wait_for(lambda: painted_jobs(home), seconds=WAIT_SECONDS, what="a painting")
         frozen = next(m for m in machines if f"{m.name}/cpu" == running_jobs(home)[0].seat)
-        frozen.signal(frozen.seat_pids(), signal.SIGSTOP)
+        send(frozen.seat_pids(), signal.SIGSTOP)
         wait_for_done(home, 1)
         assert home.jobs()[0].seat != f"{frozen.name}/cpu"
         assert (home.jobs()[0].lost, home.jobs()[0].attempts) == (1, 1)
         assert home.seats()[f"{frozen.name}/cpu"].state == "silent"
         assert home.codes() == ["seat_lost"]
-        frozen.signal(frozen.seat_pids(), signal.SIGCONT)
+        send(frozen.seat_pids(), signal.SIGCONT)
         wait_for(lambda: len(home.ready()) == 2 and home.codes() == [], seconds=WAIT_SECONDS, what="the thaw")
     assert_each_was_painted_once(home, 1)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,8 @@ import pytest
 from support.daemons import progress_at, serve_played
 from support.waiting import wait_for
 
+from nst_daemon.config import FarmConfig
+from nst_daemon.config.model import SharedFolder
 from nst_daemon.config.orders import Order, Progress
 from nst_daemon.config.recipe import Areas, Mask, Region, Style, resolve
 from nst_daemon.disk.files import file_sha256
@@ -27,8 +29,9 @@ from nst_daemon.errors import (
     SeatLostError,
     StyleError,
 )
-from nst_daemon.farm import engine as farm_engine
-from nst_daemon.farm.answers import Peek, StrangerError, UnreachableError
+from nst_daemon.farm import freight, talk
+from nst_daemon.farm.answers import Peek, Sight, StrangerError, UnreachableError
+from nst_daemon.farm.contact import Hint
 from nst_daemon.farm.engine import FarmEngine
 from nst_daemon.farm.parcel import CHUNK, Blob, packed, plain, unpacked, wishes_of
 from nst_daemon.farm.seat import Seat
@@ -46,6 +49,7 @@ class PlayedWire:
         self.counts = {"painted": 0, "lost": 0}
         self.gone = False
         self.last: dict[str, str | None] = {}
+        self.hint: Hint | None = None
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(pool := ThreadPoolExecutor(THREADS))
         all_of_them = threading.Barrier(THREADS + 1)
@@ -85,6 +89,9 @@ class PlayedWire:
 
     def set_last_seat(self, key: str, name: str | None) -> None:
         self.last[key] = name
+
+    def look_ahead(self, name: str, styles: Collection[str]) -> Hint | None:
+        return self.hint
 
     def count_painted(self, name: str) -> None:
         self.counts["painted"] += 1
@@ -130,13 +137,14 @@ def wire(warm_wire: PlayedWire) -> PlayedWire:
     warm_wire.counts = {"painted": 0, "lost": 0}
     warm_wire.gone = False
     warm_wire.last.clear()
+    warm_wire.hint = None
     return warm_wire
 
 
 @pytest.fixture
 def engine(wire: PlayedWire, tmp_path: Path) -> FarmEngine:
     settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path)
-    return FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=lambda: 3.0)
+    return FarmEngine(settings, "gpu1/cpu", wire, terms=lambda: FarmConfig(silence_seconds=3.0))
 
 
 @pytest.fixture
@@ -283,7 +291,7 @@ def test_a_seat_leaves_off_what_a_coordinator_that_is_no_more_gave_it(
         EngineSettings(device="farm:gpu1/cpu", cache_dir=machine),
         "gpu1/cpu",
         wire,
-        silence_seconds=lambda: 30.0,
+        terms=lambda: FarmConfig(silence_seconds=30.0),
     )
     (machine / "pauses").unlink()
     assert painted(stranger, order) == b"painting:" + order.key.encode() + b":a photo"
@@ -300,7 +308,7 @@ def _expect_end(engine: FarmEngine, order: Order, stop: threading.Event) -> None
 def test_a_stop_comes_at_once_though_the_seat_is_frozen(
     engine: FarmEngine, wire: PlayedWire, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(farm_engine, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(talk, "STOP_SECONDS", 0.2)
     frozen: Future[Any] = Future()
     real = wire.ask
 
@@ -317,7 +325,7 @@ def test_a_stop_comes_at_once_though_the_seat_is_frozen(
 def test_a_checkpoint_comes_back_and_goes_along_to_another_seat(
     engine: FarmEngine, wire: PlayedWire, order: Order, machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(farm_engine, "PULL_SECONDS", 0.0)
+    monkeypatch.setattr(freight, "PULL_SECONDS", 0.0)
     reached = bytes(CHUNK + 3)
     checkpoint = order.result.parent.parent / "checkpoints" / "job.checkpoint"
     order = replace(order, checkpoint=checkpoint)
@@ -372,7 +380,7 @@ def test_weights_of_the_users_own_are_compared_by_their_hash(
 ) -> None:
     weights = tmp_path / "own.pth"
     settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path, weights=str(weights))
-    engine = FarmEngine(settings, "gpu1/cpu", wire, silence_seconds=lambda: 3.0)
+    engine = FarmEngine(settings, "gpu1/cpu", wire, terms=lambda: FarmConfig(silence_seconds=3.0))
     with pytest.raises(MissingError, match="no weights at"):
         painted(engine, order)
     weights.write_bytes(b"weights")
@@ -381,6 +389,160 @@ def test_weights_of_the_users_own_are_compared_by_their_hash(
     weights.write_bytes(b"yet others")
     with pytest.raises(MissingError, match="lacks the weights"):
         wire.seat._engine_for(wishes)
+
+
+# ── sent ahead ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def next_order(tmp_path: Path) -> Order:
+    (tmp_path / "next").mkdir()
+    return replace(order_of(tmp_path / "next", b"n" * (CHUNK + 3)), job=8, key="n" * 64)
+
+
+def hint_of(order: Order) -> Hint:
+    packing, files = packed(order)
+    return Hint(packing.photo, files)
+
+
+def test_what_is_needed_next_is_sent_while_a_seat_paints(
+    engine: FarmEngine, wire: PlayedWire, order: Order, next_order: Order
+) -> None:
+    painted(engine, order)  # its style is there
+    wire.hint, wire.asked[:] = hint_of(next_order), []
+    painted(engine, order)
+    wire.hint = None
+    assert painted(engine, next_order).endswith(b":" + b"n" * (CHUNK + 3))
+    assert wire.asked.count("put") == 3  # a photo, and one that takes two messages
+    assert "drop" not in wire.asked
+
+
+def test_what_another_seat_paints_is_not_kept(
+    engine: FarmEngine, wire: PlayedWire, order: Order, next_order: Order
+) -> None:
+    wire.hint = hint_of(next_order)
+    painted(engine, order)
+    wire.hint = None
+    painted(engine, order)
+    assert wire.asked.count("drop") == 1
+    assert wire.ask("gpu1/cpu", "lacks", blobs=(hint_of(next_order).photo,)).result(10)
+
+
+@pytest.mark.parametrize("fault", ["lost", "damaged", "gone"])
+def test_what_fails_ahead_fails_nothing(
+    engine: FarmEngine, wire: PlayedWire, order: Order, next_order: Order, fault: str
+) -> None:
+    painted(engine, order)
+    wire.hint = hint_of(next_order)
+    content = next_order.photo.read_bytes()
+    if fault == "gone":
+        next_order.photo.unlink()
+    else:
+        wire.faults = [("put", lambda answer: answer)]  # of the photo in hand
+        wire.faults += [("put", silent if fault == "lost" else lambda _: False)]
+    painted(engine, order)
+    wire.hint = None
+    next_order.photo.write_bytes(content)
+    assert painted(engine, next_order).endswith(content)
+    assert wire.counts == {"painted": 3, "lost": 0}
+
+
+# ── a folder that both see ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def seen(wire: PlayedWire, order: Order, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
+    """Return an order whose photo is a copy of one that lies in a folder which the seat may read."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (tmp_path / "there").symlink_to(folder)  # as another machine calls it
+    monkeypatch.setattr(wire.seat._store, "_shared", (tmp_path / "there",))
+    original = folder / "trip" / "zwei\nZeilen ü.jpg"
+    original.parent.mkdir()
+    original.write_bytes(b"a photo")
+    return replace(order, original=original)
+
+
+@pytest.fixture
+def sharing(wire: PlayedWire, tmp_path: Path) -> FarmEngine:
+    folder = SharedFolder(here=str(tmp_path / "photos"), there=str(tmp_path / "there"))
+    settings = EngineSettings(device="farm:gpu1/cpu", cache_dir=tmp_path)
+    return FarmEngine(
+        settings, "gpu1/cpu", wire, terms=lambda: FarmConfig(silence_seconds=3.0, shared=(folder,))
+    )
+
+
+def sent(wire: PlayedWire, engine: FarmEngine, order: Order) -> int:
+    """Paint; return how many files were sent, the style apart: it travels once."""
+    painted(engine, order)
+    wire.asked.clear()
+    assert painted(engine, order) == b"painting:" + order.key.encode() + b":a photo"
+    return wire.asked.count("put")
+
+
+def test_a_photo_in_a_folder_that_both_see_is_read_there(
+    sharing: FarmEngine, wire: PlayedWire, seen: Order
+) -> None:
+    assert sent(wire, sharing, seen) == 0
+    assert wire.asked.count("borrow") == 1
+    assert seen.original is not None
+    assert seen.original.read_bytes() == b"a photo"
+    assert [path.suffix for path in wire.seat._store.folder.iterdir()] == [".png"]  # the style alone is kept
+
+
+@pytest.mark.parametrize("content", [None, b"b photo", b"another one"])
+def test_a_folder_that_has_another_file_or_none_costs_nothing_but_the_sending(
+    sharing: FarmEngine,
+    wire: PlayedWire,
+    seen: Order,
+    caplog: pytest.LogCaptureFixture,
+    content: bytes | None,
+) -> None:
+    assert seen.original is not None
+    seen.original.unlink() if content is None else seen.original.write_bytes(content)
+    with caplog.at_level("INFO"):
+        assert sent(wire, sharing, seen) == 1
+    words = "is not there" if content is None else "is another file there"
+    assert f"{words}; it is sent" in caplog.text
+    assert wire.counts == {"painted": 2, "lost": 0}
+
+
+@pytest.mark.parametrize(
+    "failure", [UnreachableError("no answer"), ConditionError("The disk hangs.", code="disk_sick")]
+)
+def test_a_folder_that_cannot_be_read_now_costs_nothing_but_the_sending(
+    sharing: FarmEngine, wire: PlayedWire, seen: Order, failure: Exception
+) -> None:
+    def fail(_: object) -> object:
+        raise failure
+
+    wire.faults = [("borrow", fail)] * 2
+    seen.original.unlink()  # type: ignore[union-attr]
+    assert sent(wire, sharing, seen) == 1
+
+
+def test_a_seat_reads_where_it_was_told_to_alone(
+    sharing: FarmEngine, wire: PlayedWire, seen: Order, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"a photo")
+    (tmp_path / "photos" / "link").symlink_to(secret)
+    blob = Blob(seen.photo_sha256, ".jpg")
+
+    def look(root: Path, *parts: str) -> Sight:
+        sight: Sight = wire.ask("gpu1/cpu", "borrow", blob=blob, root=str(root), parts=parts, size=7).result(
+            10
+        )
+        return sight
+
+    there = tmp_path / "there"
+    for place in ((tmp_path, "secret"), (there, "..", "secret"), (there, str(secret)), (there, "link")):
+        assert look(*place) is Sight.FORBIDDEN
+    assert look(there, "trip") is Sight.ABSENT  # a folder
+    assert look(there, "trip", "zwei\nZeilen ü.jpg") is Sight.TAKEN
+    wire.seat._store.drop([blob])
+    wire.seat._store._shared = ()
+    assert sent(wire, sharing, seen) == 1
 
 
 # ── what goes wrong there ───────────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,7 @@ import pytest
 from support.daemons import running
 from support.farms import assert_each_was_painted_once, done, drop, logs, painted_jobs, wait_for_done
 from support.seats import FarmHome
-from support.waiting import WAIT_SECONDS, wait_for
-
-from nst_daemon.config.addresses import Address
-from nst_daemon.farm.keys import make_farm
+from support.waiting import WAIT_SECONDS, take, wait_for
 
 __all__ = ["logs"]
 
@@ -63,12 +60,22 @@ class Network:
 
     def lose(self, percent: int) -> None:
         """Lose so many of the packets that arrive there."""
-        for words in (
-            "add table inet nst",
-            "add chain inet nst in { type filter hook input priority 0; }",
-            f"add rule inet nst in ip saddr {HERE} numgen random mod 100 < {percent} counter drop",
-        ):
-            told("ip", "netns", "exec", self.name, "nft", words)
+        self._drop(f"numgen random mod 100 < {percent}")
+
+    def close_ports(self) -> None:
+        """Let nobody begin to talk to those who are there, as a firewall does; they may talk to us."""
+        self._drop("tcp flags & (syn | ack) == syn")
+
+    def open_ports(self) -> None:
+        self._filter("delete table inet nst")
+
+    def _drop(self, packets: str) -> None:
+        self._filter("add table inet nst")
+        self._filter("add chain inet nst in { type filter hook input priority 0; }")
+        self._filter(f"add rule inet nst in ip saddr {HERE} {packets} counter drop")
+
+    def _filter(self, words: str) -> None:
+        told("ip", "netns", "exec", self.name, "nft", words)
 
     def cut(self) -> None:
         told("ip", "link", "set", self.cable, "down")
@@ -85,11 +92,7 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture
 def home(tmp_path: Path, network: Network) -> FarmHome:
-    home = FarmHome(tmp_path / "home", farm="local: false, silence_seconds: 5")
-    address = Address.parse(f"tls://{HERE}:{home.port}")
-    home.source.write_text(home.source.read_text().replace(f"tcp://127.0.0.1:{home.port}", str(address)))
-    home.join = make_farm(home.config.state_dir, address).join
-    return home
+    return FarmHome(tmp_path / "home", farm="local: false, silence_seconds: 5", host=HERE, is_encrypted=True)
 
 
 @contextmanager
@@ -130,5 +133,39 @@ def test_a_cut_cable_costs_no_attempt_and_the_machine_is_back_by_itself(
         network.mend()
         wait_for_done(home, 2)
         wait_for(lambda: home.codes() == [], seconds=60)
+    assert_each_was_painted_once(home, 2)
+    assert {job.attempts for job in home.jobs()} == {1}
+
+
+def test_a_machine_whose_ports_are_closed_is_told_of_and_paints_once_they_are_open(
+    home: FarmHome, network: Network
+) -> None:
+    drop(home, 1)
+    network.close_ports()
+    with running(home), lent_there(home, network, 0.2):
+        wait_for(lambda: "seat_unreachable" in home.codes(), seconds=WAIT_SECONDS, what="what is shown")
+        (problem,) = [each for each in home.snapshot().problems if each.code == "seat_unreachable"]
+        assert f"gpu1/cpu has joined, and does not answer at tls://{THERE}:" in problem.message
+        assert "Open that port in its firewall" in problem.remedy
+        assert home.seats()["gpu1/cpu"].state == "unreachable"
+        assert done(home) == 0
+        network.open_ports()
+        wait_for_done(home, 1)
+        wait_for(lambda: home.codes() == [], seconds=60)
+    assert_each_was_painted_once(home, 1)
+    assert {(job.attempts, job.lost) for job in home.jobs()} == {(1, 0)}
+
+
+@pytest.mark.timeout(600)
+def test_a_cable_that_is_cut_for_a_minute_costs_no_attempt(tmp_path: Path, network: Network) -> None:
+    home = FarmHome(tmp_path / "home", host=HERE, is_encrypted=True)  # two minutes of silence may be
+    drop(home, 2)
+    with running(home), lent_there(home, network, 5.0):
+        wait_for(lambda: painted_jobs(home), seconds=WAIT_SECONDS, what="a painting")
+        network.cut()
+        take(60.0)
+        assert done(home) == 0
+        network.mend()
+        wait_for(lambda: done(home) == 2, seconds=300, what="both paintings")
     assert_each_was_painted_once(home, 2)
     assert {job.attempts for job in home.jobs()} == {1}

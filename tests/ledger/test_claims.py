@@ -48,3 +48,20 @@ def test_no_more_than_a_few_jobs_are_looked_through(tmp_path: Path) -> None:
         add(ledger, INK)
         assert claimed(ledger, INK) == 1
         assert claimed(ledger, INK) == FEW + 1
+
+
+def test_what_was_looked_at_ahead_goes_first_and_to_nobody_else_if_there_is_more(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        add(ledger, OIL, 2)
+        add(ledger, INK, 2)
+        ink = {INK.sha256}
+        looked = [ledger.queue.look_ahead(styles=ink, others=others) for others in ((), {3}, {3, 4})]
+        assert [job.id for job in looked if job is not None] == [3, 4, 1]
+        assert ledger.queue.look_ahead(others={1, 2, 3, 4}) is None
+        job = ledger.queue.claim(styles=ink, ahead=2)
+        assert job is not None
+        assert job.id == 2
+        (first,) = {job.id for job in [ledger.queue.look_ahead(styles={OIL.sha256})] if job is not None}
+        assert first == 1
+        ledger.requests.pause()
+        assert ledger.queue.look_ahead() is None

@@ -33,7 +33,7 @@ FLOORS = (
 # fmt: off
 FLOORS_WITHIN = {
     "system": (
-        "child crash extras machine malloc opener",
+        "child crash extras machine malloc opener pauses",
         "keeper",
     ),
     "disk": (
@@ -128,12 +128,12 @@ FLOORS_WITHIN = {
         "part plug_ins",
     ),
     "farm": (
-        "contact keys parcel",
-        "answers",
-        "engine seat troubles wire",
-        "scheduler serving",
-        "joining link",
-        "members",
+        "keys parcel",
+        "answers contact",
+        "store talk troubles wire",
+        "ahead freight scheduler seat",
+        "engine link serving",
+        "joining members",
     ),
     "page": (
         "answers words",

@@ -19,12 +19,13 @@ from typing import Any
 import psutil
 
 from nst_daemon.config import state_home
+from nst_daemon.config.addresses import Address, Scheme
 from nst_daemon.config.orders import SeatFacts
 from nst_daemon.engine import process as engine_process
 from nst_daemon.engine.child import serve
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.farm import joining, link, serving
-from nst_daemon.farm.keys import read_join
+from nst_daemon.farm.keys import make_farm, read_join
 from nst_daemon.farm.serving import SeatPlace
 from nst_daemon.system.child import Child
 from support import syncing
@@ -41,12 +42,24 @@ def free_port() -> int:
 class FarmHome(Home):
     """A home whose daemon paints at seats alone, unless its config says otherwise."""
 
-    def __init__(self, path: Path, *, farm: str = "local: false", more: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        farm: str = "local: false",
+        more: str = "",
+        host: str = "127.0.0.1",
+        is_encrypted: bool = False,
+    ) -> None:
         self.port = free_port()
-        super().__init__(path, f"{CONFIG}farm: {{listen: 'tcp://127.0.0.1:{self.port}', {farm}}}\n{more}")
-        self.join = path / "join.json"
-        self.join.write_text(json.dumps({"farm": 1, "address": f"tcp://127.0.0.1:{self.port}"}))
-        self.join.chmod(0o600)
+        self.address = Address(Scheme.TLS if is_encrypted else Scheme.TCP, host, self.port)
+        super().__init__(path, f"{CONFIG}farm: {{listen: '{self.address}', {farm}}}\n{more}")
+        if is_encrypted:
+            self.join = make_farm(self.config.state_dir, self.address).join
+        else:
+            self.join = path / "join.json"
+            self.join.write_text(json.dumps({"farm": 1, "address": str(self.address)}))
+            self.join.chmod(0o600)
 
     def start(self, crash_at: str = "", **how: Any) -> ForkServerProcess:
         return super().start(crash_at, prepare=prepare_daemon, **how)
@@ -71,6 +84,7 @@ class Machine:
     def __init__(self, join: Path, name: str, devices: Sequence[str] = ("cpu",), **how: Any) -> None:
         self.name = name
         self.folder = joining.home_of(name)
+        self._how = (join, name, devices, how)
         self._process = start_server().Process(
             target=_lend, args=(join, name, tuple(devices), dict(os.environ), how)
         )
@@ -82,11 +96,6 @@ class Machine:
 
     def engine_pids(self) -> list[int]:
         return _pids_in(self.folder, "engine.pid")
-
-    def signal(self, pids: Sequence[int], number: signal.Signals) -> None:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
 
     def wait(self) -> int:
         """Wait for the end of its process; return the exit code."""
@@ -102,8 +111,13 @@ class Machine:
 
     def kill(self) -> None:
         """End it without a word, as a power cut does."""
-        self.signal([self._process.pid or 0], signal.SIGKILL)
+        send([self._process.pid or 0], signal.SIGKILL)
         self.wait()
+
+    def again(self) -> "Machine":
+        """Return the same machine, switched on again."""
+        join, name, devices, how = self._how
+        return Machine(join, name, devices, **how)
 
 
 def _pids_in(folder: Path, name: str) -> list[int]:
@@ -111,18 +125,26 @@ def _pids_in(folder: Path, name: str) -> list[int]:
 
 
 @contextmanager
-def lent(home: FarmHome, *names: str, **how: Any) -> Iterator[list[Machine]]:
-    """Have machines lend a device each; fail if one leaves a process behind."""
+def lent(home: FarmHome, *names: str, painters: Sequence[str] = (), **how: Any) -> Iterator[list[Machine]]:
+    """Have machines lend a device each, `painters` with the real engine; fail if a process is left behind."""
     machines = [Machine(home.join, name, **how) for name in names]
+    machines += [Machine(home.join, name, engine="real") for name in painters]
     try:
         yield machines
     finally:
         pids = []
         for machine in machines:
-            machine.signal(machine.seat_pids(), signal.SIGCONT)
+            send([*machine.seat_pids(), *machine.engine_pids()], signal.SIGCONT)
             machine.end()
             pids += [*machine.seat_pids(), *machine.engine_pids()]
         wait_for(lambda: not list(filter(_lives, pids)), what="the end of all of their processes")
+
+
+def send(pids: Sequence[int], number: signal.Signals) -> None:
+    """Send a signal to processes, of which some may have ended."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _lives(pid: int) -> bool:
@@ -164,13 +186,18 @@ def _lend(
     os.environ.update(environment)
     syncing.spare_the_disk()
     setattr(joining, "Child", partial(Child, method="forkserver"))  # noqa: B010
-    setattr(joining, "serve_seat", _serve_seat)  # noqa: B010
+    setattr(joining, "serve_seat", partial(serve_seat, how.get("contact")))  # noqa: B010
     setattr(joining, "FIRST_PAUSE", 0.1)  # noqa: B010
     log = state_home() / "seats" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     is_real = how.get("engine") == "real"
     places = joining.places_of(
-        read_join(path), name, devices, serve=_serve_real if is_real else _serve_played
+        read_join(path),
+        name,
+        devices,
+        port=how.get("port", 0),
+        shared=how.get("shared", ()),
+        serve=_serve_real if is_real else _serve_played,
     )
     for place in places:
         place.folder.mkdir(parents=True, exist_ok=True)
@@ -184,7 +211,11 @@ def _lend(
         joining.lend(places, show)
 
 
-def _serve_seat(pipe: Connection, place: SeatPlace) -> None:
+def serve_seat(contact: str | None, pipe: Connection, place: SeatPlace) -> None:
+    """Stand in for what runs in a seat's process; `contact`: it is to be dialled at another address."""
+    if contact is not None:
+        kind = serving._worker_class()
+        setattr(serving, "_worker_class", lambda: partial(kind, contact_address=contact))  # noqa: B010
     syncing.spare_the_disk()
     engine_process.START_METHOD = "forkserver"  # type: ignore[misc]
     (place.folder / "seat.pid").write_text(str(os.getpid()))
