@@ -108,7 +108,7 @@ def sheet_of_styles(folder: Path, size: int) -> Image.Image:
 
 
 def main() -> None:
-    """Write hero.jpg, close.jpg, styles.jpg, sheet.jpg and, given a portrait, figures.jpg into docs/images."""
+    """Write the pictures into docs/images: hero, close, styles, sheet and, given a portrait, figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--styles-size", type=int, default=384)

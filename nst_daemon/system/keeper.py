@@ -7,11 +7,12 @@ from typing import Final
 
 from nst_daemon.errors import ConditionError
 from nst_daemon.system.child import Child
+from nst_daemon.system.pauses import Pauses
 
 logger = logging.getLogger(__name__)
 
-BACK_OFF_SECONDS: Final = 1.0  # before a process that ended begins anew; doubles
-MAX_BACK_OFF_SECONDS: Final = 60.0
+BACK_OFF_SECONDS: Final = 1.0  # before a process that ended begins anew; doubles …
+MAX_BACK_OFF_SECONDS: Final = 60.0  # … up to this
 STEADY_SECONDS: Final = 60.0  # a process that lived this long did not end because it cannot begin
 LEAVE_SECONDS: Final = 3.0  # then it is killed
 LEFT: Final = 0  # exit codes of the process: for good
@@ -41,7 +42,7 @@ class Keeper:
         self._was_said = ""  # why it could not be started: once
         self._began = 0.0
         self._due = float("-inf")
-        self._back_off = BACK_OFF_SECONDS
+        self._pauses = Pauses(BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS)
 
     @property
     def has_left(self) -> bool:
@@ -82,7 +83,6 @@ class Keeper:
         code = self.child.wait_for_end(LEAVE_SECONDS)
         now = self._clock()
         if now - self._began >= STEADY_SECONDS:
-            self._back_off = BACK_OFF_SECONDS
-        self._due = float("inf") if code == LEFT else now + self._back_off
-        self._back_off = min(2 * self._back_off, MAX_BACK_OFF_SECONDS)
+            self._pauses.reset()
+        self._due = float("inf") if code == LEFT else now + self._pauses.next()
         self._on_end(code)

@@ -33,7 +33,7 @@ from nst_daemon.desktop.process import DesktopKeeper
 from nst_daemon.desktop.tray import X11_GROUND
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Problem
-from nst_daemon.system import keeper as keepers
+from nst_daemon.system.pauses import Pauses
 
 RESTLESS = Problem(code="photo_restless", message="a.jpg does not stand still.", remedy="Wait.")
 NO_ENGINE = Problem(code="engine_missing", message="No weights.", remedy="Install them.")
@@ -77,8 +77,7 @@ def test_the_panel_shows_each_state_by_its_own_drawing(
 def test_the_icon_comes_back_when_the_panel_does_and_when_its_process_was_killed(
     panel: Panel, keeper: DesktopKeeper, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keepers, "BACK_OFF_SECONDS", 0.0)
-    keeper._keeper._back_off = 0.0
+    monkeypatch.setattr(keeper._keeper, "_pauses", Pauses(0.0, 0.0))
 
     def is_shown() -> bool:
         keeper.tend()
