@@ -25,6 +25,11 @@ def shows(page: "Page", names: list[str]) -> None:
     expect(page.locator(".queue .row strong")).to_have_text(names)
 
 
+def is_kept(played: Played, names: list[str]) -> None:
+    """Wait until the ledger has them in this order: a page shows it before the request has arrived."""
+    wait_for(lambda: waiting(played) == names, what="the order in the ledger")
+
+
 def row(page: "Page", name: str) -> "Locator":
     return page.locator(".queue .row").filter(has=page.get_by_text(name, exact=True))
 
@@ -61,7 +66,7 @@ def test_a_row_is_dragged_by_a_mouse_and_both_tabs_show_it(played: Played, tabs:
     order = [second, rest[0], first, *rest[1:]]
     for page in (one, other):
         shows(page, order)
-    assert waiting(played) == order
+    is_kept(played, order)
     with dragged(other, rest[0], second):  # not further than its own place: nothing is asked
         pass
     assert waiting(played) == order
@@ -81,7 +86,7 @@ def test_a_row_is_dragged_to_the_front_and_escape_leaves_it_where_it_was(played:
         page.mouse.move(x, top - 20, steps=2)
         expect(row(page, order[0])).to_have_attribute("data-gap", "above")
     shows(page, [order[-1], *order[:-1]])
-    assert waiting(played) == [order[-1], *order[:-1]]
+    is_kept(played, [order[-1], *order[:-1]])
 
 
 def test_a_row_is_dragged_by_a_finger_on_its_grip(played: Played, tabs: Tabs) -> None:
@@ -96,7 +101,7 @@ def test_a_row_is_dragged_by_a_finger_on_its_grip(played: Played, tabs: Tabs) ->
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
     finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     shows(page, [second, first, *rest])
-    assert waiting(played) == [second, first, *rest]
+    is_kept(played, [second, first, *rest])
 
 
 def test_a_row_is_moved_by_keys_which_say_where_it_is_and_keep_the_focus(played: Played, tabs: Tabs) -> None:
@@ -112,13 +117,13 @@ def test_a_row_is_moved_by_keys_which_say_where_it_is_and_keep_the_focus(played:
     shows(page, order)
     expect(grip).to_be_focused()
     expect(page.locator(".queue [role=status]")).to_have_text(f"{first} is number 3 of {len(order)}.")
-    wait_for(lambda: waiting(played) == order, what="the order in the ledger")
+    is_kept(played, order)
     cancel = page.get_by_role("button", name=f"Cancel {first}")
     cancel.focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Alt+ArrowUp")
     shows(page, [second, first, *rest])
-    wait_for(lambda: waiting(played) == [second, first, *rest], what="the order in the ledger")
+    is_kept(played, [second, first, *rest])
 
 
 def test_a_job_that_begins_while_it_is_dragged_has_begun(played: Played, tabs: Tabs) -> None:
@@ -131,7 +136,7 @@ def test_a_job_that_begins_while_it_is_dragged_has_begun(played: Played, tabs: T
         expect(row(page, first)).to_have_count(0)
         expect(page.locator("[data-gap], [data-dragged]")).to_have_count(0)
     shows(page, [second, *rest])
-    assert waiting(played) == [second, *rest]
+    is_kept(played, [second, *rest])
     assert page.locator(".notice").count() == 0
     assert played.ledger.move(begun.id, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
 
@@ -146,7 +151,7 @@ def test_a_row_that_is_dropped_behind_one_that_has_just_begun_is_the_first(
         begun = played.ledger.queue.claim()  # the page learns it within a second, or does not
         assert begun is not None
     shows(page, [rest[-1], second, *rest[:-1]])
-    assert waiting(played) == [rest[-1], second, *rest[:-1]]
+    is_kept(played, [rest[-1], second, *rest[:-1]])
     assert played.ledger.move(begun.id, JobState.RUNNING, JobState.QUEUED, refund_attempt=True)
 
 
