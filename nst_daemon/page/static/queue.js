@@ -26,14 +26,15 @@ export function queueSection() {
     if (row.previousElementSibling === behind) return;
     const { job, grip } = row.parts.known();
     const had = row.contains(document.activeElement);
-    list.insertBefore(row, behind === null ? list.firstElementChild : behind.nextElementSibling);
+    const isThere = behind === null || behind.isConnected; // else it has begun meanwhile: the daemon knows the place
+    if (isThere) list.insertBefore(row, behind === null ? list.firstElementChild : behind.nextElementSibling);
     if (had) grip.focus(); // an element that is moved loses it
-    const place = [...list.children].indexOf(row) + 1;
+    const place = isThere ? `number ${[...list.children].indexOf(row) + 1} of ${state.counts.queued}` : "moved";
     asked += 1;
     const other = behind?.parts.known().job.job;
     const isDone = await attempt(() => (behind === null ? tell(`/jobs/${job.job}/next`) : tell(`/jobs/${job.job}/behind`, { job: other })));
     asked -= 1;
-    if (isDone) words(voice, `${nameOf(job)} is number ${place} of ${state.counts.queued}.`);
+    if (isDone) words(voice, `${nameOf(job)} is ${place}.`);
     else render(state);
   }
 
