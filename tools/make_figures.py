@@ -19,7 +19,7 @@ PHOTO = ROOT / "nst_daemon" / "bundled" / "sample" / "chelsea.jpg"
 STYLES = ROOT / "nst_daemon" / "bundled" / "styles"
 FIGURES = ROOT / "docs" / "images"
 HERO_STYLE = "swirling_oil"
-CLOSE = 0.36, 0.3  # of width and height: where the piece at 1:1 begins, an eye and whiskers
+CLOSE = 0.36, 0.3  # of width and height: where the piece at 1:1 begins, an eye and the fur beside it
 GAP = 10  # px
 PAPER = (255, 255, 255)
 
