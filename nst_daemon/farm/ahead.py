@@ -13,7 +13,7 @@ from nst_daemon import disk
 from nst_daemon.errors import CancelledError, NstError
 from nst_daemon.farm.answers import UnreachableError
 from nst_daemon.farm.contact import Hint
-from nst_daemon.farm.parcel import CHUNK, Blob
+from nst_daemon.farm.parcel import Blob, chunks_of
 from nst_daemon.farm.talk import SEND_SECONDS, Talk
 
 logger = logging.getLogger(__name__)
@@ -83,12 +83,7 @@ class Ahead:
             return
         lacking = yield self._talk.begin_to_ask("lacks", seconds=SEND_SECONDS, blobs=tuple(sizes))
         for blob in lacking:
-            offset = 0
-            with disk.opened(hint.files[blob]) as file:
-                while data := file.read(CHUNK):
-                    is_last = offset + len(data) >= sizes[blob]
-                    words = {"blob": blob, "offset": offset, "data": data, "is_last": is_last}
-                    is_there = yield self._talk.begin_to_ask("put", seconds=SEND_SECONDS, **words)
-                    if is_last or not is_there:
-                        break
-                    offset += len(data)
+            for words in chunks_of(blob, hint.files[blob]):
+                is_there = yield self._talk.begin_to_ask("put", seconds=SEND_SECONDS, **words)
+                if not is_there:
+                    break

@@ -17,11 +17,11 @@ from nst_daemon.disk.files import discard, file_sha256
 from nst_daemon.errors import CancelledError, ConditionError, NstError, SeatLostError
 from nst_daemon.farm.answers import CHECKPOINT, Sight, UnreachableError
 from nst_daemon.farm.parcel import (
-    CHUNK,
     Blob,
     PackedFile,
     PackedOrder,
     PackedPainting,
+    chunks_of,
     plain,
     spoilt,
     unpacked_painting,
@@ -92,18 +92,7 @@ class Freight:
 
     def _sent(self, blob: Blob, path: Path) -> bool:
         """Send a file; False: it is not there what it is here."""
-        facts = disk.facts_of(path)
-        size, offset = 0 if facts is None else facts.st_size, 0
-        with disk.opened(path) as file:
-            while True:
-                data = file.read(CHUNK)
-                is_last = offset + len(data) >= size
-                words: dict[str, Any] = {"blob": blob, "offset": offset, "data": data, "is_last": is_last}
-                if not self._talk.ask("put", seconds=SEND_SECONDS, **words):
-                    return False
-                offset += len(data)
-                if is_last or not data:
-                    return True
+        return all(self._talk.ask("put", seconds=SEND_SECONDS, **words) for words in chunks_of(blob, path))
 
     def bring_home(self, made: PackedPainting, folder: Path) -> Painting:
         """Return a painting whose files were fetched into a folder, each whole. Raises: SeatLostError."""

@@ -5,7 +5,7 @@ A seat keeps files under the names that `Blob` gives them, in a folder of its ow
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -229,6 +229,20 @@ def unpacked(order: PackedOrder, *, blobs: Path, scratch: Path, checkpoint: Path
         preview=scratch / "previews" / "preview.jpg" if order.has_preview else None,
         checkpoint=checkpoint,
     )
+
+
+def chunks_of(blob: Blob, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what a seat is told of each chunk of a file. Raises: FileNotFoundError, ConditionError."""
+    facts = disk.facts_of(path)
+    size, offset = 0 if facts is None else facts.st_size, 0
+    with disk.opened(path) as file:
+        while True:
+            data = file.read(CHUNK)
+            is_last = offset + len(data) >= size
+            yield {"blob": blob, "offset": offset, "data": data, "is_last": is_last}
+            offset += len(data)
+            if is_last or not data:
+                return
 
 
 def plain(name: str) -> str:
