@@ -61,7 +61,8 @@ PLAIN: Final = (
     ("germany/berlinCathedral", "The Great Wave"),
 )
 EDGE: Final = 4  # px at the border of a puzzle that its pieces do not fill
-SURE: Final = 0.9  # of the second detector
+SURE: Final = 0.9  # of the second detector …
+SEEN: Final = 1 / 32  # … and of the longer side: narrower ones it finds in dabs of paint, of landscapes too
 LAYER: Final = "relu4_1"
 PARTICULAR: Final = 0.05  # of a style's entries, those that are least like anything in the photo
 LONGER: Final = 512  # px, at which features are compared
@@ -167,8 +168,11 @@ class Detectors:
         """Return how many faces the one finds, and how many the other, added up."""
         found = len(find_faces(rgb.astype(np.float32)))
         if self.second is not None:
-            _, sure = self.second.detect(Image.fromarray((rgb * 255).round().astype(np.uint8)))
-            found += sum(each >= SURE for each in sure if each is not None)
+            boxes, sure = self.second.detect(Image.fromarray((rgb * 255).round().astype(np.uint8)))
+            least = SEEN * max(rgb.shape[:2])
+            if boxes is not None:
+                widths = boxes[:, 2] - boxes[:, 0]
+                found += int(((sure >= SURE) & (widths >= least)).sum())
         return found
 
 
