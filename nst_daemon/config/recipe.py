@@ -143,7 +143,7 @@ class Recipe:
     content_weight: Positive = 0.04  # of the scale-free content loss, at the last scale
     face_weight: Annotated[float, Ge(0.0), Le(100.0)] = 6.0  # of the content loss at faces; 1: as elsewhere
     style_weight: Positive = 1.0
-    tv_weight: Positive = 0.3  # of total variation
+    tv_weight: Positive = 0.6  # of total variation
     content_layers: tuple[str, ...] = ("relu4_2",)
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     style_loss: StyleLoss = StyleLoss.WASSERSTEIN

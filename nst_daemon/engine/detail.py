@@ -3,8 +3,9 @@
 An enlarged picture has nothing in its finest octave, and the first steps there would only invent what the
 style picture can give at once. So the style picture is reduced and enlarged likewise: what it lost is its
 detail. Each patch of the enlarged picture gets the detail of the patch of the style picture that looks most
-like it without. The photo adds some of the light and dark that it lost: edges, windows, eyes. It is a start
-and no more: all losses follow. Pure: tensors in and out.
+like it without. The photo adds some of the light and dark that it lost: edges, windows, eyes. Of few steps
+some would go into contrast and tint; so these are the style's from the start, unless they are far off, which
+is the photo's doing. It is a start and no more: all losses follow. Pure: tensors in and out.
 
 Source: patches' detail by likeness is Freeman, Jones and Pasztor's 2002, "Example-Based Super-Resolution",
     IEEE Computer Graphics and Applications 22(2). Differs: the one example is the style picture; patches
@@ -13,13 +14,17 @@ Source: patches' detail by likeness is Freeman, Jones and Pasztor's 2002, "Examp
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from nst_daemon.engine.pixels import resize
+from nst_daemon.images.colors import covariance_map, mixed
 
 SIDE: Final = 5  # px, of a patch
 STRIDE: Final = 3  # px, between patches of the picture: they overlap
@@ -31,7 +36,11 @@ LESS_THAN_PAINT: Final = 0.5  # … but no more than this, relative to the style
 MARGIN: Final = SIDE - 1  # px around the picture, so that its border is overlapped as all of it
 BAND: Final = 64 * STRIDE  # rows at a time
 AT_ONCE: Final = 1 << 23  # distances, 32 MB
+MOST_CONTRAST: Final = 0.1  # by which a spread of colours is corrected at most, relative to itself
+MOST_TINT: Final = 0.025  # by which the mean colour is, of 0..1
 TINY: Final = 1e-6  # keeps a quotient finite where a photo is flat
+
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,7 @@ class Details:
     components: Tensor  # (D, K)
     entries: Tensor  # (N, K)
     details: Tensor  # (N, 3 * SIDE * SIDE)
+    colors: tuple[Matrix, Matrix]  # the mean of the styles' colours, and their covariance
 
     @classmethod
     def of(cls, styles: Iterable[tuple[Tensor, float]], factor: float) -> "Details":
@@ -49,19 +59,22 @@ class Details:
 
         Shapes: (1, 3, H, W) each.
         """
-        seen, lost = [], []
+        seen, lost, colors, shares = [], [], [], []
         for picture, share in styles:
             height, width = picture.shape[-2:]
             chosen = _drawn((height - SIDE + 1) * (width - SIDE + 1), round(ENTRIES * share))
             blurred = without_detail(picture, factor)
             seen.append(_features(_patches_at(blurred, chosen)))
             lost.append(_patches_at(picture - blurred, chosen))
+            colors.append(_colors_of(picture, None))
+            shares.append(share)
         features = torch.cat(seen)
         mean = features.mean(0)
         centred = (features - mean).double().cpu()
         _, vectors = torch.linalg.eigh(centred.mT @ centred)  # on the CPU: some devices have no double
         components = vectors[:, -COMPONENTS:].to(features)
-        return cls(mean, components, (features - mean) @ components, torch.cat(lost))
+        entries = (features - mean) @ components
+        return cls(mean, components, entries, torch.cat(lost), mixed(colors, shares))
 
     def nearest(self, patches: Tensor) -> Tensor:
         """Return the detail of the entry that is most like each patch. Shapes: (N, 3 * SIDE²) -> the same."""
@@ -79,6 +92,24 @@ class Details:
         paint = self.details.view(-1, 3, SIDE * SIDE).mean(1).square().mean().sqrt()
         most = LESS_THAN_PAINT * paint / lost.square().mean().sqrt().clamp_min(TINY)
         return lost.mul_(most.clamp_max(PHOTO))
+
+    def toned(self, start: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Return a start in the mean and the covariance of the styles' colours, if it nearly has them.
+
+        What is far off goes a part of the way. `guide`: where the styles hold. Changes `start`.
+
+        Shapes: (1, 3, H, W), (1, 1, H, W) -> (1, 3, H, W).
+        """
+        mean, covariance = _colors_of(start, guide)
+        wanted_mean, wanted = self.colors
+        factors, axes = np.linalg.eigh(covariance_map(covariance, wanted))
+        contrast = (axes * factors.clip(1 - MOST_CONTRAST, 1 + MOST_CONTRAST)) @ axes.T
+        tinted = mean + (wanted_mean - mean).clip(-MOST_TINT, MOST_TINT)
+        matrix = torch.from_numpy(contrast).float().to(start.device)
+        offset = torch.from_numpy(tinted - contrast @ mean).float().to(start.device).view(3, 1, 1)
+        for band in torch.split(start[0], BAND, dim=1):
+            band.copy_(torch.einsum("ij,jhw->ihw", matrix, band).add_(offset))
+        return start.clamp_(0, 1)
 
     def on(self, picture: Tensor) -> Tensor:
         """Return an enlarged picture with the details that it lacks. Shapes: (1, 3, H, W) -> the same."""
@@ -103,6 +134,23 @@ def without_detail(picture: Tensor, factor: float) -> Tensor:
     height, width = picture.shape[-2:]
     smaller = max(SIDE, round(width / factor)), max(SIDE, round(height / factor))
     return resize(resize(picture, *smaller), width, height)
+
+
+def _colors_of(picture: Tensor, guide: Tensor | None) -> tuple[Matrix, Matrix]:
+    """Return the mean and the covariance of a picture's colours, where a guide says that they count.
+
+    Shapes: (1, 3, H, W), (1, 1, H, W) -> (3,), (3, 3), float64.
+    """
+    count, total, products = 0.0, np.zeros(3), np.zeros((3, 3))
+    guides = (None,) if guide is None else torch.split(guide[0], BAND, dim=1)
+    for band, weights in zip(torch.split(picture[0], BAND, dim=1), cycle(guides)):
+        colors = band.flatten(1) - 0.5  # near zero: sums keep their digits
+        weighed = colors if weights is None else colors * weights.flatten(1)
+        count += colors.shape[1] if weights is None else float(weights.sum())
+        total += weighed.sum(1).cpu().numpy()
+        products += (weighed @ colors.mT).cpu().numpy()
+    mean = total / max(count, 1.0)
+    return mean + 0.5, products / max(count, 1.0) - np.outer(mean, mean)
 
 
 def _drawn(count: int, wanted: int) -> Tensor:

@@ -251,6 +251,7 @@ class Painter:
             of_part = details.on(grown)
             if scale.content_weight and recipe.content_layers:
                 of_part += details.of_photo(shown, factor)
+            of_part = details.toned(of_part, guide)
             detailed += of_part if guide is None else of_part.mul_(guide)
         return detailed.clamp_(0, 1)
 

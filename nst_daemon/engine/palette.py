@@ -18,7 +18,7 @@ from nst_daemon.engine.descent import Losses
 from nst_daemon.engine.pixels import resize, to_view
 from nst_daemon.engine.regions import RegionSource, StyleSource, guides_of
 from nst_daemon.engine.schedule import Scale, fit
-from nst_daemon.images.colors import statistics
+from nst_daemon.images.colors import mixed, statistics
 
 LONGER: Final = 64  # px, at which colours are judged: a scan's noise and JPEG's are averaged out
 NONE, FULL = 0.01, 0.025  # of the largest spread: less is no direction of colour, more is one
@@ -103,13 +103,9 @@ def colors_of(styles: Sequence[StyleSource]) -> tuple[Matrix, Matrix]:
 
     Shapes: -> (3,), (3, 3).
     """
-    weights = np.array([style.weight for style in styles]) / sum(style.weight for style in styles)
-    means, covariances = zip(*(_statistics(style) for style in styles), strict=True)
-    mean = sum(weight * each for weight, each in zip(weights, means, strict=True))
-    covariance = sum(
-        weight * (each + np.outer(own - mean, own - mean))
-        for weight, own, each in zip(weights, means, covariances, strict=True)
-    )
+    in_all = sum(style.weight for style in styles)
+    shares = [style.weight / in_all for style in styles]
+    mean, covariance = mixed([_statistics(style) for style in styles], shares)
     values, vectors = np.linalg.eigh(covariance)
     spreads = np.sqrt(values.clip(0))
     if spreads[-1] < FLAT:

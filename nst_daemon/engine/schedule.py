@@ -14,7 +14,7 @@ LEAST_STEPS: Final = 0.5  # … but not fewer than this, relative to the first
 SMALL: Final = 200  # px, longer side: a larger scale starts with detail
 OCTAVES: Final = 300  # px, longer side: what is at least twice as large starts from half its own size
 # Steps of a scale that starts with detail: those of the first times this many px, over its longer side …
-LARGE_STEPS: Final = 72.0
+LARGE_STEPS: Final = 90.0
 LEAST_LARGE_STEPS: Final = 0.02  # … but not fewer than this, relative to the first
 DEEP: Final = 600  # px, longer side: at a larger scale that starts with detail no style layer counts …
 WIDE: Final = 100  # px, field of view: … that sees more than this, if others are left

@@ -3,7 +3,7 @@
 Pure: numpy arrays (H, W, 3), float32 in 0..1, sRGB-encoded, in and out. Reads no file and knows no profile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,19 @@ def statistics(rgb: Picture) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         count += len(pixels)
     mean = total / count
     return mean + 0.5, products / count - np.outer(mean, mean)
+
+
+def mixed(
+    each: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], shares: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the covariance of the colours of pictures taken together, by their shares of 1.
+
+    Shapes: (3,), (3, 3) each -> (3,), (3, 3).
+    """
+    shared = list(zip(shares, each, strict=True))
+    mean = np.sum([share * own for share, (own, _) in shared], axis=0)
+    apart = [share * (own + np.outer(at - mean, at - mean)) for share, (at, own) in shared]
+    return mean, np.sum(apart, axis=0)
 
 
 def match_colors(rgb: Picture, to: Picture, *, within: Picture | None = None) -> Picture:

@@ -1,11 +1,14 @@
 """The detail that a larger scale starts with."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from nst_daemon.engine import detail
-from nst_daemon.engine.detail import Details, without_detail
+from nst_daemon.engine.detail import MOST_CONTRAST, MOST_TINT, Details, without_detail
+from nst_daemon.images.colors import statistics
 
 
 def _noise(height: int, width: int, seed: int = 0) -> Tensor:
@@ -45,7 +48,7 @@ def test_each_patch_takes_the_detail_of_what_is_like_it() -> None:
 def test_pictures_of_any_size_are_covered_evenly(height: int, width: int) -> None:
     style = torch.zeros(1, 3, 32, 32)
     details = Details.of([(style, 1.0)], 2)
-    ones = Details(details.mean, details.components, details.entries, torch.ones_like(details.details) / 4)
+    ones = replace(details, details=torch.ones_like(details.details) / 4)
     picture = torch.full((1, 3, height, width), 0.5)
     torch.testing.assert_close(ones.on(picture), picture + 0.25)
 
@@ -78,3 +81,46 @@ def test_the_photos_detail_has_no_colour_and_is_less_than_the_paints() -> None:
 def test_a_flat_photo_has_no_detail() -> None:
     details = Details.of([(_noise(64, 64), 1.0)], 2)
     assert not details.of_photo(torch.full((1, 3, 32, 32), 0.5), 2).abs().max() > 1e-6
+
+
+def _colors(picture: Tensor) -> Tensor:
+    """Return the mean and the covariance of a picture's colours in one. Shapes: -> (4, 3)."""
+    mean, covariance = statistics(picture[0].permute(1, 2, 0).numpy())
+    return torch.cat([torch.from_numpy(mean)[None], torch.from_numpy(covariance)])
+
+
+def test_a_start_that_nearly_has_the_styles_colours_gets_them() -> None:
+    style = 0.5 + 0.4 * (_noise(48, 64) - 0.5) * torch.tensor([1.0, 0.8, 0.6]).view(1, 3, 1, 1)
+    start = 0.51 + 0.39 * (_noise(200, 60, seed=1) - 0.5) * torch.tensor([0.95, 0.85, 0.6]).view(1, 3, 1, 1)
+    toned = Details.of([(style, 1.0)], 2).toned(start.clone())
+    torch.testing.assert_close(_colors(toned), _colors(style), atol=1e-6, rtol=0)
+    assert (_colors(start) - _colors(style)).abs().max() > 0.005
+
+
+def test_a_start_in_other_colours_goes_a_part_of_the_way() -> None:
+    style, start = 0.7 + 0.3 * (_noise(48, 64) - 0.5), 0.4 + 0.1 * (_noise(48, 64, seed=1) - 0.5)
+    before, after = start, Details.of([(style, 1.0)], 2).toned(start.clone())
+    torch.testing.assert_close(after.mean() - before.mean(), torch.tensor(MOST_TINT), atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.std() / before.std(), torch.tensor(1 + MOST_CONTRAST), atol=2e-3, rtol=0)
+
+
+def test_a_style_of_one_colour_leaves_the_scene() -> None:
+    start = _noise(40, 40)
+    toned = Details.of([(torch.full((1, 3, 32, 32), 0.4), 1.0)], 2).toned(start.clone())
+    assert toned.std() > 0.99 * (1 - MOST_CONTRAST) * start.std()
+
+
+def test_colours_count_where_the_guide_says_so() -> None:
+    style = 0.5 + 0.4 * (_noise(48, 64) - 0.5)
+    own, others = 0.51 + 0.39 * (_noise(300, 20, seed=1) - 0.5), torch.zeros(1, 3, 300, 30)
+    guide = torch.cat([torch.ones(1, 1, 300, 20), torch.zeros(1, 1, 300, 30)], dim=-1)
+    toned = Details.of([(style, 1.0)], 2).toned(torch.cat([own, others], dim=-1), guide)
+    torch.testing.assert_close(_colors(toned[..., :20]), _colors(style), atol=1e-6, rtol=0)
+
+
+def test_a_blend_has_the_colours_of_all_its_styles() -> None:
+    styles = [0.2 + 0.1 * _noise(40, 40), 0.6 + 0.2 * _noise(40, 40, seed=1)]
+    mean, covariance = Details.of([(styles[0], 0.5), (styles[1], 0.5)], 2).colors
+    together = _colors(torch.cat(styles, dim=-1))
+    torch.testing.assert_close(torch.from_numpy(mean), together[0])
+    torch.testing.assert_close(torch.from_numpy(covariance), together[1:])

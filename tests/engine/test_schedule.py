@@ -53,13 +53,13 @@ def test_most_steps_are_taken_where_they_are_cheap() -> None:
 
 def test_a_larger_painting_takes_as_many_steps_at_the_small_scales() -> None:
     small, large = (pyramid_of(size, size, resolve({"steps": 100})) for size in (256, 1024))
-    assert [scale.steps for scale in small] == [100, 70, 28]
-    assert [scale.steps for scale in large] == [100, 70, 28, 20, 14, 7]
+    assert [scale.steps for scale in small] == [100, 70, 35]
+    assert [scale.steps for scale in large] == [100, 70, 35, 25, 18, 9]
 
 
 def test_twice_as_large_a_scale_takes_half_as_many_steps_but_never_next_to_none() -> None:
     steps = {scale.width: scale.steps for scale in pyramid_of(8192, 8192, resolve({"steps": 1000}))}
-    assert [steps[size] for size in (512, 1024, 2048, 4096, 8192)] == [141, 70, 35, 20, 20]
+    assert [steps[size] for size in (512, 1024, 2048, 4096, 8192)] == [176, 88, 44, 22, 20]
 
 
 def test_the_deepest_style_layers_do_not_count_at_the_largest_scales() -> None:
