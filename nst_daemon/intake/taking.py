@@ -22,6 +22,7 @@ from nst_daemon.system.machine import processors
 MOST: Final = 4  # at once: they give more than a ledger takes, and a huge picture may take a gigabyte in each
 LEAST_MOST: Final = 2  # on whatever machine: one photo waits for its disk, or never ends
 SHORT_SECONDS: Final = 2.0  # that painters have to be short of photos: at first they are for a moment, always
+LOOK_SECONDS: Final = 0.5  # between two looks whether they are
 SLOW_SECONDS: Final = 5.0  # after which a photo is one that others do not wait for
 
 
@@ -113,9 +114,10 @@ class Taking:
     def _is_short(self) -> bool:
         """Return whether painters have taken nearly all that was read, for a while."""
         now, asked = self._clock(), self._asked
-        self._asked = now
-        if not self._ledger.queue.is_short():
-            self._short_since = float("inf")
-        elif now - asked > SHORT_SECONDS or now < self._short_since:
-            self._short_since = now
+        if now - asked >= LOOK_SECONDS:
+            self._asked = now
+            if not self._ledger.queue.is_short():
+                self._short_since = float("inf")
+            elif self._short_since > now or now - asked > SHORT_SECONDS:  # long ago is another time
+                self._short_since = now
         return now - self._short_since >= SHORT_SECONDS
