@@ -3,13 +3,12 @@
 Knows no job and no ledger: the process that reads photos has neither.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nst_daemon import disk
-from nst_daemon.disk.files import file_sha256, write_whole
+from nst_daemon.disk.files import copy_hashed, file_sha256
 from nst_daemon.errors import ConditionError, FileConditionError
 from nst_daemon.system.crash import CrashPoint, crash_at
 
@@ -24,12 +23,10 @@ def draft_copy(photo: Path, draft: Path) -> str:
         FileConditionError: the photo cannot be read now.
         ConditionError: our own folder cannot be written.
     """
-    digest = hashlib.sha256()
     with _blamed(photo):
         disk.make_folder(draft.parent)
         disk.remove(draft)
-        write_whole(photo, draft, on_block=digest.update)
-    return digest.hexdigest()
+        return copy_hashed(photo, draft)
 
 
 def kept(draft: Path, photo: Path, sha256: str) -> Path:
