@@ -36,9 +36,8 @@ SAMPLE_SECONDS: Final = 0.5  # between two looks at the memory that is left
 ENOUGH_BYTES: Final = 1 << 30  # of memory that is left: with less, the death of a process is no photo's fault
 
 T = TypeVar("T")
-Work = Generator[
-    float, None, T
-]  # a piece of work in steps: yields for how long its process may be waited for
+# A piece of work in steps: yields for how many seconds its process may be waited for.
+Work = Generator[float, None, T]
 
 
 class Reader(Protocol):

@@ -19,7 +19,9 @@ from nst_daemon.intake.reader import ENOUGH_BYTES, IntakeReader, bytes_left
 from nst_daemon.ledger import Ledger
 from nst_daemon.system.machine import processors
 
-MOST: Final = 4  # at once: they give more than a ledger takes, and a huge picture may take a gigabyte in each
+# At once. Two feed 85 GPUs that take 8 s for a JPEG (benchmarks/intake.py), a coordinator is meant for 100,
+# and a huge picture may take a gigabyte in each.
+MOST: Final = 4
 LEAST_MOST: Final = 2  # on whatever machine: one photo waits for its disk, or never ends
 SHORT_SECONDS: Final = 2.0  # that painters have to be short of photos: at first they are for a moment, always
 LOOK_SECONDS: Final = 0.5  # between two looks whether they are
