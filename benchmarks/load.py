@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
@@ -26,7 +27,8 @@ from nst_daemon.config.orders import EngineFacts, Order, Painting, Progress
 from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.engine.process import OnFacts
 from nst_daemon.engine.settings import EngineSettings
-from nst_daemon.intake.inspection import Inspection, Readable
+from nst_daemon.folders.drafts import draft_copy
+from nst_daemon.intake.inspection import Inspection, Readable, Taken
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 
@@ -53,6 +55,15 @@ class PlayedReader:
         """Return what a photo is."""
         path.read_bytes()
         return Readable(width=8, height=8, format="jpeg")
+
+    def take(self, path: Path, draft: Path) -> Future[Taken]:
+        """Copy a photo."""
+        future = Future[Taken]()
+        future.set_result(Taken(self.inspect(path), draft_copy(path, draft)))
+        return future
+
+    def attend(self, seconds: float) -> None:
+        """Do nothing: all is done at once."""
 
     def thumbnail(self, path: Path) -> bytes | None:
         """Return no small picture."""

@@ -5,16 +5,27 @@ import time
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from nst_daemon import disk
 from nst_daemon.cli.common import ConfigOption, answer, load_config, say
 from nst_daemon.errors import ConfigError, ExitCode, MissingError, NotRunningError
 from nst_daemon.service.kinds import Kind
 
 if TYPE_CHECKING:
     from nst_daemon.service.installing import Plan
+
+SharedOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--shared",
+        metavar="DIR",
+        help="With --farm: a folder that the coordinator sees, too. Several times: several.",
+    ),
+]
+SHARED_GOES_WITH: Final = "--shared goes with `service install --farm FILE`, and with its status."
 
 
 class ServiceAction(StrEnum):
@@ -73,6 +84,7 @@ def service(
             "--farm", metavar="FILE", help="Of `farm join FILE` in place of the daemon; both may be."
         ),
     ] = None,
+    shared: SharedOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With install: print the files, and change nothing.")
     ] = False,
@@ -90,16 +102,14 @@ def service(
         raise ConfigError(f"--dry-run goes with `service install`, not with `service {action}`.")
     if kind is not None and not dry_run:
         raise ConfigError("--for goes with --dry-run: a service is installed on its own platform alone.")
-    if farm is not None and config is not None:
-        raise ConfigError("--farm goes without --config: a machine that lends its devices needs none.")
     if farm is None:
+        if shared:
+            raise ConfigError(SHARED_GOES_WITH)
         made = services.plan(load_config(config), kind)
     else:
-        if action is ServiceAction.INSTALL:
-            from nst_daemon.cli.farm import join_of
-
-            join_of(farm)  # what it would be refused for at each log-in
-        made = services.farm_plan(farm, kind)
+        if config is not None:
+            raise ConfigError("--farm goes without --config: a machine that lends its devices needs none.")
+        made = _farm_plan(action, farm, shared or [], kind)
     if dry_run:
         _show_files(made)
     elif action is ServiceAction.INSTALL:
@@ -111,6 +121,39 @@ def service(
             answer(line)
         if not services.is_installed(made):
             raise typer.Exit(ExitCode.MISSING)
+
+
+def _farm_plan(action: ServiceAction, farm: Path, shared: list[Path], kind: Kind | None) -> "Plan":
+    """Return what starts a seat at log-in; with install, refuse what it would be refused for there."""
+    from nst_daemon.cli.farm import join_of
+    from nst_daemon.service import installing as services
+
+    if shared and action is ServiceAction.UNINSTALL:
+        raise ConfigError(SHARED_GOES_WITH)
+    if action is ServiceAction.INSTALL:
+        join_of(farm)
+        for folder in shared:
+            _check_shared(folder)
+    return services.farm_plan(farm, kind, shared=shared)
+
+
+def _check_shared(folder: Path) -> None:
+    """Refuse a folder that would be another at log-in, or of which nobody would miss that it is not there.
+
+    Raises:
+        ConfigError: it is not named from the root, or is not there.
+        ConditionError: nobody knows whether it is there.
+    """
+    if not folder.is_absolute():
+        raise ConfigError(
+            f"--shared {folder}: at log-in nobody knows from where that is meant.",
+            remedy=f"Name it from the root: --shared {shlex.quote(str(folder.absolute()))}",
+        )
+    if not disk.is_folder(folder):
+        raise ConfigError(
+            f"--shared {folder}: there is no such folder, so that every file would be sent.",
+            remedy="Mount or make it first, and install again.",
+        )
 
 
 def _show_files(made: "Plan") -> None:

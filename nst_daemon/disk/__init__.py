@@ -7,7 +7,7 @@ is not there, and are the only OSErrors, beside EEXIST, that leave this package,
 Knows no photo, no job and no config.
 """
 
-from nst_daemon.disk.bytes import created, opened, read_bytes
+from nst_daemon.disk.bytes import created, opened, read_bytes, share_bytes
 from nst_daemon.disk.changes import (
     copy_facts,
     link,
@@ -82,6 +82,7 @@ __all__ = [
     "remove_if_empty",
     "remove_tree",
     "replace",
+    "share_bytes",
     "stamp_of",
     "sync_folder",
     "touch",

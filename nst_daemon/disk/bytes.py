@@ -22,7 +22,7 @@ class _Raw(io.RawIOBase):
     def __init__(self, path: Path, descriptor: int, *, is_writing: bool) -> None:
         super().__init__()
         self._path = path
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._is_writing = is_writing
 
     def readable(self) -> bool:
@@ -35,28 +35,28 @@ class _Raw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = ask(lambda _: system.calls.read(self._descriptor, min(len(buffer), MOST)), self._path)
+        block = ask(lambda _: system.calls.read(self.descriptor, min(len(buffer), MOST)), self._path)
         buffer[: len(block)] = block
         return len(block)
 
     def write(self, block: Any) -> int:
         return ask(
-            lambda _: system.calls.write(self._descriptor, memoryview(block)), self._path, is_writing=True
+            lambda _: system.calls.write(self.descriptor, memoryview(block)), self._path, is_writing=True
         )
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return os.lseek(self._descriptor, offset, whence)
+        return os.lseek(self.descriptor, offset, whence)
 
     def truncate(self, size: int | None = None) -> int:
         raise io.UnsupportedOperation("truncate")
 
     def sync(self) -> None:
-        ask(lambda _: system.calls.fsync(self._descriptor), self._path, is_writing=True)
+        ask(lambda _: system.calls.fsync(self.descriptor), self._path, is_writing=True)
 
     def close(self) -> None:
         if not self.closed:
             with suppress(OSError):  # what was written is on the disk by `sync`, which has told
-                os.close(self._descriptor)
+                os.close(self.descriptor)
         super().close()
 
 
@@ -95,6 +95,21 @@ def created(path: Path) -> Iterator[BinaryIO]:
         raw.sync()
     finally:
         raw.close()  # not the buffer: after an error it would try to write once more
+
+
+def share_bytes(reader: BinaryIO, writer: BinaryIO) -> bool:
+    """Let a new file share all bytes of an opened one on the disk, in no time and no room.
+
+    False: this disk cannot, or something else stands in the way, which whoever copies them meets by himself.
+    """
+    source, target = getattr(reader, "raw", None), getattr(writer, "raw", None)
+    if not isinstance(source, _Raw) or not isinstance(target, _Raw):
+        return False
+    try:
+        system.calls.clone(target.descriptor, source.descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def read_bytes(path: Path, *, at_most: int = -1, follow: bool = True) -> bytes:

@@ -1,18 +1,16 @@
 """Private copies of photos: what is painted is what was read, whatever happens to the original meanwhile."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from nst_daemon import disk
-from nst_daemon.disk.files import file_sha256, is_left_over, temporary_in, write_whole
+from nst_daemon.disk.files import discard, file_sha256, is_left_over, temporary_in
 from nst_daemon.errors import ConditionError, FileConditionError, PhotoError
+from nst_daemon.folders.drafts import draft_copy, kept
 from nst_daemon.ledger.jobs import Job
-from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)
 
@@ -30,45 +28,12 @@ def private_copy(photo: Path, folder: Path) -> tuple[Path, str]:
         FileConditionError: the photo cannot be read now.
         ConditionError: our own folder cannot be written.
     """
+    draft = temporary_in(folder)
     try:
-        return _copied(photo, folder)
-    except FileConditionError as error:
-        if error.path == photo:
-            raise
-        of_ours = error.named("state_dir")
-        raise ConditionError(of_ours.message, remedy=of_ours.remedy, code=of_ours.code) from error
-
-
-def _copied(photo: Path, folder: Path) -> tuple[Path, str]:
-    digest = hashlib.sha256()
-    disk.make_folder(folder)
-    temporary = temporary_in(folder)
-    try:
-        write_whole(photo, temporary, on_block=digest.update)
-        crash_at(CrashPoint.COPYING)
-        target = folder / f"{digest.hexdigest()}{photo.suffix.lower()}"
-        if not _is_kept(target, digest.hexdigest()):
-            disk.replace(temporary, target)
+        sha256 = draft_copy(photo, draft)
+        return kept(draft, photo, sha256), sha256
     finally:
-        with suppress(ConditionError):  # a sweep finds it
-            disk.remove(temporary)
-    disk.sync_folder(folder)
-    crash_at(CrashPoint.COPIED)
-    return target, digest.hexdigest()
-
-
-def _is_kept(copy: Path, sha256: str) -> bool:
-    """Return whether there is such a copy already, and it is sound: an engine may be reading it just now.
-
-    It is as good as new then: no sweep takes it within a day.
-    """
-    try:
-        if not disk.is_file(copy) or file_sha256(copy) != sha256:
-            return False
-        disk.touch(copy)
-    except (FileNotFoundError, FileConditionError):
-        return False
-    return True
+        discard(draft)
 
 
 def source_of(job: Job) -> Path:

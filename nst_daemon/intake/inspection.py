@@ -28,3 +28,16 @@ class Unreadable:
 
 Inspection = Readable | Unreadable
 Read = Callable[[Path, float], Inspection]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file that was read and, if it is a photo to paint, copied."""
+
+    inspection: Inspection
+    sha256: str | None = None  # of the draft that is its copy; None: there is none
+
+
+def is_to_copy(found: object) -> bool:
+    """Return whether what was found is a whole photo, and no painting of ours."""
+    return isinstance(found, Readable) and found.provenance is None and not found.may_grow

@@ -17,33 +17,36 @@ from nst_daemon.disk import Stamp, stamp_of
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders.companions import photos_of
 from nst_daemon.folders.copies import private_copy, sweep_copies
+from nst_daemon.folders.drafts import kept
 from nst_daemon.folders.inbox import Inbox
 from nst_daemon.folders.inboxes import Inboxes
-from nst_daemon.folders.sidecars import fingerprint, is_whole
+from nst_daemon.folders.sidecars import is_whole
 from nst_daemon.folders.walk import Kind, Scan, kind_of
 from nst_daemon.intake.admission import Admission
-from nst_daemon.intake.arrivals import Arrival, AwaitingSidecar, sidecar_wait
+from nst_daemon.intake.awaiting import Awaiting
 from nst_daemon.intake.comparison import compared
 from nst_daemon.intake.departures import Departures
 from nst_daemon.intake.first_look import FirstLooks
 from nst_daemon.intake.growing import Fate, Growing
 from nst_daemon.intake.in_hand import InHand
 from nst_daemon.intake.inspection import Readable, Unreadable
-from nst_daemon.intake.reader import Reader
+from nst_daemon.intake.reader import IntakeReader
 from nst_daemon.intake.repairing import Repairs
 from nst_daemon.intake.second_looks import SecondLooks
 from nst_daemon.intake.shelf import Shelf
+from nst_daemon.intake.taking import Reading, Taking
 from nst_daemon.ledger import Ledger, Seen, Verdict
-from nst_daemon.ledger.jobs import UNFINISHED, Problem, problem_of
+from nst_daemon.ledger.jobs import Problem, problem_of
 from nst_daemon.system.crash import CrashPoint, crash_at
 
 logger = logging.getLogger(__name__)
 
+ATTEND_SECONDS: Final = 0.2  # that a tick waits for photos that are being read
+LEAST_SECONDS: Final = 0.01  # … where something is due before
 BLOCK_SECONDS: Final = 10.0  # between looks at a full disk
 SWEEP_SECONDS: Final = 6 * 3600.0  # between two sweeps of the private copies
 SWEEP_STEPS: Final = 2  # of one in a tick
 HISTORY_SECONDS: Final = 90 * 86_400.0  # then a job that is done is forgotten; its result stays
-REPLACED: Final = "the photo was replaced by another of the same name"
 
 
 class Intake:
@@ -54,7 +57,7 @@ class Intake:
         *,
         config: Config,
         inboxes: Inboxes,
-        reader: Reader,
+        reader: IntakeReader,
         ledger: Ledger,
         library: Shelf,
         clock: Callable[[], float] = time.monotonic,
@@ -69,6 +72,7 @@ class Intake:
         self._delays = self._in_hand.delays
         self._departures = Departures(ledger, self._in_hand)
         self._admission = Admission(config=config, ledger=ledger, library=library, reader=reader)
+        self._taking = Taking(reader=reader, ledger=ledger, folder=config.state_dir / "photos", clock=clock)
         self._first_looks = FirstLooks(ledger)
         self._second_looks = SecondLooks(ledger)
         self._repairs = Repairs(
@@ -79,6 +83,15 @@ class Intake:
             admission=self._admission,
             settler=self._in_hand.settler,
             departures=self._departures,
+            clock=clock,
+        )
+        self._awaiting = Awaiting(
+            config=config,
+            inboxes=inboxes,
+            ledger=ledger,
+            in_hand=self._in_hand,
+            admission=self._admission,
+            repairs=self._repairs,
             clock=clock,
         )
         self._condition: ConditionError | None = None
@@ -127,8 +140,8 @@ class Intake:
             self._look_at_growing()
         if self._clock() >= self._blocked_until:
             with self._conditions():
-                self._take_next()
-                self._admit_awaiting()
+                self._take_settled()
+                self._awaiting.admit()
                 self._repairs.look_after_held(self._inboxes.all)
                 self._sweep()
                 self._condition = None
@@ -137,6 +150,10 @@ class Intake:
         self._reader.rest()
         self._is_idle = self._has_nothing_to_do()
         return bool(self._in_hand.settled) and self._clock() >= self._blocked_until
+
+    def close(self) -> None:
+        """Leave what is being read, once the reader is closed."""
+        self._taking.close()
 
     def due_in(self) -> float:
         """Return in how many seconds the next photo will have settled, or waited for its sidecar."""
@@ -287,19 +304,28 @@ class Intake:
             return self._departures.gone(inbox, path)
         return self._delays.forget(path) if has_failed else self._in_hand.settler.notice(path)
 
-    # One settled photo.
+    # Settled photos. Each stays in the queue until it is dealt with: it may be gone before it is read.
 
-    def _take_next(self) -> None:
-        if not self._in_hand.settled:
-            return
-        path = next(iter(self._in_hand.settled))
-        inbox = self._inboxes.inbox_of(path)
-        with self._delays.apart(path):
-            if inbox is not None and inbox.is_present():
-                self._take_in(inbox, path)
-        self._in_hand.settled.pop(path, None)
+    def _take_settled(self) -> None:
+        """Have settled photos read, and deal with those that were."""
+        self._begin_settled()
+        self._taking.attend(min(max(self.due_in(), LEAST_SECONDS), ATTEND_SECONDS))
+        while self._take_returned():
+            pass
 
-    def _take_in(self, inbox: Inbox, path: Path) -> None:
+    def _begin_settled(self) -> None:
+        settled, taking = self._in_hand.settled, self._taking
+        while (path := next((each for each in settled if not taking.holds(each)), None)) is not None:
+            if not taking.has_room():
+                return
+            inbox = self._inboxes.inbox_of(path)
+            with self._delays.apart(path):
+                if inbox is not None and inbox.is_present():
+                    self._begin(inbox, path)
+            if not taking.holds(path):
+                settled.pop(path, None)
+
+    def _begin(self, inbox: Inbox, path: Path) -> None:
         stamp = stamp_of(path)
         if stamp is None:
             return self._departures.gone(inbox, path)
@@ -307,20 +333,46 @@ class Intake:
             return None
         if self._in_hand.incomplete.is_being_written(path):
             return self._in_hand.incomplete.put(path, stamp, None)
+        return self._taking.begin(path, stamp)
+
+    def _take_returned(self) -> bool:
+        """Deal with a photo that was read; False: there is none."""
+        with self._taking.returned() as reading:
+            if reading is None:
+                return False
+            self._begin_settled()  # its reader is free
+            path = reading.path
+            inbox = self._inboxes.inbox_of(path)
+            with self._delays.apart(path):
+                if inbox is not None and path in self._in_hand.settled:  # else it has gone meanwhile
+                    self._take_in(inbox, reading)
+            self._in_hand.settled.pop(path, None)
+        return True
+
+    def _take_in(self, inbox: Inbox, reading: Reading) -> None:
+        path, stamp = reading.path, reading.stamp
         try:
-            answer = self._reader.inspect(path)
+            taken = reading.taken.result()
         except FileNotFoundError:
             return self._in_hand.settler.notice(path)
         if stamp_of(path) != stamp:  # it was written while it was read
             return self._in_hand.settler.notice(path)
         crash_at(CrashPoint.INSPECTED)
+        answer = taken.inspection
         if answer.may_grow:
             return self._in_hand.incomplete.put(path, stamp, answer)
-        if isinstance(answer, Readable):
+        if not isinstance(answer, Readable):
+            return self._fail(inbox, path, stamp, answer)
+        if taken.sha256 is None:
             return self._accept(inbox, path, stamp, answer)
-        return self._fail(inbox, path, stamp, answer)
+        try:
+            copy = kept(reading.draft, path, taken.sha256)
+        except FileNotFoundError:  # somebody has cleared our folder
+            return self._in_hand.settler.notice(path)
+        return self._awaiting.put(inbox, path, stamp, answer, copy, taken.sha256)
 
     def _accept(self, inbox: Inbox, path: Path, stamp: Stamp, answer: Readable) -> None:
+        """Take in what was not copied while it was read: a painting, or a picture that looked odd."""
         if answer.provenance is not None:
             logger.info("%s is a painting of ours, and was left alone", path.name)
             self._delays.forget(path)
@@ -333,58 +385,7 @@ class Intake:
             return self._departures.gone(inbox, path)
         if stamp_of(path) != stamp:
             return self._in_hand.settler.notice(path)
-        arrival = Arrival(
-            path=path,
-            relative=path.relative_to(inbox.path),
-            folder=inbox.folder,
-            stamp=stamp,
-            sha256=sha256,
-            copy=copy,
-            keywords=answer.keywords,
-        )
-        due = self._clock() + sidecar_wait(path, self.config.watch, now=time.time())
-        self._in_hand.awaiting[path] = AwaitingSidecar(arrival, fingerprint(path), due)
-        return None
-
-    def _admit_awaiting(self) -> None:
-        now = self._clock()
-        for path, awaiting in list(self._in_hand.awaiting.items()):
-            if now < awaiting.due:
-                continue
-            with self._delays.apart(path):
-                sidecars = fingerprint(path)
-                if sidecars != awaiting.sidecars:  # one has come: it has to stand still, too
-                    awaiting.sidecars, awaiting.due = sidecars, now + self.config.watch.settle_seconds
-                    continue
-                self._admit(path, awaiting)
-            self._in_hand.awaiting.pop(path, None)
-
-    def _admit(self, path: Path, awaiting: AwaitingSidecar) -> None:
-        arrival = awaiting.arrival
-        inbox = self._inboxes.inbox_of(path)
-        if inbox is None or stamp_of(path) != arrival.stamp:
-            return self._in_hand.settler.notice(path)
-        if self._repairs.set_mask_aside(inbox, path, arrival.stamp):  # its sidecar has come meanwhile
-            return None
-        for job in self._ledger.jobs.of_photo(path):
-            if job.state in UNFINISHED and job.photo_sha256 != arrival.sha256:
-                self._ledger.cancel(job.id, reason=REPLACED)
-        verdict = self._admission.admit(arrival)
-        crash_at(CrashPoint.ADDED)
-        if verdict is None:
-            return self._in_hand.settler.notice(path)
-        self._delays.forget(path)
-        return self._ledger.seen.mark(
-            Seen(
-                path=path,
-                root=inbox.path,
-                stamp=arrival.stamp,
-                verdict=verdict,
-                photo_sha256=arrival.sha256,
-                keywords=arrival.keywords,
-                sidecar=awaiting.sidecars,
-            )
-        )
+        return self._awaiting.put(inbox, path, stamp, answer, copy, sha256)
 
     def _sweep(self) -> None:
         """Begin a sweep of the private copies, or go on with one: a few steps at each tick."""

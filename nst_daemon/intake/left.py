@@ -13,7 +13,8 @@ from nst_daemon.errors import ConditionError
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.library import Library
 from nst_daemon.intake.intake import Intake
-from nst_daemon.intake.reader import PhotoReader, Reader
+from nst_daemon.intake.reader import IntakeReader, PhotoReader
+from nst_daemon.intake.readers import Readers
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Problem
@@ -21,12 +22,12 @@ from nst_daemon.ledger.jobs import Problem
 AGAIN_SECONDS: Final = 1.0  # between two tries to begin with a ledger that cannot be read
 
 
-MakeReader = Callable[[Config], Reader]
+MakeReader = Callable[[Config], IntakeReader]
 
 
-def make_reader(config: Config) -> Reader:
-    """Return the reader that decodes photos in a process of its own."""
-    return PhotoReader(max_megapixels=config.max_megapixels)
+def make_reader(config: Config) -> IntakeReader:
+    """Return the reader that decodes photos in processes of their own."""
+    return Readers(PhotoReader(max_megapixels=config.max_megapixels))
 
 
 class LeftHalf:
@@ -43,7 +44,7 @@ class LeftHalf:
         self.ticks = 0  # so far
         self.keeps_unfinished = False  # whether somebody will ask for `unfinished`
         self._unfinished: list[Problem] = []
-        self._parts: tuple[Reader, Inboxes, Intake] | None = None
+        self._parts: tuple[IntakeReader, Inboxes, Intake] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +105,7 @@ class LeftHalf:
         if self._is_over:  # meanwhile
             new[0].close()
 
-    def _begun(self, config: Config) -> tuple[Reader, Inboxes, Intake]:
+    def _begun(self, config: Config) -> tuple[IntakeReader, Inboxes, Intake]:
         reader = self._make(config)
         inboxes = Inboxes(config.folders, config.watch)
         intake = Intake(
@@ -124,9 +125,10 @@ class LeftHalf:
 
     def _end(self) -> None:
         if self._parts is not None:
-            reader, inboxes, _ = self._parts
+            reader, inboxes, intake = self._parts
             inboxes.close()
             reader.close()
+            intake.close()
 
 
 def _of_the_left(config: Config) -> tuple[object, ...]:

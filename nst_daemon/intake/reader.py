@@ -6,10 +6,11 @@ the process does is in `reading`.
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from nst_daemon import disk
 from nst_daemon.config import MAX_MEGAPIXELS
@@ -20,7 +21,7 @@ from nst_daemon.errors import (
 )
 from nst_daemon.images.layout import ContactSheet
 from nst_daemon.images.likeness import Descriptor
-from nst_daemon.intake.inspection import Inspection, Read, Unreadable
+from nst_daemon.intake.inspection import Inspection, Read, Taken, Unreadable, is_to_copy
 from nst_daemon.intake.reading import THUMBNAIL, Task, read_photo, serve
 from nst_daemon.system.child import Child, ClosedError, EndedError
 
@@ -34,9 +35,13 @@ ATTEMPTS: Final = 2  # the kernel may have killed the process for somebody else'
 SAMPLE_SECONDS: Final = 0.5  # between two looks at the memory that is left
 ENOUGH_BYTES: Final = 1 << 30  # of memory that is left: with less, the death of a process is no photo's fault
 
+T = TypeVar("T")
+# A piece of work in steps: yields for how many seconds its process may be waited for.
+Work = Generator[float, None, T]
+
 
 class Reader(Protocol):
-    """What the intake asks of a `PhotoReader`, which tests and benchmarks play without a process."""
+    """What is asked of a `PhotoReader`, which tests and benchmarks play without a process."""
 
     def prepare(self) -> None:
         """Get ready: there will be a photo to read in a moment."""
@@ -59,6 +64,21 @@ class Reader(Protocol):
         ...
 
 
+class IntakeReader(Reader, Protocol):
+    """What the intake asks of its `Readers`: also to read several photos at once."""
+
+    def take(self, path: Path, draft: Path) -> Future[Taken]:
+        """Begin to read a photo and, if it is one to paint, to copy it to a draft; tell of it later.
+
+        As many at once as the caller likes. The future fails with: FileNotFoundError, ConditionError.
+        """
+        ...
+
+    def attend(self, seconds: float) -> None:
+        """Wait until one that was begun is done or comes a step further, at most so long."""
+        ...
+
+
 class PhotoReader:
     """Owns the reading process: started at the first photo, ended when idle. On one thread, but `close`."""
 
@@ -72,6 +92,7 @@ class PhotoReader:
         clock: Callable[[], float] = time.monotonic,
         read: Read | None = None,
         memory_left: "Callable[[int | None], int] | None" = None,
+        slow: set[Path] | None = None,
     ) -> None:
         self._max_megapixels = max_megapixels
         self._time_limit = time_limit
@@ -80,10 +101,23 @@ class PhotoReader:
         self._clock = clock
         self._read: Read = read or read_photo
         self._memory_left = memory_left or bytes_left
-        self._child = Child(serve, name="nst-reader", words="The process that reads photos")
+        self.child: Final = Child(serve, name="nst-reader", words="The process that reads photos")
         self._is_ready = False  # it has said so
-        self._slow: set[Path] = set()  # not read within the time limit, at the last try
+        self._slow = set() if slow is None else slow  # not read within the time limit, at the last try
         self._last_use = clock()
+
+    def another(self) -> "PhotoReader":
+        """Return a further reader of the same kind; what one found to be slow, the other knows of."""
+        return PhotoReader(
+            max_megapixels=self._max_megapixels,
+            time_limit=self._time_limit,
+            long_limit=self._long_limit,
+            idle_seconds=self._idle_seconds,
+            clock=self._clock,
+            read=self._read,
+            memory_left=self._memory_left,
+            slow=self._slow,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -94,11 +128,11 @@ class PhotoReader:
     @property
     def pid(self) -> int | None:
         """The process, while there is one."""
-        return self._child.pid
+        return self.child.pid
 
     def is_running(self) -> bool:
         """Whether the process exists."""
-        return self._child.is_alive()
+        return self.child.is_alive()
 
     def prepare(self) -> None:
         """Start the process, so that it is there when the photo that has just come has settled."""
@@ -113,12 +147,14 @@ class PhotoReader:
             FileConditionError: its disk cannot tell, now: that costs nothing, and the photo stays.
             ConditionError: the machine cannot, or `close` was called.
         """
-        try:
-            return self._inspected(path)
-        except ClosedError as error:
-            raise ConditionError(f"{path.name} was not read: the daemon ends.", code="cancelled") from error
-        finally:
-            self._last_use = self._clock()
+        return self._finished(self._guarded(path, self._inspected(path, Task.READ)))
+
+    def taking(self, path: Path, draft: Path) -> Work[Taken]:
+        """Read a photo and, if it is one to paint, have it copied to a draft, step by step.
+
+        Nothing else may be asked meanwhile. Raises: as `inspect`; and where our own folder cannot be written.
+        """
+        return self._guarded(path, self._taken(path, draft))
 
     def thumbnail(self, path: Path, longest: int | None = THUMBNAIL) -> bytes | None:
         """Return a JPEG of a picture, no longer than so many px, or as it is; None: it is no picture.
@@ -150,29 +186,60 @@ class PhotoReader:
 
     def rest(self) -> None:
         """End the process if nobody needed it for a while."""
-        if self._child.has_begun and self._clock() - self._last_use >= self._idle_seconds:
-            self._child.end()
+        if self.child.has_begun and self._clock() - self._last_use >= self._idle_seconds:
+            self.child.end()
 
     def close(self) -> None:
         """End the process, for good and from any thread; a photo that is just being read is left."""
-        self._child.close()
+        self.child.close()
 
-    def _inspected(self, path: Path) -> Inspection:
+    def _finished(self, work: Work[T]) -> T:
+        """Carry a piece of work out to its end."""
+        try:
+            while True:
+                seconds = next(work)
+                with suppress(EndedError):  # the next step meets it, and knows what it means
+                    self.child.poll(seconds)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _guarded(self, path: Path, work: Work[T]) -> Work[T]:
+        """Do a piece of work of which a closed reader makes a condition."""
+        self._last_use = self._clock()
+        try:
+            return (yield from work)
+        except ClosedError as error:
+            raise ConditionError(f"{path.name} was not read: the daemon ends.", code="cancelled") from error
+        finally:
+            self._last_use = self._clock()
+
+    def _taken(self, path: Path, draft: Path) -> Work[Taken]:
+        answer = yield from self._inspected(path, Task.TAKE, draft)
+        if not is_to_copy(answer):
+            return Taken(answer)
+        # Without a verdict on the photo, which was read: the disk of the copy may be the slow one, or full.
+        with _no_photos_fault():
+            sha256: str = yield from self._word(path, self._long_limit)
+        return Taken(answer, sha256)
+
+    def _inspected(self, path: Path, task: Task, detail: object = None) -> Work[Inspection]:
         is_slow = path in self._slow
         if is_slow:
-            self._look(path)
+            yield from self._look(path)
         oom_kills, least, how = _oom_kills(), ENOUGH_BYTES, ""
         for _ in range(ATTEMPTS):
-            self._get_ready()
+            yield from self._get_ready()
             least = min(least, self._memory_left(self.pid))
             limit = self._long_limit if is_slow else self._time_limit
             deadline = time.monotonic() + limit
             try:
-                self._child.send((Task.READ, path, self._max_megapixels, None))
-                while not self._child.poll(min(SAMPLE_SECONDS, max(0.0, deadline - time.monotonic()))):
+                self.child.send((task, path, self._max_megapixels, detail))
+                while not self.child.poll(0.0):
                     least = min(least, self._memory_left(self.pid))
                     if time.monotonic() >= deadline:
                         return self._too_slow(path, limit)
+                    yield min(SAMPLE_SECONDS, max(0.0, deadline - time.monotonic()))
                 return self._answer(path)
             except ClosedError:
                 raise
@@ -180,16 +247,16 @@ class PhotoReader:
                 how = str(error)
                 logger.warning("The process that reads photos died at %s: %s", path.name, how)
         is_short = least < ENOUGH_BYTES or _oom_kills() > oom_kills
-        return self._deadly(path, how, is_short=is_short)
+        return (yield from self._deadly(path, how, is_short=is_short))
 
     def _answer(self, path: Path) -> Inspection:
-        answer: Inspection | Exception = self._child.receive()
+        answer: Inspection | Exception = self.child.receive()
         self._slow.discard(path)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _deadly(self, path: Path, how: str, *, is_short: bool) -> Unreadable:
+    def _deadly(self, path: Path, how: str, *, is_short: bool) -> Work[Unreadable]:
         """Judge a photo at which the process died each time; the disk and the memory are asked first."""
         if is_short:
             raise ConditionError(
@@ -197,7 +264,7 @@ class PhotoReader:
                 remedy="It is tried again; close other programs.",
                 code="system_busy",
             )
-        self._look(path)
+        yield from self._look(path)
         return Unreadable(
             reason=f"{path.name} ended the process that reads it ({how}).",
             remedy="Export it again, or scale it down.",
@@ -205,7 +272,7 @@ class PhotoReader:
 
     def _too_slow(self, path: Path, limit: float) -> Unreadable:
         """Judge a photo that took too long: the first time its disk is at fault."""
-        self._child.end()
+        self.child.end()
         if path not in self._slow:
             self._slow.add(path)
             raise _slow_disk(path, limit)
@@ -215,60 +282,67 @@ class PhotoReader:
             remedy="Export it again, or scale it down.",
         )
 
-    def _look(self, path: Path) -> None:
+    def _look(self, path: Path) -> Work[None]:
         """Read a file's bytes: where its disk cannot give them, no decoder can be blamed.
 
         Raises:
             FileNotFoundError, ConditionError: as `inspect`.
         """
-        self._told(Task.LOOK, path)
+        yield from self._told(Task.LOOK, path)
 
     def _asked(self, task: Task, path: Path, detail: object = None) -> Any:
         """Return what the process answers to a task over a file. Raises: as `inspect`."""
-        self._last_use = self._clock()
-        try:
-            return self._told(task, path, detail)
-        except ClosedError as error:
-            raise ConditionError(f"{path.name} was not read: the daemon ends.", code="cancelled") from error
-        finally:
-            self._last_use = self._clock()
+        return self._finished(self._guarded(path, self._told(task, path, detail)))
 
-    def _told(self, task: Task, path: Path, detail: object = None) -> Any:
-        self._get_ready()
-        try:
-            self._child.send((task, path, self._max_megapixels, detail))
-            if self._child.poll(self._time_limit):
-                answer = self._child.receive()
-                if isinstance(answer, Exception):
-                    raise answer
-                return answer
-        except ClosedError:
-            raise
-        except EndedError as error:
-            raise _has_failed(error) from error
-        self._child.end()
-        raise _slow_disk(path, self._time_limit)
+    def _told(self, task: Task, path: Path, detail: object = None) -> Work[Any]:
+        yield from self._get_ready()
+        with _no_photos_fault():
+            self.child.send((task, path, self._max_megapixels, detail))
+            return (yield from self._word(path, self._time_limit))
+
+    def _word(self, path: Path, limit: float) -> Work[Any]:
+        """Return the next word of the process on a file."""
+        deadline = time.monotonic() + limit
+        while not self.child.poll(0.0):
+            if time.monotonic() >= deadline:
+                self.child.end()
+                raise _slow_disk(path, limit)
+            yield deadline - time.monotonic()
+        answer = self.child.receive()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def _start(self) -> None:
-        if not self._child.is_alive():
+        if not self.child.is_alive():
             self._is_ready = False
-            self._child.start(self._read)
+            self.child.start(self._read)
             self._last_use = self._clock()
 
-    def _get_ready(self) -> None:
+    def _get_ready(self) -> Work[None]:
         """Have a process that waits for a photo: what ends before that is no photo's fault."""
         self._start()
         if self._is_ready:
             return
-        try:
-            self._is_ready = self._child.poll(START_LIMIT) and bool(self._child.receive())
-        except ClosedError:
-            raise
-        except EndedError as error:
-            raise _has_failed(error) from error
-        if not self._is_ready:
-            self._child.end()
-            raise _has_failed(f"not ready after {START_LIMIT:g} s")
+        deadline = time.monotonic() + START_LIMIT
+        with _no_photos_fault():
+            while not self.child.poll(0.0):
+                if time.monotonic() >= deadline:
+                    self.child.end()
+                    raise _has_failed(f"not ready after {START_LIMIT:g} s")
+                yield deadline - time.monotonic()
+            self._is_ready = bool(self.child.receive())
+
+
+@contextmanager
+def _no_photos_fault() -> Iterator[None]:
+    """Make a condition of the death of a process at which no photo can be blamed."""
+    try:
+        yield
+    except ClosedError:
+        raise
+    except EndedError as error:
+        raise _has_failed(error) from error
 
 
 def _has_failed(why: object) -> ConditionError:

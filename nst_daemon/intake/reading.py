@@ -6,6 +6,7 @@ the machine is at fault for is a condition, and no verdict on the photo.
 
 import importlib
 import logging
+from collections.abc import Iterator
 from enum import StrEnum
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any, Final
 
 from nst_daemon import disk
 from nst_daemon.errors import ConditionError, IncompletePhotoError, PhotoError, StyleError
+from nst_daemon.folders.drafts import draft_copy
 from nst_daemon.folders.sidecars import xmp_beside
 from nst_daemon.images.layout import ContactSheet
 from nst_daemon.images.likeness import Descriptor
-from nst_daemon.intake.inspection import Inspection, Read, Readable, Unreadable
+from nst_daemon.intake.inspection import Inspection, Read, Readable, Unreadable, is_to_copy
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class Task(StrEnum):
     """What the process is asked to do with a file."""
 
     READ = "read"  # decode it
+    TAKE = "take"  # decode it, answer, and copy it if it is a photo to paint: that is a second answer
     LOOK = "look"  # read its bytes: can its disk give them at all?
     SHRINK = "shrink"  # make a JPEG of it, no longer than so many px
     DESCRIBE = "describe"  # say what its colours and contrasts are
@@ -44,17 +47,30 @@ def serve(pipe: Connection, read: Read) -> None:
             task, path, max_megapixels, detail = pipe.recv()
         except (EOFError, OSError):
             return
-        answer = _done(Task(task), path, max_megapixels, detail, read)
-        try:
-            pipe.send(answer)
-        except OSError:
-            return
+        for answer in _answers(Task(task), path, max_megapixels, detail, read):
+            try:
+                pipe.send(answer)
+            except OSError:
+                return
+
+
+def _answers(task: Task, path: Path, max_megapixels: float, detail: Any, read: Read) -> Iterator[object]:
+    """Yield what is answered to a task, each as soon as it is known."""
+    if task is not Task.TAKE:
+        yield _done(task, path, max_megapixels, detail, read)
+        return
+    answer = _answer(read, path, max_megapixels)
+    yield answer
+    # Decoded before it is copied: the bytes are in the system's memory by now, and no disk or share is asked
+    # for them twice; and what is no photo is not copied.
+    if is_to_copy(answer):
+        yield _copied(path, detail)
 
 
 def _done(task: Task, path: Path, max_megapixels: float, detail: Any, read: Read) -> object:
     """Return what is answered to a task."""
     match task:
-        case Task.READ:
+        case Task.READ | Task.TAKE:
             return _answer(read, path, max_megapixels)
         case Task.LOOK:
             return _look(path)
@@ -86,6 +102,14 @@ def _answer(read: Read, path: Path, max_megapixels: float) -> Inspection | Excep
             reason=f"{path.name} cannot be decoded: {type(error).__name__}: {error}.",
             remedy="Export it again.",
         )
+
+
+def _copied(path: Path, draft: Path) -> str | Exception:
+    """Copy a photo to a draft; return the sha256 of its bytes, or what stands in the way."""
+    try:
+        return draft_copy(path, draft)
+    except (ConditionError, FileNotFoundError) as error:
+        return error
 
 
 def _look(path: Path) -> bool | Exception:

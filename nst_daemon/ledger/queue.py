@@ -100,6 +100,20 @@ class Queue:
             work = f"{WORK} {but(self._jobs.unreadable)} LIMIT 1"
             return db.execute(work, (JobState.QUEUED, JobState.RUNNING)).fetchone() is not None
 
+    def is_short(self) -> bool:
+        """Return whether no more jobs may begin than are being painted: a painter may soon have none.
+
+        Not while the daemon is paused.
+        """
+        with self._file.read() as db:
+            if db.execute("SELECT 1 FROM facts WHERE name = ?", (PAUSED,)).fetchone():
+                return False
+            running = db.execute("SELECT count FROM counts WHERE state = ?", (JobState.RUNNING,)).fetchone()
+            now = self._file.clock()
+            query = f"{CLAIMABLE} ORDER BY turn, id LIMIT 1 OFFSET ?"
+            further = (JobState.QUEUED, now, now + AHEAD_SECONDS, running["count"] if running else 0)
+            return db.execute(query, further).fetchone() is None
+
     def next(self, count: int) -> list[Job]:
         """Return the jobs that wait, in the order in which they are painted; no sketches of sheets."""
         with self._file.read() as db:

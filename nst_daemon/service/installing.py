@@ -79,9 +79,13 @@ def plan(config: Config, kind: Kind | None = None) -> Plan:
             return _windows(name, config.state_dir, task, start=start)
 
 
-def farm_plan(join: Path, kind: Kind | None = None) -> Plan:
-    """Return what starts `farm join` at log-in, beside a daemon or without one."""
-    words = ("farm", "join", str(join.absolute()))  # a link stays a link: keys are renewed behind it
+def farm_plan(join: Path, kind: Kind | None = None, *, shared: Sequence[Path] = ()) -> Plan:
+    """Return what starts `farm join` at log-in, beside a daemon or without one.
+
+    `shared`: the folders, from the root, that the coordinator sees, too.
+    """
+    # A link stays a link: keys are renewed behind it.
+    words = ("farm", "join", str(join.absolute()), *_shared(shared))
     purpose = service_files.SEAT
     match kind or kind_here():
         case Kind.SYSTEMD:
@@ -97,6 +101,10 @@ def farm_plan(join: Path, kind: Kind | None = None) -> Plan:
             command = _command(*words, is_windowless=True)
             task = service_files.windows_task(_user(), command, purpose=purpose)
             return _windows(FARM, state_home(), task, start=("schtasks", "/Run", "/TN", FARM))
+
+
+def _shared(folders: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(word for folder in folders for word in ("--shared", str(folder)))
 
 
 def install(made: Plan) -> None:

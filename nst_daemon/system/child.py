@@ -11,8 +11,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final
@@ -196,6 +196,21 @@ class Child:
         if is_ours:
             self.end()
         return EndedError(run.code)
+
+
+def wait_for_any(children: Iterable[Child], seconds: float) -> None:
+    """Wait until one of some processes has something to say, or has ended; at most so long."""
+    deadline = time.monotonic() + seconds
+    with ExitStack() as stack:
+        try:
+            runs = [stack.enter_context(child._call()) for child in children]
+        except EndedError:
+            return
+        words = [word for run in runs for word in (run.pipe, run.process.sentinel)]
+        while not any(run.is_over for run in runs):
+            left = deadline - time.monotonic()
+            if wait(words, max(0.0, min(left, SLICE_SECONDS))) or left <= 0:
+                return
 
 
 class _Run:

@@ -50,6 +50,12 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    ours = getattr(os, "sched_getaffinity", None)  # Linux; a container may have few of many
+    return len(ours(0)) if ours is not None else os.cpu_count() or 1
+
+
 def own_address() -> str | None:
     """Return the address under which the network has this machine; None: it has no way to others.
 

@@ -203,6 +203,46 @@ def test_a_seat_is_installed_seen_and_removed_without_a_config(
     assert not list(no_home.rglob("*.desktop"))
 
 
+def test_a_seat_that_shares_folders_is_installed_seen_and_removed(
+    ask: Ask, join: Path, tmp_path: Path, no_home: Path
+) -> None:
+    photos, styles = tmp_path / "my photos", tmp_path / "100%"
+    photos.mkdir()
+    styles.mkdir()
+    shared = ("--shared", photos, "--shared", styles)
+    installed = ask("service", "install", "--farm", join, *shared)
+    assert installed.code == ExitCode.FINE
+    assert f"farm join {join} --shared '{photos}' --shared {styles}` starts it now" in installed.err
+    (entry,) = no_home.rglob("*.desktop")
+    assert f'farm join {join} --shared "{photos}" --shared {styles}%\n' in entry.read_text()
+    assert f"installed: {entry}" in ask("service", "status", "--farm", join, *shared).out
+    assert "differs" in ask("service", "status", "--farm", join).out
+    photos.rmdir()  # a share that is not mounted just now
+    assert f"installed: {entry}" in ask("service", "status", "--farm", join, *shared).out
+    assert "Removed" in ask("service", "uninstall", "--farm", join).err
+    assert not list(no_home.rglob("*.desktop"))
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("install", "--farm", "JOIN", "--shared", "photos"), "from the root: --shared /"),
+        (("install", "--farm", "JOIN", "--shared", "/nowhere/photos"), "Mount or make it"),
+        (("install", "--farm", "JOIN", "--shared", "JOIN"), "Mount or make it"),
+        (("install", "--farm", "JOIN", "--shared", "photos", "--dry-run"), "from the root"),
+        (("install", "--shared", "/"), "service install --farm FILE"),
+        (("uninstall", "--farm", "JOIN", "--shared", "/"), "service install --farm FILE"),
+    ],
+)
+def test_a_folder_that_cannot_be_shared_is_refused_with_the_way_out(
+    ask: Ask, join: Path, no_home: Path, words: tuple[str, ...], remedy: str
+) -> None:
+    answer = ask("service", *(str(join) if word == "JOIN" else word for word in words))
+    assert (answer.code, answer.out) == (ExitCode.USAGE, "")
+    assert remedy in answer.err
+    assert not list(no_home.rglob("*.desktop"))
+
+
 def test_a_seat_and_the_daemon_have_services_of_their_own(ask: Ask, join: Path, no_home: Path) -> None:
     assert ask("service", "install", "--farm", join).code == ExitCode.FINE
     assert ask("service", "status").code == ExitCode.MISSING

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.daemons import Home, PlayedEngine, PlayedReader
+from support.daemons import Home, PlayedEngine, PlayedReader, read_and_hold
 from support.starts import fail_threads
 from support.waiting import hang
 
 from nst_daemon.daemon import daemon as daemon_module
 from nst_daemon.daemon.daemon import Daemon
 from nst_daemon.disk import locks
+from nst_daemon.disk.files import TEMPORARY
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import outbox
-from nst_daemon.intake import left
+from nst_daemon.intake import left, taking
 from nst_daemon.intake.inspection import Inspection
 from nst_daemon.intake.intake import Intake
 from nst_daemon.intake.reader import PhotoReader
+from nst_daemon.intake.readers import Readers
 from nst_daemon.ledger.attempts import Attempts
 from nst_daemon.ledger.jobs import JobState
 
@@ -60,7 +62,7 @@ def test_a_stop_in_the_middle_of_a_photo_is_quick_and_starts_and_records_nothing
     home: Home, wait_for: WaitFor
 ) -> None:
     photo = home.drop("a.jpg")
-    daemon = daemon_of(home, make_reader=lambda config: PhotoReader(read=read_for_ever))
+    daemon = daemon_of(home, make_reader=lambda config: Readers(PhotoReader(read=read_for_ever)))
     thread = threading.Thread(target=daemon.run)
     thread.start()
     wait_for((home.path / "reading").exists)
@@ -72,6 +74,27 @@ def test_a_stop_in_the_middle_of_a_photo_is_quick_and_starts_and_records_nothing
     assert readers() == []
     assert locks.holder(home.path / "state") is None
     assert (home.states(), photo.exists()) == ({}, True)
+
+
+def test_a_stop_while_several_photos_are_read_leaves_no_process_and_no_draft(
+    home: Home, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(taking, "ENOUGH_BYTES", 1)
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        home.drop(name, name.encode())
+    daemon = daemon_of(home, make_reader=lambda config: Readers(PhotoReader(read=read_and_hold)))
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    photos = home.path / "state" / "photos"
+    wait_for(lambda: len(list(photos.glob(f"{TEMPORARY}*"))) >= 2, seconds=60.0)
+    assert len(readers()) >= 2
+    daemon.stop()
+    thread.join(20.0)
+    assert not thread.is_alive()
+    assert readers() == []
+    assert list(photos.iterdir()) == []
+    assert home.states() == {}
 
 
 def test_a_thread_that_does_not_end_keeps_the_lock_and_uses_no_ledger(

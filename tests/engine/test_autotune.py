@@ -184,7 +184,7 @@ def test_bfloat16_paints_what_float32_paints() -> None:
         )
         for backend in (PLAIN, HALF)
     )
-    assert 0 < np.abs(exact - half).mean() < 0.02
+    assert 0 < np.abs(exact - half).mean() < 0.03
 
 
 def test_a_larger_picture_is_painted_whole_in_bfloat16() -> None:

@@ -32,7 +32,7 @@ def know(folder: Path, device: str = "cpu", *, learned: float = 60.0, memory: in
 def test_of_an_unknown_machine_the_memory_alone_is_told(tmp_path: Path) -> None:
     found = told(tmp_path)
     assert found.seconds is None
-    assert found.bytes == bytes_needed(1024, 683, resolve({}), history=8) + PROCESS_BYTES
+    assert found.bytes == bytes_needed(1024, 683, resolve({}), history=10) + PROCESS_BYTES
 
 
 def test_a_known_machine_tells_more_seconds_for_more_work(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_an_accelerators_memory_is_what_it_had_and_not_the_machines(tmp_path: Pa
     know(tmp_path, "cuda:0 (NVIDIA H200)", memory=100 * 10**9)
     found = told(tmp_path, free=10**9)
     assert not found.is_on_cpu
-    assert found.bytes == bytes_needed(1024, 683, resolve({}), history=8)
+    assert found.bytes == bytes_needed(1024, 683, resolve({}), history=10)
 
 
 @pytest.mark.parametrize("memory", [None, 4 * 10**9, 3 * 10**9])

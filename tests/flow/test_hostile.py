@@ -28,6 +28,7 @@ from support.place import SCREAM, STARRY, Place
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.intake.reader import PhotoReader
+from nst_daemon.intake.readers import Readers
 from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.painting.disposal import Disposal
 from nst_daemon.painting.worker import Worker
@@ -232,7 +233,7 @@ def place(tmp_path: Path, clock: FakeClock) -> Iterator[Place]:
     for name in (STARRY, SCREAM):
         (made.styles / f"{name}.jpg").write_bytes(encoded("JPEG", 5))
     made.folders = [replace(made.folders[0], set=SMALL)]
-    with PhotoReader() as reader:
+    with Readers(PhotoReader()) as reader:
         made.reader = reader  # type: ignore[assignment]
         made.open()
         yield made

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -14,10 +15,21 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from support.daemons import CONFIG, SLOW, Home, ended, left_overs
+from support.daemons import (
+    CONFIG,
+    SLOW,
+    Home,
+    ended,
+    left_overs,
+    read_and_hold,
+    read_played,
+    read_several,
+)
 from support.waiting import WAIT_SECONDS
 
+from nst_daemon.disk.files import TEMPORARY
 from nst_daemon.errors import ExitCode
+from nst_daemon.intake.taking import MOST
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState
 from nst_daemon.system.crash import EXIT_CODE, VARIABLE, CrashPoint
@@ -57,6 +69,49 @@ def test_a_daemon_killed_at_any_point_ends_its_work_at_the_next_start(home: Home
     (job,) = home.jobs()
     content = (home.path / "outbox" / "trip" / "a.dots.jpg").read_bytes()
     assert content == f"painting:{job.key}:photo".encode()
+
+
+READING = (CrashPoint.SETTLED, CrashPoint.INSPECTED, CrashPoint.COPYING, CrashPoint.COPIED, CrashPoint.ADDED)
+
+
+@pytest.mark.parametrize("point", READING)
+def test_a_daemon_killed_between_reading_and_job_leaves_nothing_that_its_reading_process_made(
+    home: Home, point: CrashPoint
+) -> None:
+    home.drop("trip/a.jpg")
+    home.drop("trip/a.jpg.yaml", b"style: dots\n")
+    assert home.run_once(crash_at=point, reader=read_played) == EXIT_CODE
+    assert home.run_once(reader=read_played) == ExitCode.FINE
+    assert_all_is_as_if_nothing_had_happened(home, result="trip/a.dots.jpg")
+
+
+def test_a_daemon_that_is_killed_while_several_photos_are_copied_leaves_no_process_and_no_draft(
+    home: Home, wait_for: WaitFor
+) -> None:
+    photos = {f"{number}.jpg": f"photo {number}".encode() for number in range(6)}
+    for name, content in photos.items():
+        home.drop(name, content)
+    process = home.start(reader=read_and_hold, prepare=read_several)
+    copies = home.path / "state" / "photos"
+    wait_for(
+        lambda: len(list(copies.glob(f"{TEMPORARY}*"))) == MOST, seconds=WAIT_SECONDS, what="four drafts"
+    )
+    readers = psutil.Process(process.pid).children()
+    process.kill()
+    ended(process)
+    wait_for(lambda: not any(map(is_alive, readers)), what="the end of the reading processes")
+    assert home.jobs() == []
+    (home.path / "go").touch()
+    assert home.run_once(reader=read_and_hold, prepare=read_several) == ExitCode.FINE
+    assert {job.photo: job.state for job in home.jobs()} == dict.fromkeys(photos, JobState.DONE)
+    assert [path.read_bytes() for path in sorted((home.path / "archive").iterdir())] == list(photos.values())
+    assert left_overs(home) == []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_an_unknown_crash_point_is_refused_at_the_start(home: Home) -> None:
@@ -155,7 +210,7 @@ def test_everything_ends_within_two_seconds_when_the_daemon_is_killed(home: Home
     """The engine in the middle of a step, the process that reads photos, and that of tray and notices."""
     home.source.write_text(CONFIG.replace("tray: off", "tray: on"))
     home.drop("a.jpg", b"hang")
-    process = home.start(engine="process", reader="process")
+    process = home.start(engine="process", reader=read_played)
     assert process.pid is not None
     daemon = psutil.Process(process.pid)
     wait_for(lambda: home.path.joinpath("state", "ledger.db").exists() and home.snapshot().current)

@@ -18,6 +18,7 @@ from support.verdicts import Result
 from nst_daemon.engine.process import EngineProcess
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.intake.reader import PhotoReader
+from nst_daemon.intake.readers import Readers
 from nst_daemon.ledger.jobs import JobState
 from nst_daemon.painting.disposal import Disposal
 from nst_daemon.painting.worker import Worker
@@ -36,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     for name in (STARRY, SCREAM):
         Image.fromarray(eight(stripes)).save(made.styles / f"{name}.jpg")
     made.folders = [replace(made.folders[0], set=SMALL, style=SCREAM)]
-    with PhotoReader(idle_seconds=1e9) as reader:  # one process for all tests here
+    with Readers(PhotoReader(idle_seconds=1e9)) as reader:  # one process for all tests here
         made.reader = reader  # type: ignore[assignment]
         made.open()
         yield made

@@ -21,7 +21,7 @@ from nst_daemon.config import Watch, WatchMode
 from nst_daemon.config.recipe import Rule
 from nst_daemon.errors import ConditionError
 from nst_daemon.folders import copies, mounts
-from nst_daemon.intake import admission, intake
+from nst_daemon.intake import admission, awaiting, intake
 from nst_daemon.intake.reading import read_photo
 from nst_daemon.ledger import Verdict
 from nst_daemon.ledger.jobs import JobState
@@ -561,7 +561,7 @@ def test_a_photo_replaced_before_its_turn_is_painted_once_as_it_is_now(place: Pl
     place.drop("a.jpg", b"second")
     place.run(70)
     first, second = place.jobs()
-    assert (first.state, first.error) == (JobState.CANCELLED, intake.REPLACED)
+    assert (first.state, first.error) == (JobState.CANCELLED, awaiting.REPLACED)
     assert second.state is JobState.QUEUED
     assert second.copy.read_bytes() == b"second"
 
@@ -850,12 +850,12 @@ def test_two_photos_of_one_stem_share_a_sidecar(place: Place) -> None:
 def test_a_full_disk_stops_the_intake_is_shown_and_ends_by_itself(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(photo: Path, folder: Path) -> tuple[Path, str]:
+    def refuse(draft: Path, photo: Path, sha256: str) -> Path:
         raise ConditionError("The disk is full.", remedy="Free some.", code="disk_full")
 
     place.drop("a.jpg")
     with monkeypatch.context() as patch:
-        patch.setattr(intake, "private_copy", refuse)
+        patch.setattr(intake, "kept", refuse)
         place.run(60)
         assert place.codes() == ["disk_full"]
         assert place.jobs() == []

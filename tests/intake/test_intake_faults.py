@@ -10,7 +10,7 @@ from support.faults import ERRNOS, Faults, under
 from support.place import SCREAM, Place
 
 from nst_daemon.folders.sidecars import fingerprint, sidecars_beside
-from nst_daemon.intake import intake
+from nst_daemon.intake import awaiting
 from nst_daemon.ledger.jobs import JobState
 
 
@@ -150,7 +150,7 @@ def test_a_sidecar_that_is_rewritten_at_the_wrong_moment_counts(
                 sidecar.unlink()  # an editor that writes it anew
         return found
 
-    monkeypatch.setattr(intake, "fingerprint", racy)
+    monkeypatch.setattr(awaiting, "fingerprint", racy)
     place.drop("a.jpg")
     place.drop("a.jpg.yaml", f"style: {SCREAM}".encode())
     place.run(4)

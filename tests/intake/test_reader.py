@@ -235,7 +235,7 @@ def test_close_ends_the_reading_at_once_and_nothing_is_started_afterwards(
 
     thread = threading.Thread(target=read)
     thread.start()
-    wait_for(lambda: reader._child._run is not None and reader._child._run.calls)
+    wait_for(lambda: reader.child._run is not None and reader.child._run.calls)
     reader.close()
     thread.join(5.0)
     assert [str(error) for error in raised] == ["hang.jpg was not read: the daemon ends."]

@@ -1,6 +1,7 @@
 """The order of the queue: by turn and by age; what is asked for next goes before all others, for good."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,32 @@ def test_a_sketch_of_a_sheet_stands_back_for_all_others_and_no_view_lists_it(tmp
         assert [job.id for job in ledger.jobs.older(state=JobState.DONE, before=None, limit=9)] == [first]
         assert [job.id for job in ledger.jobs.ended_since(0.0)] == [first]
         assert ledger.jobs.get(sketch.job) is not None  # who knows its number finds it
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.db") as made:
+        yield made
+
+
+def test_it_is_short_while_no_more_jobs_may_begin_than_are_painted(ledger: Ledger) -> None:
+    assert ledger.queue.is_short()
+    for name in "abc":
+        ledger.add(new_job(name))
+    assert not ledger.queue.is_short()
+    ledger.queue.claim()
+    assert not ledger.queue.is_short()  # two wait, one is painted
+    ledger.queue.claim()
+    assert ledger.queue.is_short()
+    ledger.requests.pause()
+    assert not ledger.queue.is_short()
+
+
+def test_jobs_that_another_daemon_has_or_whose_outbox_takes_nothing_are_no_stock(ledger: Ledger) -> None:
+    ledger.add(new_job("a"))
+    assert not ledger.queue.is_short()
+    ledger.queue.set_foreign([Path("/inbox")])
+    assert ledger.queue.is_short()
+    ledger.queue.set_foreign([])
+    ledger.queue.set_blocked([(Path("/outbox"), None)])
+    assert ledger.queue.is_short()

@@ -191,6 +191,16 @@ def test_a_seat_is_started_by_its_join_file_everywhere_and_beside_the_daemon(
         assert made.start != daemon.start
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_a_seat_is_told_of_the_folders_that_it_shares_whatever_their_names(kind: Kind) -> None:
+    shared = [Path("/mnt/my photos"), Path("/mnt/100%s & co")]
+    made = service.farm_plan(JOIN, kind, shared=shared)
+    percent = "%%" if kind in (Kind.SYSTEMD, Kind.AUTOSTART) else "%"  # where one alone would be a specifier
+    wanted = ["--shared", str(shared[0]), "--shared", str(shared[1]).replace("%", percent)]
+    assert words_of(made)[-7:] == ["farm", "join", str(JOIN), *wanted]
+    assert made.files[0][0] == service.farm_plan(JOIN, kind).files[0][0]  # it is the same service
+
+
 def test_a_join_file_is_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert words_of(service.farm_plan(Path("join.json"), Kind.SYSTEMD))[-1] == str(tmp_path / "join.json")

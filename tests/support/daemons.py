@@ -37,9 +37,11 @@ from nst_daemon.errors import (
     OutOfMemoryError,
     StyleError,
 )
-from nst_daemon.intake import intake
+from nst_daemon.folders.drafts import draft_copy
+from nst_daemon.intake import intake, reading, taking
 from nst_daemon.intake.inspection import Inspection, Readable
 from nst_daemon.intake.reader import PhotoReader
+from nst_daemon.intake.readers import Readers
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import Job, JobState, Snapshot
 from nst_daemon.painting import delivery, disposal, worker
@@ -76,6 +78,24 @@ class PlayedReader(FakeReader):
 def read_played(path: Path, max_megapixels: float) -> Inspection:
     """Stand in for what runs in the process that reads photos."""
     return PlayedReader().inspect(path)
+
+
+def read_and_hold(path: Path, max_megapixels: float) -> Inspection:
+    """Read, copy, and answer no more before somebody puts a file `go` beside the inbox."""
+    setattr(reading, "draft_copy", _copy_and_hold)  # noqa: B010  in the reading process
+    return read_played(path, max_megapixels)
+
+
+def _copy_and_hold(photo: Path, draft: Path) -> str:
+    sha256 = draft_copy(photo, draft)
+    assert comes_true((photo.parent.parent / "go").exists, WAIT_SECONDS)
+    return sha256
+
+
+def read_several() -> None:
+    """Let several photos be read at once from the first moment; in the daemon's process."""
+    for name, value in {"SHORT_SECONDS": 0.0, "ENOUGH_BYTES": 1, "processors": lambda: 4}.items():
+        setattr(taking, name, value)
 
 
 class PlayedEngine:
@@ -308,7 +328,9 @@ def _run(source: Path, crash_at: str, how: dict[str, Any]) -> None:
     daemon = Daemon(
         load(source),
         make_engine=make_process if how.get("engine") == "process" else make_played(seconds, source.parent),
-        make_reader=lambda config: PhotoReader(read=read_played) if how.get("reader") else PlayedReader(),
+        make_reader=lambda config: (
+            Readers(PhotoReader(read=how["reader"])) if "reader" in how else PlayedReader()
+        ),
     )
     sys.exit(int(daemon.run(once=bool(how.get("once")))))
 

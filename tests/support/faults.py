@@ -18,7 +18,7 @@ ERRNOS = tuple(
         *("ESTALE", "EIO", "EACCES", "ENOSPC", "EROFS", "ENODEV", "ETIMEDOUT", "EMFILE", "ENOMEM", "EINTR"),
     )
 )
-ON_DESCRIPTORS = frozenset({"read", "write", "fsync"})
+ON_DESCRIPTORS = frozenset({"read", "write", "fsync", "clone"})
 
 
 @dataclass

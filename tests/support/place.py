@@ -3,15 +3,18 @@
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nst_daemon import disk
 from nst_daemon.config import Config, EngineConfig, Folder, Watch, WatchMode
+from nst_daemon.errors import ConditionError
+from nst_daemon.folders.drafts import draft_copy
 from nst_daemon.folders.inboxes import Inboxes
 from nst_daemon.folders.library import Library
-from nst_daemon.intake.inspection import Inspection, Readable, Unreadable
+from nst_daemon.intake.inspection import Inspection, Readable, Taken, Unreadable, is_to_copy
 from nst_daemon.intake.intake import Intake
 from nst_daemon.intake.shelf import Shelf
 from nst_daemon.ledger import Ledger, Verdict
@@ -56,6 +59,19 @@ class FakeReader:
             provenance=provenance,
             may_grow=path.name in self.odd,
         )
+
+    def take(self, path: Path, draft: Path) -> Future[Taken]:
+        """Do at once what the reading process does."""
+        future = Future[Taken]()
+        try:
+            found = self.inspect(path)
+            future.set_result(Taken(found, draft_copy(path, draft) if is_to_copy(found) else None))
+        except (ConditionError, FileNotFoundError) as error:
+            future.set_exception(error)
+        return future
+
+    def attend(self, seconds: float) -> None:
+        pass
 
     def thumbnail(self, path: Path) -> bytes | None:
         self.shown.append(path.name)

@@ -1,14 +1,16 @@
-"""A reader that needs no process: for tests whose pictures are whole and small."""
+"""Readers that need no process: for tests whose pictures are whole and small, or whose time is the test's."""
 
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
 from nst_daemon.images.layout import ContactSheet
 from nst_daemon.images.likeness import Descriptor
 from nst_daemon.intake import reading
-from nst_daemon.intake.inspection import Inspection
+from nst_daemon.intake.inspection import Inspection, Taken
 from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.intake.reading import Task
+from support.place import FakeReader
 
 
 class ReaderHere(PhotoReader):
@@ -34,3 +36,27 @@ class ReaderHere(PhotoReader):
         self.drawn.append(sheet)
         content: bytes = self._do(Task.DRAW, sheet.photo, (sheet, kind))
         return content
+
+
+class HeldReader(FakeReader):
+    """Has the photos that it takes in hand until a test lets it read them, in whichever order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[str, tuple[Path, Path, Future[Taken]]] = {}
+
+    def take(self, path: Path, draft: Path) -> Future[Taken]:
+        assert path.name not in self.held, "it is read twice at once"
+        self.held[path.name] = path, draft, Future()
+        return self.held[path.name][2]
+
+    def let(self, *names: str, error: Exception | None = None) -> None:
+        """Read photos that are held, or meet an error at each."""
+        for name in names:
+            path, draft, future = self.held.pop(name)
+            done = super().take(path, draft)
+            error = error or done.exception(0)  # type: ignore[assignment]
+            if error is None:
+                future.set_result(done.result(0))
+            else:
+                future.set_exception(error)
