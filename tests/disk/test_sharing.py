@@ -80,6 +80,7 @@ def sharing_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pat
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_copy_on_a_disk_that_shares_takes_no_room_and_keeps_its_bytes(sharing_disk: Path) -> None:
     photo, copies = sharing_disk / "a.tif", [sharing_disk / f"copy{number}" for number in range(8)]
     content = CONTENT * 8

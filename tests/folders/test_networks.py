@@ -19,7 +19,7 @@ STYLES = (Style(name="dots", path=Path("dots.jpg"), sha256="1" * 64),)
 def test_the_keys_of_the_original_network_are_as_they_always_were() -> None:
     """No photo is painted again because of an update."""
     known = "413ed94177e0734524d53d968871361934214d725348c3ef737177649cc69ec6"
-    recipe = resolve({"figures": "on", "size": 1024})  # as it was before there was a choice
+    recipe = resolve({"figures": "on", "size": 1024, "tv_weight": 0.3})  # as it was in the beginning
     assert job_key("2" * 64, STYLES, recipe, "0.1.0") == known
     assert job_key("2" * 64, STYLES, recipe, "0.1.0", network=network_of("original")) == known
     assert job_key("2" * 64, STYLES, resolve({}), "0.1.0") != known

@@ -178,12 +178,12 @@ LIBRARIES = {
     "h11": "page.server",
     "matplotlib": "engine.report",
     "numpy": (
-        "engine.descent engine.faces engine.inputs engine.painter engine.palette engine.pixels "
-        "engine.preview engine.recolouring engine.regions engine.report engine.sphere "
-        "engine.studio engine.subject images.camera_raw images.colors images.contact_sheet "
-        "images.declared images.descriptor images.icc images.jpeg images.loading images.margins "
-        "images.photo images.png images.profiles images.reducing images.saving "
-        "images.tiff_picture"
+        "engine.descent engine.detail engine.faces engine.inputs engine.painter engine.palette "
+        "engine.pixels engine.preview engine.recolouring engine.regions engine.report "
+        "engine.sphere engine.studio engine.subject images.camera_raw images.colors "
+        "images.contact_sheet images.declared images.descriptor images.icc images.jpeg "
+        "images.loading images.margins images.photo images.png images.profiles images.reducing "
+        "images.saving images.tiff_picture"
     ),
     "pi_heif": "images.loading",
     "platformdirs": "cli.setup config.loading service.installing",
