@@ -86,9 +86,9 @@ class Details:
         ]
         return self.details[torch.cat(found)]
 
-    def of_photo(self, photo: Tensor, factor: float) -> Tensor:
-        """Return the photo's part of a start, light and dark alone. Shapes: (1, 3, H, W) -> (1, 1, H, W)."""
-        lost = without_detail(photo, factor).neg_().add_(photo).mean(1, keepdim=True)
+    def of_photo(self, light: Tensor, factor: float) -> Tensor:
+        """Return the photo's part of a start, given its light and dark. Shapes: (1, 1, H, W) -> the same."""
+        lost = without_detail(light, factor).neg_().add_(light)
         paint = self.details.view(-1, 3, SIDE * SIDE).mean(1).square().mean().sqrt()
         most = LESS_THAN_PAINT * paint / lost.square().mean().sqrt().clamp_min(TINY)
         return lost.mul_(most.clamp_max(PHOTO))
@@ -130,7 +130,7 @@ class Details:
 
 
 def without_detail(picture: Tensor, factor: float) -> Tensor:
-    """Return a picture reduced by a factor and enlarged again. Shapes: (1, 3, H, W) -> the same."""
+    """Return a picture reduced by a factor and enlarged again. Shapes: (1, C, H, W) -> the same."""
     height, width = picture.shape[-2:]
     smaller = max(SIDE, round(width / factor)), max(SIDE, round(height / factor))
     return resize(resize(picture, *smaller), width, height)

@@ -243,16 +243,18 @@ class Painter:
         grown = resize(picture, scale.width, scale.height)
         if not scale.is_detailed or factor <= 1:
             return grown
-        shown = resize(photo, scale.width, scale.height)
-        detailed = torch.zeros_like(grown)
+        light = resize(photo.mean(1, keepdim=True), scale.width, scale.height)
+        detailed: Tensor | None = None
         for part in parts:
             (guide,) = guides_of(part, ("relu1_1",), scale.width, scale.height, self.device).values()
             details = self.styles.details(part.styles, recipe, scale, factor)
             of_part = details.on(grown)
             if scale.content_weight and recipe.content_layers:
-                of_part += details.of_photo(shown, factor)
+                of_part += details.of_photo(light, factor)
             of_part = details.toned(of_part, guide)
-            detailed += of_part if guide is None else of_part.mul_(guide)
+            of_part = of_part if guide is None else of_part.mul_(guide)
+            detailed = of_part if detailed is None else detailed.add_(of_part)
+        assert detailed is not None
         return detailed.clamp_(0, 1)
 
     def _first_of(

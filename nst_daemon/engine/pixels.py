@@ -40,7 +40,7 @@ def resize(picture: Tensor, width: int, height: int) -> Tensor:
     resized = functional.interpolate(
         picture, (height, width), mode="bicubic", align_corners=False, antialias=True
     )
-    return resized.clamp(0, 1)
+    return resized.clamp_(0, 1)
 
 
 def cover(picture: Tensor, width: int, height: int) -> Tensor:
