@@ -4,7 +4,7 @@ Each is told the gradient and changes its variable in place.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Protocol
 
 import torch
@@ -23,7 +23,7 @@ class Optimiser(Protocol):
     variable: Tensor
 
     def step(self, gradient: Tensor) -> None:
-        """Change `variable` in place. Shapes: `gradient` as `variable`."""
+        """Change `variable` in place, and `gradient` with it. Shapes: `gradient` as `variable`."""
         ...
 
     def memory(self) -> dict[str, Tensor]:
@@ -53,8 +53,8 @@ class Adam:
         self.mean.lerp_(gradient, 1 - first)
         self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
         rate = -self.learning_rate / (1 - first**self.steps)
-        bands = (torch.split(each.view(-1), BAND) for each in (self.variable, self.mean, self.square))
-        for variable, mean, square in zip(*bands, strict=True):  # no copy of the whole picture
+        whole = (each.view(-1) for each in (self.variable, self.mean, self.square))
+        for variable, mean, square in _bands_of(*whole):  # no copy of the whole picture
             root = (square / (1 - second**self.steps)).sqrt_().add_(EPSILON)
             variable.addcdiv_(mean, root, value=rate)
 
@@ -106,13 +106,14 @@ class Lbfgs:
         """Change `variable` in place. Shapes: `gradient` as `variable`."""
         gradient = gradient.flatten()
         self._note(gradient)
-        step = self._descend(gradient)
+        kept = gradient.to(self.kept)
+        step = self._descend(-gradient if kept is gradient else gradient.neg_())
         if self.gradient is None and not self.is_curvature_known:
-            length = 1 / gradient.abs().sum().clamp_min(LEAST)
+            length = 1 / step.abs().sum().clamp_min(LEAST)
             step.mul_(length.clamp_max(1.0))
         step.mul_(self.learning_rate)
         self.variable.add_(step.view_as(self.variable))
-        self.moved, self.gradient = step.to(self.kept), gradient.to(self.kept)
+        self.moved, self.gradient = step.to(self.kept), kept
 
     def memory(self) -> dict[str, Tensor]:
         """Return the pairs of the history, and the last step. Shapes: (N,) each, and ()."""
@@ -139,25 +140,37 @@ class Lbfgs:
         """Keep how the gradient changed along the last step. Shapes: (N,)."""
         if self.gradient is None or self.moved is None:
             return
-        change = (gradient - self.gradient).to(self.kept)
+        change = torch.empty_like(self.gradient)
+        for into, now, before in _bands_of(change, gradient, self.gradient):
+            torch.sub(now, before, out=into)
         curvature = _dot(self.moved, change)
         useful = curvature > LEAST_CURVATURE * _dot(self.moved, self.moved)
         inverse = torch.where(useful, 1 / curvature, 0.0)
         self.pairs.append((self.moved, change, inverse))
         self.scale = torch.where(useful, curvature / _dot(change, change).clamp_min(LEAST), self.scale)
 
-    def _descend(self, gradient: Tensor) -> Tensor:
-        """Return minus the inverse Hessian's estimate times the gradient. Shapes: (N,) -> (N,)."""
-        direction = -gradient
+    def _descend(self, direction: Tensor) -> Tensor:
+        """Return the inverse Hessian's estimate times a direction, which it changes. Shapes: (N,) -> (N,)."""
         alphas: list[Tensor] = []
         for moved, change, inverse in reversed(self.pairs):
             alpha = inverse * _dot(moved, direction)
-            direction.addcmul_(change, alpha, value=-1)
+            _add(direction, change, -alpha)
             alphas.append(alpha)
         direction.mul_(self.scale)
         for (moved, change, inverse), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            direction.addcmul_(moved, alpha - inverse * _dot(change, direction))
+            _add(direction, moved, alpha - inverse * _dot(change, direction))
         return direction
+
+
+def _bands_of(*vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield views of some entries each, the same of all. Shapes: (N,) each -> (n,) each."""
+    return zip(*(torch.split(each, BAND) for each in vectors), strict=True)
+
+
+def _add(vector: Tensor, other: Tensor, times: Tensor) -> None:
+    """Add a multiple of another vector, which may be of another type, in place. Shapes: (N,), (N,), ()."""
+    for band, part in _bands_of(vector, other):
+        band.addcmul_(part, times)
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
@@ -167,8 +180,8 @@ def _dot(one: Tensor, other: Tensor) -> Tensor:
     """
     if one.dtype == other.dtype != torch.bfloat16:
         return one.dot(other)
-    bands = zip(torch.split(one, BAND), torch.split(other, BAND), strict=True)
-    return torch.stack([each.float().dot(beside.float()) for each, beside in bands]).sum()
+    products = [each.float().dot(beside.float()) for each, beside in _bands_of(one, other)]
+    return torch.stack(products).sum()
 
 
 class Average:

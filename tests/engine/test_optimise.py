@@ -1,8 +1,12 @@
 """Our optimisers against PyTorch's, and on problems with a known answer."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+from nst_daemon.engine import optimise
 from nst_daemon.engine.optimise import Adam, Average, Lbfgs
 
 TARGET = torch.tensor([3.0, -1.0, 0.5, 2.0])
@@ -61,6 +65,26 @@ def test_lbfgs_keeps_no_more_than_its_history() -> None:
     for step in range(8):
         lbfgs.step(torch.tensor([1.0 + step, 2.0]))
     assert len(lbfgs.pairs) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_a_frugal_step_of_lbfgs_makes_no_further_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimise, "BAND", 1 << 18)
+    entries = 20_000_000
+    lbfgs = Lbfgs(torch.zeros(entries), learning_rate=0.1, history=2, kept=torch.bfloat16)
+    for step in range(4):
+        gradient = torch.full((entries,), 1.0 - 0.1 * step)
+        before = _resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        lbfgs.step(gradient)
+        # Step, gradient and its change are kept, in two bytes an entry.
+        assert _resident("VmHWM") - before < 3.2 * 2 * entries
+
+
+def _resident(which: str) -> int:
+    """Return bytes of this process that lie in memory, now or at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(which))
 
 
 def test_the_average_of_a_constant_is_that_constant_from_the_start() -> None:
