@@ -113,6 +113,7 @@ class Painter:
             keep = _keeper(checkpoint, preview, clock, plan.budget)
             picture = palette(self._descended(descent, clock, on_progress, should_stop, keep))
             inverse_curvature = descent.inverse_curvature
+            del losses, descent  # before the next scale makes its own
         assert picture is not None
         return to_array(picture)
 

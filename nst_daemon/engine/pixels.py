@@ -29,8 +29,10 @@ def to_view(rgb: NDArray[np.float32], device: torch.device) -> Tensor:
 
 def to_array(picture: Tensor) -> NDArray[np.float32]:
     """Return a picture as an array within 0..1. Shapes: (1, 3, H, W) -> (H, W, 3)."""
-    array: NDArray[np.float32] = picture[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    return np.ascontiguousarray(array)
+    rows = picture[0].permute(1, 2, 0)
+    result = torch.empty(rows.shape, dtype=rows.dtype, device=rows.device)  # the one copy
+    array: NDArray[np.float32] = torch.clamp(rows, 0, 1, out=result).cpu().numpy()
+    return array
 
 
 def resize(picture: Tensor, width: int, height: int) -> Tensor:
