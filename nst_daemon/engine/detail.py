@@ -9,7 +9,7 @@ is the photo's doing. It is a start and no more: all losses follow. Pure: tensor
 
 Source: patches' detail by likeness is Freeman, Jones and Pasztor's 2002, "Example-Based Super-Resolution",
     IEEE Computer Graphics and Applications 22(2). Differs: the one example is the style picture; patches
-    are compared in a few principal components; where they overlap their details are averaged.
+    are compared in a few principal components, with jitter; where they overlap their details are averaged.
 """
 
 from collections.abc import Iterable
@@ -30,6 +30,7 @@ SIDE: Final = 5  # px, of a patch
 STRIDE: Final = 3  # px, between patches of the picture: they overlap
 ENTRIES: Final = 20_000  # patches of the style pictures, drawn evenly; more change little, and take longer
 COMPONENTS: Final = 20  # of a patch's 75 numbers
+JITTER: Final = 0.1  # of each component at most, up or down: with twice as much, even paint gets specks
 MEAN: Final = 0.5  # how much a patch's mean colour counts, beside how it differs from that
 PHOTO: Final = 0.6  # of the photo's own detail: all of it would show the photo through the paint …
 LESS_THAN_PAINT: Final = 0.5  # … but no more than this, relative to the styles': smooth paint has no grain
@@ -76,9 +77,14 @@ class Details:
         entries = (features - mean) @ components
         return cls(mean, components, entries, torch.cat(lost), mixed(colors, shares))
 
-    def nearest(self, patches: Tensor) -> Tensor:
-        """Return the detail of the entry that is most like each patch. Shapes: (N, 3 * SIDE²) -> the same."""
+    def nearest(self, patches: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the detail of the entry that is most like each patch; with a generator nearly the most.
+
+        Shapes: (N, 3 * SIDE²) -> the same.
+        """
         query = (_features(patches) - self.mean) @ self.components
+        if generator is not None:
+            query += torch.rand(query.shape, generator=generator).mul_(2).sub_(1).mul_(JITTER).to(query)
         norms = self.entries.square().sum(1)
         found = [
             torch.addmm(norms, part, self.entries.mT, alpha=-2).argmin(1)
@@ -116,12 +122,13 @@ class Details:
         height, width = picture.shape[-2:]
         result = picture.clone()
         window = _window().to(picture)
+        generator = torch.Generator().manual_seed(0)  # on the CPU: the same jitter on every device
         for top in range(-MARGIN, height, BAND):
             bottom = top + BAND + SIDE - STRIDE
             rows = torch.arange(top, bottom, device=picture.device).clamp(0, height - 1)
             band = functional.pad(picture[..., rows, :], (MARGIN, SIDE + STRIDE, 0, 0), mode="replicate")
             patches = functional.unfold(band, SIDE, stride=STRIDE)[0].mT
-            weighed = (self.nearest(patches) * window).mT[None]
+            weighed = (self.nearest(patches, generator) * window).mT[None]
             detail = functional.fold(weighed, band.shape[-2:], SIDE, stride=STRIDE)
             inside = slice(max(0, top), min(height, bottom))
             part = detail[..., inside.start - top : inside.stop - top, MARGIN : MARGIN + width]
