@@ -31,6 +31,7 @@ class Clock:
         self.costs = costs
         self.spent = spent  # seconds, by an earlier attempt
         self.now = now
+        self.outlook = 1.0  # how long a step will take once another way to compute is chosen, relative to now
         self._pace = Pace(speed)
         self._speed, self._looked_at = speed, float("-inf")
         self._started: float | None = None
@@ -53,7 +54,9 @@ class Clock:
 
     def forget(self) -> None:
         """Learn the device's speed anew, from now on: it computes in another way."""
-        self._pace = Pace(replace(self._pace.now, learned=0.0))
+        speed = self._pace.now.times(self.outlook)
+        self._pace, self.outlook = Pace(replace(speed, learned=0.0)), 1.0
+        self._looked_at = float("-inf")
 
     def notice(self, scale: Scale, steps: int, seconds: float) -> None:
         """Take in that some steps of a scale, one after another, took some seconds."""
@@ -81,5 +84,5 @@ class Clock:
             fraction=self._furthest[1],
             losses=losses,
             seconds=self.seconds,
-            eta_seconds=left,
+            eta_seconds=left * self.outlook,
         )

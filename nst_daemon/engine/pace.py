@@ -49,7 +49,7 @@ class Pace:
     def now(self) -> Speed:
         """The speed with which the rest will be painted, as far as the last readings tell."""
         speed = self._proportioned()
-        return _times(speed, self._slowness(speed, fades=True))
+        return speed.times(self._slowness(speed, fades=True))
 
     @property
     def learned(self) -> Speed:
@@ -57,7 +57,7 @@ class Pace:
         if not self.readings:
             return self.before
         speed, known = self._proportioned(), min(self.before.learned, MOST_LEARNED)
-        speed = _times(speed, self._slowness(speed, fades=False))
+        speed = speed.times(self._slowness(speed, fades=False))
         painted = sum(reading.seconds for reading in self.readings)
         share = painted / (painted + known)
         first, second, third = (
@@ -136,11 +136,6 @@ class Pace:
 
 def _parts(speed: Speed) -> tuple[float, float, float]:
     return speed.convolutions, speed.roots, speed.steps
-
-
-def _times(speed: Speed, factor: float) -> Speed:
-    first, second, third = (factor * each for each in _parts(speed))
-    return Speed(first, second, third, speed.learned)
 
 
 def _shares(speed: Speed, cost: Cost) -> tuple[float, float, float]:

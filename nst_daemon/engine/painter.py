@@ -102,7 +102,7 @@ class Painter:
         inverse_curvature: Tensor | None = None  # of the scale before
         for scale in plan.scales[reached.scale - 1 if reached else 0 :]:
             palette = Palette.of(parts, scale, self.device)
-            losses = self._tried(subject, parts, recipe, scale, palette, plan, should_stop, reached)
+            losses = self._tried(subject, parts, recipe, scale, palette, plan, clock, should_stop, reached)
             start = palette(self._start(picture, subject.photo, parts, recipe, scale, reached))
             is_frugal = plan.sides[scale.number - 1] is not None
             descent = Descent(losses, recipe, scale, start, inverse_curvature, is_frugal=is_frugal)
@@ -146,12 +146,9 @@ class Painter:
         self, descent: Descent, clock: Clock, on_progress: OnProgress, should_stop: ShouldStop, keep: Keep
     ) -> Tensor:
         """Return the picture behind the last step, and know the device better. Shapes: -> (1, 3, H, W)."""
-        network = self.trunk
         try:
             return descent.run(clock, on_progress, should_stop, keep)
         finally:
-            if self.trunk is not network:
-                clock.forget()  # what the trial of several networks took tells of none
             self.speed = clock.learned
 
     def _clock(
@@ -172,6 +169,7 @@ class Painter:
         scale: Scale,
         palette: Palette,
         plan: Plan,
+        clock: Clock,
         should_stop: ShouldStop,
         reached: State | None,
     ) -> Losses:
@@ -179,6 +177,10 @@ class Painter:
 
         def towards(painter: Painter) -> Losses:
             return painter._losses(subject, parts, recipe, scale, palette, plan.budget, should_stop)
+
+        def use(trunk: Trunk, captures: bool) -> None:
+            self.use(trunk, captures)
+            clock.forget()  # what the trial of several networks took tells of none
 
         if self.trial is None:
             return towards(self)
@@ -188,10 +190,13 @@ class Painter:
             is_whole=plan.sides[scale.number - 1] is None,
             own=partial(towards, self),
             by=lambda trunk, captures: towards(Painter(trunk, self.device, captures=captures)),
-            use=self.use,
+            use=use,
             should_stop=should_stop,
         )
-        return self.trial.losses(stage)
+        losses = self.trial.losses(stage)
+        to_come = list(zip(plan.scales, plan.sides, strict=True))[scale.number - 1 :]
+        clock.outlook = self.trial.outlook((each, side is None) for each, side in to_come)
+        return losses
 
     def _start(
         self,

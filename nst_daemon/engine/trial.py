@@ -17,7 +17,7 @@ the same time, so that no painting waits for another; the first to end decides f
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,9 @@ LEAST_PIXELS: Final = 16_000  # of a scale; in a smaller one a step is not all c
 MOST_PIXELS: Final = 65_000  # in a larger one the slowest candidate would cost too much
 # Of a larger scale, in pixels times steps: ten times what a trial at noise takes of three candidates.
 WORTH_A_TRIAL: Final = 10 * 3 * (TURNS + 1) * SIZE[0] * SIZE[1]
+# Of the time of a step by the plain backend, what it takes by the one that a CPU chooses (measured with
+# bfloat16); a guess, for the time left that is told before the choice.
+LIKELY_SHARE: Final = 0.6
 STEPS_BEFORE: Final = 2  # of a large scale, before the trial at noise: the painting has begun, and shows it
 
 Outcome = tuple[Tensor, Tensor]  # what losses return: (4,), (1, 3, H, W)
@@ -55,11 +58,6 @@ class Stage:
     by: Callable[[Trunk, bool], Losses]  # by another; whether its kernels are captured
     use: Callable[[Trunk, bool], None]  # makes another one the painter's
     should_stop: ShouldStop
-
-    @property
-    def pixels(self) -> int:
-        """Of the picture."""
-        return self.scale.width * self.scale.height
 
 
 class Trial:
@@ -94,23 +92,34 @@ class Trial:
         if (found := autotune.remembered(self.device, self.asked, self.folder)) is not None:
             self._adopt(found, stage)  # another engine was faster
             return stage.own()
-        if self._is_fit(stage):
+        if self._is_fit(stage.scale, stage.steps, is_whole=stage.is_whole):
             by, decide = partial(self._by, stage), partial(self._decide, stage)
             return _Turns(self._candidates, by, decide, self._clock)
-        if self._is_worth_it(stage):
+        if self._is_worth_it(stage.scale, stage.steps):
             return _Aside(stage.own, partial(self._try_aside, stage))
         return stage.own()
 
-    def _is_fit(self, stage: Stage) -> bool:
+    def outlook(self, scales: Iterable[tuple[Scale, bool]]) -> float:
+        """Return how long a step will take behind the trial, relative to now, as far as one can guess.
+
+        `scales`: those to come, and whether each is painted whole; without a trial among them it is 1.
+        """
+        is_to_come = any(
+            self._is_fit(scale, scale.steps, is_whole=is_whole) or self._is_worth_it(scale, scale.steps)
+            for scale, is_whole in scales
+        )
+        return LIKELY_SHARE if is_to_come and not self.is_over and self.device.type == "cpu" else 1.0
+
+    def _is_fit(self, scale: Scale, steps: int, *, is_whole: bool) -> bool:
         """Whether the steps of a scale can be the trial, and end before it does."""
         needed = (TURNS + 1) * len(self._candidates)
-        is_middling = LEAST_PIXELS <= stage.pixels <= MOST_PIXELS
-        return self.device.type == "cpu" and stage.is_whole and is_middling and stage.steps > needed
+        is_middling = LEAST_PIXELS <= scale.width * scale.height <= MOST_PIXELS
+        return self.device.type == "cpu" and is_whole and is_middling and steps > needed
 
-    def _is_worth_it(self, stage: Stage) -> bool:
+    def _is_worth_it(self, scale: Scale, steps: int) -> bool:
         """Whether a trial at noise costs little beside the scale."""
-        is_long = self.device.type != "cpu" or stage.pixels * stage.steps >= WORTH_A_TRIAL
-        return is_long and stage.steps > STEPS_BEFORE
+        is_long = self.device.type != "cpu" or scale.width * scale.height * steps >= WORTH_A_TRIAL
+        return is_long and steps > STEPS_BEFORE
 
     def _by(self, stage: Stage, backend: Backend) -> Losses:
         if backend == self.backend:

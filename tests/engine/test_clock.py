@@ -52,6 +52,20 @@ def test_a_known_machine_is_right_from_the_first_step(clock: FakeClock) -> None:
     )
 
 
+def test_what_is_about_to_get_faster_is_told_so_before_and_behind_it(clock: FakeClock) -> None:
+    def told(outlook: float) -> tuple[Clock, float]:
+        watch = Clock(PLAN.scales, COSTS, TRUTH, now=clock)
+        watch.start()
+        watch.outlook = outlook
+        return watch, watch.progress(PLAN.scales[0], 5, {}).eta_seconds
+
+    (_, plain), (watch, hopeful) = told(1.0), told(0.6)
+    assert hopeful == pytest.approx(0.6 * plain)
+    watch.forget()
+    assert watch.outlook == 1.0
+    assert watch.progress(PLAN.scales[0], 5, {}).eta_seconds == pytest.approx(hopeful)
+
+
 def test_the_fraction_is_the_share_of_the_time_and_ends_at_one(clock: FakeClock) -> None:
     told = played(clock)
     fractions = [each.fraction for each in told]

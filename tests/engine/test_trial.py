@@ -18,7 +18,7 @@ from nst_daemon.engine.descent import Losses
 from nst_daemon.engine.schedule import Scale
 from nst_daemon.engine.settings import EngineSettings
 from nst_daemon.engine.studio import Studio
-from nst_daemon.engine.trial import MOST_PIXELS, STEPS_BEFORE, Outcome, Stage, Trial, _Turns
+from nst_daemon.engine.trial import LIKELY_SHARE, MOST_PIXELS, STEPS_BEFORE, Outcome, Stage, Trial, _Turns
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_original
 from nst_daemon.errors import CancelledError
@@ -317,6 +317,24 @@ def test_a_trial_that_finds_no_memory_costs_the_trial_alone(
     _take(trial.losses(scene.stage(1024, 768)), 5)
     assert not trial.is_over
     assert scene.played.calls == ["plain"] * 5
+
+
+@pytest.mark.parametrize(
+    ("scales", "is_likely"),
+    [
+        ([(64, 48, 77), (181, 136, 77)], True),
+        ([(64, 48, 77)], False),
+        ([(64, 48, 77), (1024, 768, 300)], True),
+    ],
+    ids=["a trial to come", "none", "one at noise"],
+)
+def test_the_time_left_counts_on_the_trial_where_one_is_to_come(
+    trial: Trial, scene: Scene, scales: list[tuple[int, int, int]], is_likely: bool
+) -> None:
+    to_come = [(scene.stage(*each).scale, True) for each in scales]
+    assert trial.outlook(to_come) == (LIKELY_SHARE if is_likely else 1.0)
+    _take(trial.losses(scene.stage()), 13)
+    assert (trial.is_over, trial.outlook(to_come)) == (True, 1.0)
 
 
 def test_the_size_of_the_trial_lies_between_two_scales() -> None:

@@ -19,11 +19,12 @@ from nst_daemon.engine import trial as trial_module
 from nst_daemon.engine.autotune import Asked, Backend, remember, remembered
 from nst_daemon.engine.budget import Budget, bytes_needed
 from nst_daemon.engine.checkpoint import Checkpoint
+from nst_daemon.engine.clock import Clock
 from nst_daemon.engine.descent import Losses
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.regions import StyleSource
 from nst_daemon.engine.targets import fingerprint
-from nst_daemon.engine.trial import Outcome, Trial, _Turns
+from nst_daemon.engine.trial import LIKELY_SHARE, Outcome, Trial, _Turns
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.engine.weights import load_original
 
@@ -124,6 +125,24 @@ def test_the_first_painting_is_nearly_the_plain_one_and_the_later_ones_are_alike
     assert first_curve[-1].losses["total"] == pytest.approx(curve[-1].losses["total"], rel=0.1)
     assert [each.step for each in first_curve] == [each.step for each in curve]
     assert np.array_equal(_paint(painter)[0], _paint(_painter(tmp_path))[0])
+
+
+@pytest.mark.usefixtures("bfloat16_wins")
+def test_the_clock_hopes_until_the_choice_and_then_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten: list[float] = []
+    forget = Clock.forget
+
+    def noted(clock: Clock) -> None:
+        forgotten.append(clock.outlook)
+        forget(clock)
+
+    monkeypatch.setattr(Clock, "forget", noted)
+    painter = _painter(tmp_path)
+    _paint(painter)
+    _paint(painter)
+    assert forgotten == [LIKELY_SHARE]
 
 
 @pytest.mark.usefixtures("bfloat16_wins")
