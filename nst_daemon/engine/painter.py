@@ -178,10 +178,6 @@ class Painter:
         def towards(painter: Painter) -> Losses:
             return painter._losses(subject, parts, recipe, scale, palette, plan.budget, should_stop)
 
-        def use(trunk: Trunk, captures: bool) -> None:
-            self.use(trunk, captures)
-            clock.forget()  # what the trial of several networks took tells of none
-
         if self.trial is None:
             return towards(self)
         stage = Stage(
@@ -190,7 +186,8 @@ class Painter:
             is_whole=plan.sides[scale.number - 1] is None,
             own=partial(towards, self),
             by=lambda trunk, captures: towards(Painter(trunk, self.device, captures=captures)),
-            use=use,
+            use=self.use,
+            decided=clock.forget,  # what the trial of several networks took tells of none
             should_stop=should_stop,
         )
         losses = self.trial.losses(stage)

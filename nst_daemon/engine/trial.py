@@ -57,6 +57,7 @@ class Stage:
     own: Callable[[], Losses]  # the losses by the painter's network
     by: Callable[[Trunk, bool], Losses]  # by another; whether its kernels are captured
     use: Callable[[Trunk, bool], None]  # makes another one the painter's
+    decided: Callable[[], None]  # told once a backend is chosen, be it the one that computed so far
     should_stop: ShouldStop
 
 
@@ -147,6 +148,7 @@ class Trial:
         chosen.apply()
         if chosen != self.backend:
             stage.use(chosen.trunk(self._weights), chosen.graphs)
+        stage.decided()
         self.backend, self.is_over = chosen, True
         self._weights = {}
 

@@ -141,6 +141,7 @@ class Scene:
     def __init__(self) -> None:
         self.played = Played()
         self.used: list[Trunk] = []
+        self.decisions = 0
         self.stops = False
 
     def stage(self, width: int = 181, height: int = 136, steps: int = 77, *, is_whole: bool = True) -> Stage:
@@ -151,8 +152,12 @@ class Scene:
             own=lambda: self.played.losses_by(PLAIN),
             by=lambda trunk, captures: self.played.losses_by(WINOGRAD if trunk.use_winograd else HALF),
             use=lambda trunk, captures: self.used.append(trunk),
+            decided=self.decide,
             should_stop=lambda: self.stops,
         )
+
+    def decide(self) -> None:
+        self.decisions += 1
 
 
 def _take(losses: Losses, steps: int) -> None:
@@ -200,9 +205,9 @@ def test_an_install_that_remembers_nothing_starts_without_a_trial(
 def test_what_was_chosen_within_a_painting_is_remembered(trial: Trial, scene: Scene, tmp_path: Path) -> None:
     losses = trial.losses(scene.stage())
     _take(losses, 12)
-    assert not trial.is_over
+    assert (trial.is_over, scene.decisions) == (False, 0)
     _take(losses, 1)
-    assert (trial.is_over, trial.backend) == (True, HALF)
+    assert (trial.is_over, trial.backend, scene.decisions) == (True, HALF, 1)
     assert [trunk.precision for trunk in scene.used] == [torch.bfloat16]
     assert remembered(CPU, Asked(), tmp_path) == HALF
     next_day = Trial(load_original(), CPU, Asked(), tmp_path)
@@ -214,7 +219,7 @@ def test_where_the_plain_backend_is_the_fastest_the_painter_keeps_it(
 ) -> None:
     scene.played.seconds["plain"] = 0.5
     _take(trial.losses(scene.stage()), 13)
-    assert (trial.is_over, scene.used) == (True, [])
+    assert (trial.is_over, scene.used, scene.decisions) == (True, [], 1)
     assert remembered(CPU, Asked(), tmp_path) == PLAIN
 
 
