@@ -1,15 +1,10 @@
 """Our optimisers against PyTorch's, and on problems with a known answer."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from nst_daemon.engine import optimise
 from nst_daemon.engine.optimise import Adam, Average, Lbfgs
-from nst_daemon.system import malloc
 
-PEAK = Path("/proc/self/clear_refs")  # a "5" written here lets it begin anew (Linux)
 TARGET = torch.tensor([3.0, -1.0, 0.5, 2.0])
 CURVATURE = torch.tensor([1.0, 10.0, 0.3, 50.0])
 
@@ -66,27 +61,6 @@ def test_lbfgs_keeps_no_more_than_its_history() -> None:
     for step in range(8):
         lbfgs.step(torch.tensor([1.0 + step, 2.0]))
     assert len(lbfgs.pairs) == 3
-
-
-@pytest.mark.skipif(not PEAK.exists(), reason="a process's peak cannot begin anew here")
-def test_a_frugal_step_of_lbfgs_makes_no_further_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimise, "BAND", 1 << 18)
-    entries = 8_000_000
-    lbfgs = Lbfgs(torch.zeros(entries), learning_rate=0.1, history=2, kept=torch.bfloat16)
-    for step in range(4):
-        gradient = torch.full((entries,), 1.0 - 0.1 * step)
-        malloc.give_back()  # what tests before this one may have let an engine keep
-        before = _resident("VmRSS")
-        PEAK.write_text("5")
-        lbfgs.step(gradient)
-        # Step, gradient and its change are kept, in two bytes an entry.
-        assert _resident("VmHWM") - before < 3.5 * 2 * entries
-
-
-def _resident(which: str) -> int:
-    """Return bytes of this process that lie in memory, now or at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(which))
 
 
 def test_the_average_of_a_constant_is_that_constant_from_the_start() -> None:
