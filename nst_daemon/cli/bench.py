@@ -1,7 +1,7 @@
 """The command that measures this machine: bench."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from nst_daemon.config.recipe import Preset
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
+    from nst_daemon.engine.forecast import Forecast
 
 
 def bench(
@@ -23,7 +24,9 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="One small picture only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the seconds per picture on this machine's device.
+    """Measure the seconds per picture on this machine's device, and the memory; beside them the forecast.
+
+    The memory is that of the engine's process; what a graphics card has is told by the forecast alone.
 
     Example: nst-daemon bench --size 512 --preset draft --preset fine
     """
@@ -33,8 +36,8 @@ def bench(
     if as_json:
         answer_json(rows)
     else:
-        cells = [[str(value) for value in row.values()] for row in rows]
-        table("Seconds per picture", list(rows[0]), cells)
+        cells = [["" if value is None else str(value) for value in row.values()] for row in rows]
+        table("Seconds per picture, and GB of memory", list(rows[0]), cells)
 
 
 def _measured(
@@ -60,11 +63,42 @@ def _measured(
                     recipe=resolve({"preset": preset, "size": size}),
                     result=Path(folder) / f"{preset}-{size}",
                 )
-                painting = cli_paint.paint(engine, order)
+                told = _forecast(order, config)
+                peak = Peak(lambda: engine.pid)
+                painting = cli_paint.paint(engine, order, peak.should_stop)
                 yield {
                     "preset": str(preset),
                     "picture": f"{painting.width} × {painting.height}",
                     "seconds": round(painting.seconds, 1),
+                    "forecast": None if told.seconds is None else round(told.seconds, 1),
                     "first step after": round(painting.seconds_to_first_step, 1),
+                    "memory": round(peak.bytes / 1e9, 1),
+                    "memory forecast": round(told.bytes / 1e9, 1),
                     "device": painting.device,
                 }
+
+
+def _forecast(order: Order, config: "Config | None") -> "Forecast":
+    """Return what `explain` would say of an order before it is painted."""
+    from nst_daemon.engine.forecast import forecast
+    from nst_daemon.engine.settings import settings_of
+    from nst_daemon.system.machine import free_memory
+
+    photo = cli_paint.readable_photo(order.photo, config)
+    return forecast((photo.width, photo.height), order.recipe, settings_of(config), free=free_memory())
+
+
+class Peak:
+    """The most main memory that the engine's process is seen to have, while it paints."""
+
+    def __init__(self, pid: Callable[[], int | None]) -> None:
+        self.bytes = 0
+        self._pid = pid  # it may die, and another come
+
+    def should_stop(self) -> bool:
+        """Look, and go on; the engine's process is asked many times a second."""
+        from nst_daemon.system.machine import memory_of
+
+        if (pid := self._pid()) is not None:
+            self.bytes = max(self.bytes, memory_of(pid))
+        return False

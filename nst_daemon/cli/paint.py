@@ -1,7 +1,7 @@
 """The commands that paint by themselves: render, demo."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -147,10 +147,10 @@ def areas_beside(photo: Path, regions: Regions, folder: Path, config: "Config | 
     return submission.areas_for(photo, regions, library=library, folder=folder)
 
 
-def paint(engine: "EngineProcess", order: Order) -> Painting:
+def paint(engine: "EngineProcess", order: Order, should_stop: Callable[[], bool] = lambda: False) -> Painting:
     """Paint an order, with the progress shown on stderr."""
     with progress_shown(f"{order.photo_name} in {' + '.join(s.name for s in order.styles)}") as show:
-        return engine.paint(order, on_progress=show, should_stop=lambda: False)
+        return engine.paint(order, on_progress=show, should_stop=should_stop)
 
 
 @contextmanager

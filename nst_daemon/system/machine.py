@@ -43,6 +43,16 @@ def began_at(pid: int) -> float | None:
         return None
 
 
+def memory_of(pid: int) -> int:
+    """Return the bytes of main memory that a process has; 0: it is no more, or does not tell."""
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except (psutil.Error, OSError, ValueError):
+        return 0
+
+
 def free_memory() -> int:
     """Return how many bytes of memory programs may still take without anything being swapped out."""
     import psutil

@@ -1,6 +1,8 @@
 # ruff: noqa: F811  fixtures are imported by name
 import errno
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from support.commands import SAMPLE, Ask, ask, finish, home, loaded, photo  # no
 from support.faults import Faults
 
 from nst_daemon import config
-from nst_daemon.cli import checks
+from nst_daemon.cli import bench, checks
 from nst_daemon.cli import common as cli_common
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli import setup as cli_setup
@@ -22,6 +24,7 @@ from nst_daemon.config.recipe import Format
 from nst_daemon.folders.library import BUILT_IN
 from nst_daemon.ledger import Ledger
 from nst_daemon.ledger.jobs import JobState, Snapshot
+from nst_daemon.system import machine
 
 # ── styles and explain ──────────────────────────────────────────────────────────────────────────────────
 
@@ -85,11 +88,15 @@ class FakeEngine:
         self.orders: list[Order] = []
         self.suffix = ""  # of all that it paints
         self.precision = "float32"
+        self.pid = os.getpid()
 
     def warm_up(self) -> EngineFacts:
         return EngineFacts(state="warm", device="cpu", precision=self.precision)
 
-    def paint(self, order: Order, *, on_progress: Callable[[Progress], None], **_: object) -> Painting:
+    def paint(
+        self, order: Order, *, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> Painting:
+        assert not should_stop()
         self.orders.append(order)
         picture = order.result.with_name(order.result.name + (self.suffix or f".{order.recipe.format}"))
         picture.write_bytes(order.styles[0].path.read_bytes())
@@ -179,6 +186,32 @@ def test_bench_measures_each_preset_at_each_size(ask: Ask, engine: FakeEngine) -
     assert [row["preset"] for row in answer.json] == ["draft", "draft"]
     assert [order.recipe.size for order in engine.orders] == [64, 32]
     assert ask("bench", "--quick").out.splitlines()[0].startswith("preset\tpicture\tseconds")
+
+
+def test_bench_tells_memory_and_the_forecast_beside_what_was_measured(
+    ask: Ask, engine: FakeEngine, home: Path
+) -> None:
+    (home / "config.yaml").write_text(
+        "inbox: inbox\noutbox: outbox\nstate_dir: state\nengine: {device: cpu, memory_limit: 3GB}\n"
+    )
+    small, large = ask("bench", "--size", "64", "--size", "1024", "--preset", "fine", "--json").json
+    assert small["memory"] == large["memory"] > 0  # this process plays the engine's
+    assert 0.5 < small["memory forecast"] < large["memory forecast"] < 3.6
+    assert small["forecast"] is None  # nothing was painted on this machine yet
+
+
+def test_a_process_that_is_no_more_has_no_memory() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert machine.memory_of(process.pid) == 0 < machine.memory_of(os.getpid())
+
+
+def test_a_peak_outlasts_what_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, pids = iter([3, 9, 5]), iter([None, 1, 1, 2])
+    monkeypatch.setattr(machine, "memory_of", lambda pid: next(seen))
+    peak = bench.Peak(lambda: next(pids))
+    assert not any(peak.should_stop() for _ in range(4))
+    assert peak.bytes == 9
 
 
 def test_bench_says_where_its_pictures_are_still_to_choose_the_precision(
