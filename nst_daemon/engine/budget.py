@@ -136,6 +136,10 @@ class Plan:
             tuple(budget.tile_side(each.width, each.height, steps=each.steps) for each in scales),
         )
 
+    def is_whole(self, scale: Scale) -> bool:
+        """Whether a scale is painted without tiles."""
+        return self.sides[scale.number - 1] is None
+
     @property
     def peak(self) -> int:
         """A forecast of the bytes that the painting takes at its largest scale."""

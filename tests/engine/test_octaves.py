@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from nst_daemon.engine.detail import Details, without_detail
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import resize
 from nst_daemon.engine.regions import RegionSource, StyleSource
+from nst_daemon.engine.starts import Starts
 from nst_daemon.engine.vgg import Trunk
 from nst_daemon.errors import CancelledError
 
@@ -128,15 +130,15 @@ def test_each_region_starts_with_its_own_styles_detail(
     right = np.zeros((72, 96), np.float32)
     right[:, 48:] = 1
     added: list[torch.Tensor] = []
-    grown = Painter._grown
+    grown = Starts.grown
 
-    def spy(self: Painter, before: torch.Tensor, *others: object) -> torch.Tensor:
-        start = grown(self, before, *others)  # type: ignore[arg-type]
+    def spy(starts: Starts, before: torch.Tensor, *others: Any) -> torch.Tensor:
+        start = grown(starts, before, *others)
         change = start - resize(before, start.shape[-1], start.shape[-2])
         added.append(change - without_detail(change, 2))  # contrast and tint change as well
         return start
 
-    monkeypatch.setattr(Painter, "_grown", spy)
+    monkeypatch.setattr(Starts, "grown", spy)
     recipe = resolve({**OCTAVES, "steps": 2, "content_weight": 0.0})
     _paint(painter, recipe, flat, regions=[RegionSource([ROUGH], right)])
     flats, roughs = float(added[-1][..., :40].std()), float(added[-1][..., 56:].std())

@@ -75,7 +75,7 @@ FLOORS_WITHIN = {
         "costs devices losses targets",
         "pace speeds tiles",
         "clock forecast styles",
-        "descent",
+        "descent starts",
         "cuda_graphs palette",
         "autotune",
         "trial",
@@ -197,8 +197,8 @@ LIBRARIES = {
         "engine.autotune engine.checkpoint engine.cuda_graphs engine.descent engine.detail "
         "engine.devices engine.fetching engine.figures engine.inputs engine.losses "
         "engine.optimise engine.painter engine.palette engine.pixels engine.preview "
-        "engine.regions engine.studio engine.styles engine.subject engine.targets engine.tiles "
-        "engine.trial engine.vgg engine.wasserstein engine.weights engine.winograd"
+        "engine.regions engine.starts engine.studio engine.styles engine.subject engine.targets "
+        "engine.tiles engine.trial engine.vgg engine.wasserstein engine.weights engine.winograd"
     ),
     "torchvision": "engine.fetching",
     "typer": (
