@@ -24,7 +24,7 @@ LIKE: Final = 4  # entries elsewhere that are most like an entry: their mean lik
 NONE, FULL = 0.15, 0.4
 ALIKE: Final = 0.05  # a difference of recurrence that says nothing, as in a regular pattern
 LEAST: Final = 1e-4  # of an entry that counts fully, has every other: there is always something
-ROWS: Final = 1 << 24  # likenesses at once, 64 MB
+AT_ONCE: Final = 1 << 21  # likenesses, 8 MB: in whole rows of a map, one at least
 
 
 def paint_guide(features: Tensor, layer: str) -> Tensor:
@@ -50,14 +50,19 @@ def _recurrence(maps: Tensor, apart: float) -> Tensor:
     entries = maps.flatten(1)
     entries = functional.normalize(entries - entries.mean(1, keepdim=True), dim=0)
     count = entries.shape[1]
-    rows = torch.arange(count, device=maps.device) // width
-    columns = torch.arange(count, device=maps.device) % width
-    step = max(1, ROWS // count)
+    down, across = (_near(side, apart, maps.device) for side in (height, width))
     found = []
-    for first in range(0, count, step):
-        part = slice(first, first + step)
-        likeness = entries[:, part].mT @ entries
-        down, across = (rows[part, None] - rows).abs(), (columns[part, None] - columns).abs()
-        likeness.masked_fill_(torch.maximum(down, across) < apart, -1.0)
+    step = max(1, AT_ONCE // (width * count))
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        likeness = entries[:, top * width : bottom * width].mT @ entries
+        near = down[top:bottom, None, :, None] & across[:, None]
+        likeness.view(near.shape).masked_fill_(near, -1.0)
         found.append(likeness.topk(min(LIKE, count), dim=1).values.mean(1))
     return torch.cat(found).view(height, width)
+
+
+def _near(side: int, apart: float, device: torch.device) -> Tensor:
+    """Return which of `side` places in a line are less than `apart` from which. Shapes: -> (N, N)."""
+    places = torch.arange(side, device=device)
+    return (places[:, None] - places).abs() < apart

@@ -101,5 +101,5 @@ def test_a_picture_without_anything_to_compare_counts_alike_everywhere(shape: tu
 def test_a_guide_is_the_same_however_it_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     maps = torch.rand(1, 16, 24, 30, generator=torch.Generator().manual_seed(0))
     whole = paint_guide(maps, "relu4_1")
-    monkeypatch.setattr(figures_module, "ROWS", 24 * 30 * 7)
+    monkeypatch.setattr(figures_module, "AT_ONCE", 24 * 30 * 7 * 30)
     assert torch.allclose(paint_guide(maps, "relu4_1"), whole, atol=1e-5)

@@ -11,6 +11,7 @@ from support.live import Live
 from nst_daemon.config.recipe import resolve
 from nst_daemon.engine import optimise
 from nst_daemon.engine.descent import Losses
+from nst_daemon.engine.figures import AT_ONCE, paint_guide
 from nst_daemon.engine.optimise import Lbfgs
 from nst_daemon.engine.painter import Painter
 from nst_daemon.engine.pixels import to_array
@@ -29,6 +30,13 @@ def test_a_frugal_step_of_lbfgs_makes_no_further_picture(monkeypatch: pytest.Mon
             lbfgs.step(gradient)
         # Step, gradient and its change are kept; bands are a 64th of a picture each.
         assert 2 * picture <= live.peak < 3.2 * picture
+
+
+def test_likenesses_within_a_style_picture_are_looked_at_a_few_rows_at_a_time() -> None:
+    maps = torch.rand(1, 16, 64, 64, generator=torch.Generator().manual_seed(0))
+    with Live() as live:
+        paint_guide(maps, "relu3_1")
+    assert live.peak < 3 * 4 * AT_ONCE  # of its 64 MB
 
 
 def test_a_painting_is_handed_over_in_one_copy() -> None:
