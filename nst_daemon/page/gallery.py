@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping, Set
 from pathlib import Path, PurePath
-from typing import Final
 
 from nst_daemon import disk
 from nst_daemon.config.blends import style_key
@@ -12,18 +12,18 @@ from nst_daemon.disk.files import copy_whole
 from nst_daemon.errors import ConditionError, StyleError
 from nst_daemon.intake.inspection import Unreadable
 from nst_daemon.page.answers import RefusedError
+from nst_daemon.page.looks import Look
 from nst_daemon.page.site import Site
-from nst_daemon.page.thumbs import Source, Thumbs
+from nst_daemon.page.thumbs import Source
 from nst_daemon.page.words import SHA, Json
-
-FIRST_SIZE: Final = "320"  # the one that a gallery shows
 
 
 async def listed(site: Site) -> Json:
-    """Return all styles that can be shown, by name."""
+    """Return all styles that can be shown, by name, and of how many is not known yet what they look like."""
     styles, used = await asyncio.to_thread(_found, site)
-    shown = [await _told(site.thumbs, style, used[style_key(style.name)]) for style in styles]
-    return {"styles": [each for each in shown if each is not None]}
+    looks, unread = await site.looks.of([source_of(style) for style in styles])
+    shown = (_told(style, used[style_key(style.name)], looks, unread) for style in styles)
+    return {"styles": [each for each in shown if each is not None], "unread": len(unread)}
 
 
 def source_of(style: Style) -> Source:
@@ -74,27 +74,17 @@ def _found(site: Site) -> tuple[list[Style], Counter[str]]:
     return found, used
 
 
-async def _told(thumbs: Thumbs, style: Style, used: int) -> Json | None:
-    try:
-        data = await thumbs.jpeg(source_of(style), FIRST_SIZE)
-        words = await thumbs.told(source_of(style))
-    except (RefusedError, ConditionError):
+def _told(style: Style, used: int, looks: Mapping[str, Look], unread: Set[str]) -> Json | None:
+    """Return a style as it is shown, with its look if that is known; None: it cannot be shown."""
+    key = source_of(style).key
+    look = looks.get(key)
+    if look is None and key not in unread:
         return None
-    width, height = jpeg_size(data)
     return {
         "name": style.name,
         "version": style.sha256[:SHA],
-        "width": width,
-        "height": height,
-        "words": ", ".join(words),
+        "width": look and look.width,
+        "height": look and look.height,
+        "words": ", ".join(look.words) if look else "",
         "used": used,
     }
-
-
-def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Return width and height in px of a baseline JPEG of our own making."""
-    place = 2
-    while data[place + 1] not in (0xC0, 0xC1, 0xC2):  # the start of its frame
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    height, width = data[place + 5 : place + 7], data[place + 7 : place + 9]
-    return int.from_bytes(width, "big"), int.from_bytes(height, "big")

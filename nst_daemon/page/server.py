@@ -25,6 +25,7 @@ from nst_daemon.ledger.jobs import Problem
 from nst_daemon.page import sheets, uploads
 from nst_daemon.page.guard import ALWAYS, Guard
 from nst_daemon.page.live import Live
+from nst_daemon.page.looks import Looks
 from nst_daemon.page.routes import app_of
 from nst_daemon.page.site import Looker, Site
 from nst_daemon.page.thumbs import Thumbs
@@ -222,12 +223,14 @@ def _deaf(config: Config, error: OSError) -> Problem:
 async def _serve(config: Config, ledger: Ledger, listening: socket.socket) -> bool:
     live = Live(Looker(ledger, sheets.told))
     thumbs = Thumbs(config.state_dir / "page", PhotoReader(max_megapixels=config.max_megapixels))
+    looks = Looks(thumbs)
     site = Site(
         started_with=config,
         ledger=ledger,
         token=token_in(config.state_dir),
         live=live,
         thumbs=thumbs,
+        looks=looks,
         library=Library(config.styles, memory=ledger.facts),
         uploads=Uploads(silence_seconds=uploads.SILENCE_SECONDS),
         untaken=Untaken(ledger),
@@ -253,5 +256,6 @@ async def _serve(config: Config, ledger: Ledger, listening: socket.socket) -> bo
         await server.serve(sockets=[listening])
     finally:
         ledger.presence.set_page(None)
+        await looks.close()
         await thumbs.close()
     return server.has_left

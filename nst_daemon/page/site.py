@@ -19,6 +19,7 @@ from nst_daemon.ledger.jobs import Job, JobState
 from nst_daemon.page import words
 from nst_daemon.page.answers import RefusedError
 from nst_daemon.page.live import Live
+from nst_daemon.page.looks import Looks
 from nst_daemon.page.thumbs import Thumbs
 from nst_daemon.page.uploads import Untaken, Uploads
 
@@ -35,6 +36,7 @@ class Site:
     token: str
     live: Live
     thumbs: Thumbs
+    looks: Looks
     library: Library
     uploads: Uploads
     untaken: Untaken

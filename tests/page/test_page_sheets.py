@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.asking import Browser, let_in, told
+from support.asking import Browser, let_in, styles_of, told
 from support.played_page import Played, picture
 from support.waiting import wait_for
 
@@ -57,7 +57,7 @@ def tile_of(shown: Any, sheet: Sheet, sketch: Job) -> Any:
 def test_a_sheet_has_every_style_the_best_first_behind_all_that_waits(
     played: Played, browser: Browser, sheet: Sheet
 ) -> None:
-    styles = [style["name"] for style in told(browser.ask("/styles"))["styles"]]
+    styles = [style["name"] for style in styles_of(browser)]
     assert sorted(sketch.style for sketch in sheet.sketches) == sorted(styles)
     suits = [sketch.suits for sketch in sheet.sketches]
     assert all(suit is not None for suit in suits)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from PIL import Image
-from support.asking import Browser, connected, let_in, told
+from support.asking import Browser, connected, let_in, styles_of, told
 from support.played_page import Played, picture, reported, served
 from support.waiting import wait_for
 
@@ -220,7 +220,7 @@ def test_no_path_leads_out(path: str, browser: Browser) -> None:
 def test_styles_have_sizes_and_tell_what_they_are_like_and_how_often_they_were_painted_in(
     browser: Browser, played: Played
 ) -> None:
-    styles = {style["name"]: style for style in told(browser.ask("/styles"))["styles"]}
+    styles = {style["name"]: style for style in styles_of(browser)}
     assert set(styles) >= {path.stem for path in BUILT_IN.iterdir()}
     mosaic = styles["mosaic"]
     assert (mosaic["words"], styles["swirling_oil"]["words"]) == ("strong strokes", "")
@@ -242,7 +242,7 @@ def test_a_picture_becomes_a_style_and_never_replaces_one(browser: Browser, play
     assert refused.status == 415
     assert "text.jpg" in json.loads(refused.body)["error"]
     assert not (played.config.styles / "text.jpg").exists()
-    assert "My Sky" in [style["name"] for style in told(browser.ask("/styles"))["styles"]]
+    assert "My Sky" in [style["name"] for style in styles_of(browser)]
 
 
 def test_settings_say_in_words_what_the_next_photo_gets(browser: Browser, played: Played) -> None:

@@ -1,19 +1,16 @@
 """Pictures for the page: made once, what is needed first, kept within a limit; by a reader that is played."""
 
 import asyncio
-import io
 import os
 import threading
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from nst_daemon.intake.inspection import Inspection, Unreadable
 from nst_daemon.intake.reader import PhotoReader
 from nst_daemon.page import thumbs
 from nst_daemon.page.answers import RefusedError
-from nst_daemon.page.gallery import jpeg_size
 from nst_daemon.page.thumbs import Source, Thumbs
 
 SECONDS = 20.0
@@ -144,10 +141,3 @@ def test_a_folder_that_cannot_be_written_costs_the_next_one_its_time_alone(
 ) -> None:
     (tmp_path / "page").write_bytes(b"no folder")
     assert run(Thumbs(tmp_path / "page", reader), source(tmp_path, "one")) == [b"x small"]
-
-
-@pytest.mark.parametrize("size", [(320, 213), (1, 1), (2000, 3)])
-def test_a_jpeg_of_ours_tells_its_size(size: tuple[int, int]) -> None:
-    stream = io.BytesIO()
-    Image.new("RGB", size).save(stream, "JPEG", quality=88)
-    assert jpeg_size(stream.getvalue()) == size

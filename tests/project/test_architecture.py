@@ -139,6 +139,7 @@ FLOORS_WITHIN = {
     "page": (
         "answers words",
         "again guard live outlook thumbs uploads",
+        "looks",
         "site",
         "gallery sheets",
         "changes",

@@ -10,6 +10,7 @@ from typing import Any, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from support.played_page import Played
+from support.waiting import wait_for
 
 SECONDS = 20.0
 
@@ -93,6 +94,19 @@ def told(answer: Answer) -> Any:
     """Return what an answer says, which is no refusal."""
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
+
+
+def styles_of(browser: Browser) -> list[Any]:
+    """Return the styles as the page lists them, once all were looked at."""
+    answers = []
+
+    def is_whole() -> bool:
+        answers.append(told(browser.ask("/styles")))
+        return not answers[-1]["unread"]
+
+    wait_for(is_whole, seconds=60.0)
+    styles: list[Any] = answers[-1]["styles"]
+    return styles
 
 
 def let_in(played: Played) -> Browser:

@@ -16,11 +16,13 @@ import { dropAnywhere, uploads } from "./uploads.js";
 import { headline, nameOf, title } from "./words.js";
 
 const LOCAL = new Set(["localhost", "127.0.0.1", "[::1]"]);
+const LOOK_AGAIN = 1000; // ms
 
 let state = null;
 let view = null;
 let cameFromView = false;
 let styles = [];
+let looking = 0; // the timer until the styles are asked for again
 let settings = { folders: [], presets: [] };
 let version = "";
 
@@ -44,8 +46,11 @@ const app = {
   chooseStyle: () => styleInput.click(),
   async readStyles() {
     try {
-      styles = (await ask("/styles")).styles;
+      const answer = await ask("/styles");
+      styles = answer.styles;
       views.styles.render();
+      // The others are named already; what they look like comes by and by.
+      if (answer.unread > 0) lookAgain();
     } catch (error) {
       if (error.status !== 0 && error.status !== 401) notices.refuse(error);
     }
@@ -73,6 +78,12 @@ const app = {
     }
   },
 };
+
+/** Ask for the styles once more, soon, but while the tab is hidden not at all. */
+function lookAgain() {
+  clearTimeout(looking);
+  looking = setTimeout(() => (document.hidden ? lookAgain() : app.readStyles()), LOOK_AGAIN);
+}
 
 // ── above all views ────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,82 @@
+"""What style pictures look like, in a gallery: read once, one after another, beside whoever asks.
+
+A library may have a hundred museum scans, of which each takes a second: nobody waits for them all.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from nst_daemon.page.thumbs import Source, Thumbs
+
+logger = logging.getLogger(__name__)
+
+SIZE: Final = "320"  # of the picture that a gallery shows
+PATIENCE_SECONDS: Final = 0.5  # for what is not known yet
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A style picture, as a gallery shows it."""
+
+    width: int  # px, of the small picture
+    height: int
+    words: tuple[str, ...]  # what it is like
+
+
+class Looks:
+    """Finds out what style pictures look like. On the event loop."""
+
+    def __init__(self, thumbs: Thumbs) -> None:
+        self._thumbs = thumbs
+        self._known: dict[str, Look] = {}  # by the key of a picture
+        self._refused: set[str] = set()  # in this round: they are tried again in the next one
+        self._reading: asyncio.Task[None] | None = None
+
+    async def of(self, pictures: Sequence[Source]) -> tuple[dict[str, Look], set[str]]:
+        """Return what is known, by a picture's key, and the keys of what is still to be read.
+
+        What is in neither cannot be shown. Waits a moment where something is to be read.
+        """
+        if self._reading is None:
+            self._refused.clear()
+            if unknown := [each for each in pictures if each.key not in self._known]:
+                self._reading = asyncio.create_task(self._read(unknown))
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=PATIENCE_SECONDS)
+            if self._reading is not None and self._reading.done():
+                self._reading = None
+        keys = {each.key for each in pictures}
+        known = {key: look for key, look in self._known.items() if key in keys}
+        return known, set() if self._reading is None else keys - known.keys() - self._refused
+
+    async def close(self) -> None:
+        """End."""
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+
+    async def _read(self, pictures: Iterable[Source]) -> None:
+        for each in pictures:
+            try:
+                self._known[each.key] = await self._look(each)
+            except Exception as error:  # noqa: BLE001  this picture's; the next one is read all the same
+                logger.info("%s is not shown: %s", each.path.name, error)
+                self._refused.add(each.key)
+
+    async def _look(self, picture: Source) -> Look:
+        width, height = jpeg_size(await self._thumbs.jpeg(picture, SIZE))
+        return Look(width, height, tuple(await self._thumbs.told(picture)))
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Return width and height in px of a baseline JPEG of our own making."""
+    place = 2
+    while data[place + 1] not in (0xC0, 0xC1, 0xC2):  # the start of its frame
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    height, width = data[place + 5 : place + 7], data[place + 7 : place + 9]
+    return int.from_bytes(width, "big"), int.from_bytes(height, "big")
