@@ -5,7 +5,8 @@ A library may have a hundred museum scans, of which each takes a second: nobody 
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 SIZE: Final = "320"  # of the picture that a gallery shows
 PATIENCE_SECONDS: Final = 0.5  # for what is not known yet
+AGAIN_SECONDS: Final = 30.0  # what could not be shown is tried no sooner: a disk may answer by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ class Look:
 class Looks:
     """Finds out what style pictures look like. On the event loop."""
 
-    def __init__(self, thumbs: Thumbs) -> None:
+    def __init__(self, thumbs: Thumbs, *, now: Callable[[], float] = time.monotonic) -> None:
         self._thumbs = thumbs
+        self._now = now
         self._known: dict[str, Look] = {}  # by the key of a picture
-        self._refused: set[str] = set()  # in this round: they are tried again in the next one
+        self._refused: dict[str, float] = {}  # when it last could not be shown
         self._reading: asyncio.Task[None] | None = None
 
     async def of(self, pictures: Sequence[Source]) -> tuple[dict[str, Look], set[str]]:
@@ -41,17 +44,17 @@ class Looks:
 
         What is in neither cannot be shown. Waits a moment where something is to be read.
         """
-        if self._reading is None:
-            self._refused.clear()
-            if unknown := [each for each in pictures if each.key not in self._known]:
-                self._reading = asyncio.create_task(self._read(unknown))
-        if self._reading is not None:
-            await asyncio.wait([self._reading], timeout=PATIENCE_SECONDS)
-            if self._reading is not None and self._reading.done():
-                self._reading = None
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while unread := [each for each in pictures if self._is_to_be_read(each.key)]:
+                    if self._reading is None or self._reading.done():
+                        self._reading = asyncio.create_task(self._read(unread))
+                    await asyncio.wait([self._reading])
+        except TimeoutError:
+            logger.debug("%d styles are still to be read", len(unread))
         keys = {each.key for each in pictures}
         known = {key: look for key, look in self._known.items() if key in keys}
-        return known, set() if self._reading is None else keys - known.keys() - self._refused
+        return known, {key for key in keys if self._is_to_be_read(key)}
 
     async def close(self) -> None:
         """End."""
@@ -60,13 +63,17 @@ class Looks:
             with suppress(asyncio.CancelledError):
                 await self._reading
 
+    def _is_to_be_read(self, key: str) -> bool:
+        refused = self._refused.get(key)
+        return key not in self._known and (refused is None or self._now() - refused > AGAIN_SECONDS)
+
     async def _read(self, pictures: Iterable[Source]) -> None:
         for each in pictures:
             try:
                 self._known[each.key] = await self._look(each)
             except Exception as error:  # noqa: BLE001  this picture's; the next one is read all the same
                 logger.info("%s is not shown: %s", each.path.name, error)
-                self._refused.add(each.key)
+                self._refused[each.key] = self._now()
 
     async def _look(self, picture: Source) -> Look:
         width, height = jpeg_size(await self._thumbs.jpeg(picture, SIZE))

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -50,10 +51,12 @@ def jpeg(size: tuple[int, int]) -> bytes:
     return stream.getvalue()
 
 
-def run(test: Callable[[PlayedThumbs, Looks], Awaitable[None]]) -> None:
+def run(
+    test: Callable[[PlayedThumbs, Looks], Awaitable[None]], now: Callable[[], float] = time.monotonic
+) -> None:
     async def within() -> None:
         thumbs = PlayedThumbs()
-        looks = Looks(thumbs)
+        looks = Looks(thumbs, now=now)
         async with asyncio.timeout(20):
             await test(thumbs, looks)
             await looks.close()
@@ -74,17 +77,38 @@ def test_nobody_waits_for_all_that_is_to_be_read(monkeypatch: pytest.MonkeyPatch
     run(test)
 
 
-def test_what_cannot_be_shown_costs_no_other_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_shown_costs_no_other_and_is_tried_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = 100.0
+
     async def test(thumbs: PlayedThumbs, looks: Looks) -> None:
+        nonlocal seconds
         everything = [TEXT, BUG, DEAF, ONE]
         assert await looks.of(everything) == ({"one": GREY}, set())
         monkeypatch.delitem(REFUSED, "deaf")
+        assert await looks.of(everything) == ({"one": GREY}, set())
+        seconds += looks_module.AGAIN_SECONDS + 1
         assert await looks.of(everything) == ({"one": GREY, "deaf": GREY}, set())
+
+    run(test, now=lambda: seconds)
+
+
+def test_a_picture_that_comes_while_others_are_read_is_read_too() -> None:
+    async def test(thumbs: PlayedThumbs, looks: Looks) -> None:
+        first = asyncio.create_task(looks.of([SLOW]))
+        while not thumbs.wanted:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(looks.of([SLOW, TWO]))
+        await asyncio.sleep(0)
+        thumbs.may_go.set()
+        assert await first == ({"slow": GREY}, set())
+        assert await second == ({"slow": GREY, "two": GREY}, set())
 
     run(test)
 
 
-def test_several_who_ask_have_it_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_who_ask_have_it_read_once() -> None:
     async def test(thumbs: PlayedThumbs, looks: Looks) -> None:
         thumbs.may_go.set()
         answers = await asyncio.gather(*(looks.of([SLOW, ONE]) for _ in range(3)))
