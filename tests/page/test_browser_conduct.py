@@ -19,7 +19,7 @@ from nst_daemon.page import process
 from nst_daemon.system.child import Child
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 # ruff: noqa: F811  fixtures are imported by name
 
@@ -81,6 +81,30 @@ def test_a_laptop_that_slept_shows_what_is_now(played: Played, tabs: Tabs) -> No
     page.context.set_offline(False)
     hide(page, is_hidden=False)
     expect(page.locator(".easel-percent")).to_have_text("88 %")
+
+
+def test_styles_that_are_not_read_yet_are_named_and_asked_for_again(played: Played, tabs: Tabs) -> None:
+    tabs.forgive(CUT, "Failed to load resource")
+    named = {"name": "slow scan", "version": "0", "width": None, "height": None, "words": "", "used": 0}
+    asked: list[str] = []
+
+    def answer(route: "Route") -> None:
+        asked.append(route.request.url)
+        route.fulfill(json={"styles": [named], "unread": 1}) if len(asked) == 1 else route.continue_()
+
+    page = tabs.open(viewport={"width": 1000, "height": 700})
+    page.route("**/styles", answer)
+    page.clock.install()
+    show(page, "styles")
+    expect(page.locator(".card")).to_have_text(re.compile("slow scan"))
+    hide(page, is_hidden=True)
+    page.clock.run_for(10_000)
+    page.evaluate("() => fetch('/settings').then((answer) => answer.ok)")  # what was asked before is known
+    assert len(asked) == 1  # a tab that is hidden asks for nothing
+    hide(page, is_hidden=False)
+    page.clock.run_for(1_000)
+    expect(page.locator(".card").filter(has_text="mosaic")).to_contain_text("strong strokes")
+    expect(page.locator(".card").filter(has_text="slow scan")).to_have_count(0)
 
 
 def test_a_line_that_is_silent_is_a_line_that_is_lost(played: Played, tabs: Tabs) -> None:
