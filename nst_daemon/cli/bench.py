@@ -9,12 +9,12 @@ import typer
 
 from nst_daemon.cli import paint as cli_paint
 from nst_daemon.cli.common import ConfigOption, JsonOption, answer_json, config_if_any, say, table
+from nst_daemon.cli.forecasts import forecast_of
 from nst_daemon.config.orders import Order
 from nst_daemon.config.recipe import Preset
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
-    from nst_daemon.engine.forecast import Forecast
 
 
 def bench(
@@ -50,6 +50,8 @@ def _measured(
         cli_paint.sample_photo(),
         cli_paint.chosen_styles(config.folders[0].style if config else DEFAULT_STYLE, config),
     )
+    readable = cli_paint.readable_photo(photo, config)
+    photo_size = readable.width, readable.height
     with cli_paint.engine_of(config) as engine, tempfile.TemporaryDirectory(prefix="nst-daemon-") as folder:
         if not engine.warm_up().precision:
             say("The fastest precision is not chosen yet; a painting does so on its way, which costs time.")
@@ -63,7 +65,7 @@ def _measured(
                     recipe=resolve({"preset": preset, "size": size}),
                     result=Path(folder) / f"{preset}-{size}",
                 )
-                told = _forecast(order, config)
+                told = forecast_of(photo_size, order.recipe, config)
                 peak = Peak(lambda: engine.pid)
                 painting = cli_paint.paint(engine, order, peak.should_stop)
                 yield {
@@ -76,16 +78,6 @@ def _measured(
                     "memory forecast": round(told.bytes / 1e9, 1),
                     "device": painting.device,
                 }
-
-
-def _forecast(order: Order, config: "Config | None") -> "Forecast":
-    """Return what `explain` would say of an order before it is painted."""
-    from nst_daemon.engine.forecast import forecast
-    from nst_daemon.engine.settings import settings_of
-    from nst_daemon.system.machine import free_memory
-
-    photo = cli_paint.readable_photo(order.photo, config)
-    return forecast((photo.width, photo.height), order.recipe, settings_of(config), free=free_memory())
 
 
 class Peak:

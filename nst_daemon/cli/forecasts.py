@@ -1,9 +1,9 @@
-"""What a painting will take, in words for `explain` and `check`. Starts no engine."""
+"""What a painting will take: in words for `explain` and `check`, in figures for `bench`. Starts no engine."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from nst_daemon.config.recipe import resolve
+from nst_daemon.config.recipe import Recipe, resolve
 
 if TYPE_CHECKING:
     from nst_daemon.config import Config
@@ -17,14 +17,21 @@ def takes(
     size: tuple[int, int], settings: Mapping[str, object], config: "Config", *, regions: int = 0
 ) -> str | None:
     """Return `about 26 min and 3.6 GB of memory` for a photo of `size` px; None: nothing is painted."""
+    recipe = resolve(settings)
+    if recipe.strength == 0:
+        return None
+    return words_of(forecast_of(size, recipe, config, regions=regions))
+
+
+def forecast_of(
+    size: tuple[int, int], recipe: Recipe, config: "Config | None", *, regions: int = 0
+) -> "Forecast":
+    """Return what a photo of `size` px takes on this machine, as it is now."""
     from nst_daemon.engine.forecast import forecast
     from nst_daemon.engine.settings import settings_of
     from nst_daemon.system.machine import free_memory
 
-    recipe = resolve(settings)
-    if recipe.strength == 0:
-        return None
-    return words_of(forecast(size, recipe, settings_of(config), free=free_memory(), regions=regions))
+    return forecast(size, recipe, settings_of(config), free=free_memory(), regions=regions)
 
 
 def takes_usually(config: "Config") -> str | None:

@@ -24,6 +24,7 @@ from nst_daemon.images.likeness import Descriptor
 from nst_daemon.intake.inspection import Inspection, Read, Taken, Unreadable, is_to_copy
 from nst_daemon.intake.reading import THUMBNAIL, Task, read_photo, serve
 from nst_daemon.system.child import Child, ClosedError, EndedError
+from nst_daemon.system.machine import free_memory, memory_of
 
 logger = logging.getLogger(__name__)
 
@@ -368,8 +369,7 @@ def bytes_left(pid: int | None) -> int:
 
     left = ENOUGH_BYTES  # where the system does not say
     with suppress(psutil.Error, OSError):
-        left = int(psutil.virtual_memory().available)
-        left += 0 if pid is None else int(psutil.Process(pid).memory_info().rss)
+        left = free_memory() + (0 if pid is None else memory_of(pid))
     return left
 
 

@@ -1,6 +1,6 @@
 """What style pictures look like, in a gallery: read once, one after another, beside whoever asks.
 
-A library may have a hundred museum scans, of which each takes a second: nobody waits for them all.
+A library may have a hundred museum scans, and to decode one takes its time: nobody waits for them all.
 """
 
 import asyncio
