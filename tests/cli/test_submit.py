@@ -495,6 +495,15 @@ def is_caught(number: signal.Signals, pid: int) -> bool:
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Have commands heed Ctrl-C, though a shell has what it starts in the background, like us, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.skipif(sys.platform != "linux", reason="who catches what is asked of Linux")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_waiting_and_not_the_job(
